@@ -1,0 +1,27 @@
+"""scgraph: graph neural networks in place of Transformers for single-cell transcriptomics.
+
+The public functions are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scgraph.api import bench, embed, load_model, pretrain
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "bench", "embed", "load_model", "pretrain"]
+
+_LAZY = ("bench", "embed", "load_model", "pretrain")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module("scgraph.api"), name)
+    raise AttributeError(f"module 'scgraph' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

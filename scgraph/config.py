@@ -1,0 +1,190 @@
+"""Configuration of models, training, probes and benches: what may be set, and what is refused."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from scgraph.errors import ConfigError, did_you_mean
+
+__all__ = [
+    "BenchConfig",
+    "ModelConfig",
+    "ProbeConfig",
+    "TrainConfig",
+    "config_names",
+    "load_yaml",
+    "merged",
+    "parse_config",
+]
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+
+class ModelConfig(_Config):
+    """A `scgraph.nn.GeneModel`; the defaults are the paper's sizes."""
+
+    conv: str = Field("gnn", description="registered name of the convolution, or package.module:Class")
+    channels: Positive = Field(256, description="width C of the features")
+    layers: Positive = Field(6, description="number of blocks L")
+    rank: Positive = Field(48, description="rank R of the adjacency")
+    shared_adjacency: bool = Field(True, description="one adjacency for all layers, or one a layer")
+    value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
+    activation: Literal["gelu", "relu", "none"] | None = Field(None, description="behind the conv; null: the conv's own")
+    feed_forward: Annotated[int, Field(ge=0)] | None = Field(None, description="width; null: C where the conv asks for one")
+    cell_head: bool = Field(False, description="also predict values from the vector of the cell")
+    conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ModelConfig:
+        heads = self.conv_options.get("heads")
+        if isinstance(heads, int) and (heads < 1 or self.channels % heads):
+            raise ValueError(f"conv_options.heads ({heads}) must divide channels ({self.channels})")
+        return self
+
+    def model_kwargs(self) -> dict[str, Any]:
+        """Return the keyword arguments of `scgraph.nn.GeneModel`."""
+        return self.model_dump()
+
+
+class TrainConfig(_Config):
+    """Pretraining by masked value prediction; the defaults are the paper's."""
+
+    genes: Positive = Field(512, description="expressed genes sampled a cell, G")
+    mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
+    batch_size: Positive = Field(256, description="cells a step")
+    epochs: Positive = Field(10, description="passes over the cells")
+    learning_rate: Rate = Field(2e-4, description="of Adam")
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
+    weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
+    clip: Rate | None = Field(1.0, description="largest gradient norm; null: no clipping")
+    patience: Positive | None = Field(None, description="stop after so many epochs without a better validation loss")
+    cell_loss: Weight = Field(0.0, description="weight of the loss on values predicted from the cell's vector")
+    cell_loss_genes: Positive = Field(2048, description="vocabulary genes, zeros included, that loss looks at a step")
+    seed: int = Field(0, description="of weights, order, samples and masks")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field("32-true", description="Lightning's name")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
+    num_workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that prepare batches")
+
+
+class ProbeConfig(_Config):
+    """One linear layer on frozen features; the defaults are the paper's."""
+
+    epochs: Positive = Field(50, description="passes over the train part")
+    learning_rate: Rate = Field(5e-3, description="of Adam")
+    batch_size: Positive = Field(64, description="cells a step")
+    weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
+
+
+class BenchConfig(_Config):
+    """A bench: which models, on what cells, with which settings."""
+
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    probe: ProbeConfig = ProbeConfig()
+    per_model: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of `model` that differ for one model, by its name"
+    )
+    seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
+    n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
+    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
+    test_share: Share = Field(0.3, description="share of the cells in the test part")
+    validation_share: Share = Field(0.1, description="share of the cells in the validation part")
+    components: Positive = Field(50, description="principal components of the baseline")
+    projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
+    equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
+
+    @model_validator(mode="after")
+    def _parts_leave_room(self) -> BenchConfig:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
+        return self
+
+
+Config = TypeVar("Config", bound=_Config)
+
+
+def parse_config(cls: type[Config], data: dict[str, Any], *, source: str) -> Config:
+    """Check plain data against a configuration class.
+
+    Raises:
+        ConfigError: an unknown key (the nearest one is suggested) or a value out of range; names `source`.
+    """
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(cls, error)}") from error
+
+
+def load_yaml(name: str | Path) -> dict[str, Any]:
+    """Read a YAML file, or a configuration that ships with scgraph by its name (``bench/default``).
+
+    Raises:
+        ConfigError: no such file or name, not YAML, or not a mapping.
+    """
+    path = Path(name)
+    if not path.suffix:
+        path = _shipped() / f"{name}.yaml"
+        if not path.is_file():
+            raise ConfigError(f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file. Shipped configurations: {', '.join(config_names())}.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds {type(data).__name__}, not a mapping of keys to values.")
+    return data
+
+
+def config_names() -> list[str]:
+    """Return the names of the configurations that ship with scgraph."""
+    root = _shipped()
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+
+
+def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with nested overrides laid over it; neither is changed."""
+    result = dict(base)
+    for override in overrides:
+        for key, value in override.items():
+            below = result.get(key)
+            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _shipped() -> Path:
+    # A wheel carries the folder inside the package, a checkout beside it.
+    inside = Path(str(resources.files("scgraph"))) / "configs"
+    return inside if inside.is_dir() else inside.parent.parent / "configs"
+
+
+def _explain(cls: type[_Config], error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        *parents, last = (str(part) for part in first["loc"])
+        known: Any = cls
+        for parent in parents:
+            known = known.model_fields[parent].annotation
+        return f"there is no key {place!r}.{did_you_mean(last, known.model_fields)}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not place:
+        return f"{message}."
+    return f"{place}: {message}, not {first['input']!r}."

@@ -1,0 +1,30 @@
+"""The model zoo: torch and PyTorch Geometric only.
+
+Shapes: B cells of a batch, G genes of a cell, C channels, R rank, H heads, V genes of the
+vocabulary, E edges. Gene id 0 is padding.
+"""
+
+from __future__ import annotations
+
+from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
+from scgraph.nn.block import Block
+from scgraph.nn.conv import GeneConv
+from scgraph.nn.encoder import GeneEncoder
+from scgraph.nn.graph import GeneGraph
+from scgraph.nn.head import CellHead, ValueHead
+from scgraph.nn.model import GeneModel, ModelOutput
+from scgraph.nn.readout import MeanReadout
+
+__all__ = [
+    "AdjacencyView",
+    "Block",
+    "CellHead",
+    "FactorizedAdjacency",
+    "GeneConv",
+    "GeneEncoder",
+    "GeneGraph",
+    "GeneModel",
+    "MeanReadout",
+    "ModelOutput",
+    "ValueHead",
+]

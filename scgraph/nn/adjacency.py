@@ -1,0 +1,117 @@
+"""The factorised gene-gene adjacency: two tables with one row a gene."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from scgraph.nn import functional
+
+if TYPE_CHECKING:
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["AdjacencyView", "FactorizedAdjacency"]
+
+
+class FactorizedAdjacency(nn.Module):
+    """Static logits ``A = T Sᵀ`` between the genes of a vocabulary, as two tables of rank R.
+
+    ``A[i, j] = target[i] · source[j]`` weighs what gene j sends to gene i; it is the same in every cell.
+    A itself, V × V, is never built: a batch looks up the rows of its genes (`view`).
+    Row 0 belongs to padding and is never read.
+
+    Source: "Graph Neural Networks as a Substitute for Transformers in Single-Cell Transcriptomics",
+    Eq. 11-12 and section IV-B (two matrices of size 48 × V).
+
+    Args:
+        vocabulary_size: number of genes V, without padding.
+        rank: width R of the tables.
+
+    Shapes:
+        genes ``[B, G]`` to a view with ``target`` and ``source`` ``[B, G, R]``.
+    """
+
+    def __init__(self, vocabulary_size: int, rank: int = 48) -> None:
+        super().__init__()
+        if rank < 1:
+            raise ValueError(f"rank must be at least 1, not {rank}")
+        self.rank = rank
+        self.target = nn.Parameter(torch.empty(vocabulary_size + 1, rank))
+        self.source = nn.Parameter(torch.empty(vocabulary_size + 1, rank))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw both tables so that a logit has standard deviation 1."""
+        sd = self.rank**-0.25
+        nn.init.normal_(self.target, std=sd)
+        nn.init.normal_(self.source, std=sd)
+
+    def view(self, graph: GeneGraph) -> AdjacencyView:
+        """Look up the rows of the genes of a batch."""
+        return AdjacencyView(graph, nn.functional.embedding(graph.genes, self.target), nn.functional.embedding(graph.genes, self.source))
+
+    def logits(self, target_genes: Tensor, source_genes: Tensor) -> Tensor:
+        """Return the logits of pairs of gene ids. ``[...]`` and ``[...]`` to ``[...]``."""
+        return (self.target[target_genes] * self.source[source_genes]).sum(-1)
+
+
+class AdjacencyView:
+    """The adjacency between the genes of one batch.
+
+    What a convolution asks for is computed when it first asks and kept for the forward pass, so that
+    layers that share an adjacency also share its softmax.
+
+    Attributes:
+        graph: the genes.
+        target: rows of the receiving genes, ``[B, G, R]``.
+        source: rows of the sending genes, ``[B, G, R]``.
+    """
+
+    def __init__(self, graph: GeneGraph, target: Tensor, source: Tensor) -> None:
+        self.graph = graph
+        self.target = target
+        self.source = source
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """``A[i, j] = target[i] · source[j]``, ``[B, G, G]``."""
+        return self.target @ self.source.transpose(1, 2)
+
+    @cached_property
+    def softmax(self) -> Tensor:
+        """Softmax of the logits over the real sending genes j, ``[B, G, G]``."""
+        return functional.masked_softmax(self.logits, self.graph.key_mask())
+
+    @cached_property
+    def positive(self) -> tuple[Tensor, Tensor]:
+        """Positive features φ(T) and φ(S) with φ = softplus, zero for padding, each ``[B, G, R]``."""
+        softplus = nn.functional.softplus
+        return self.graph.zero_padding(softplus(self.target)), self.graph.zero_padding(softplus(self.source))
+
+    def edge_logits(self, edge_index: Tensor) -> Tensor:
+        """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``."""
+        source, target = edge_index
+        return (self.target.flatten(0, 1)[target] * self.source.flatten(0, 1)[source]).sum(-1)
+
+    def edge_weights(self, edge_index: Tensor) -> Tensor:
+        """Return the positive weights φ(T)φ(S)ᵀ of the given edges. ``[2, E]`` to ``[E]``."""
+        source, target = edge_index
+        positive_target, positive_source = self.positive
+        return (positive_target.flatten(0, 1)[target] * positive_source.flatten(0, 1)[source]).sum(-1)
+
+    def top_k_edges(self, k: int) -> Tensor:
+        """Return for each gene the edges from its k strongest senders, itself among them. ``[2, E]``."""
+        cells, genes = self.graph.genes.shape
+        with torch.no_grad():
+            mask = self.graph.mask
+            logits = self.logits.masked_fill(~mask.unsqueeze(1), -torch.inf)
+            itself = torch.eye(genes, dtype=torch.bool, device=logits.device)
+            logits = logits.masked_fill(itself & mask.unsqueeze(1), torch.inf)
+            best, source = logits.topk(min(k, genes), dim=-1)  # [B, G, k]
+            keep = best.ne(-torch.inf) & mask.unsqueeze(-1)
+            offset = torch.arange(cells, device=logits.device).view(-1, 1, 1) * genes
+            target = torch.arange(genes, device=logits.device).view(1, -1, 1) + offset
+            return torch.stack(((source + offset)[keep], target.expand_as(source)[keep]))

@@ -1,0 +1,65 @@
+"""One block of the stack: norm, convolution, activation, residual; a feed-forward where the conv asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from scgraph.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from scgraph.nn.adjacency import AdjacencyView
+    from scgraph.nn.conv.base import GeneConv
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["ACTIVATIONS", "Block"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "none": nn.Identity}
+
+
+class Block(nn.Module):
+    """``x + act(conv(norm(x)))``, then ``x + W₂ gelu(W₁ norm(x))`` with a feed-forward.
+
+    Source: the pre-norm arrangement of Xiong et al., "On layer normalization in the Transformer" (2020).
+
+    Args:
+        conv: the convolution.
+        activation: activation behind the convolution, a key of `ACTIVATIONS`.
+        feed_forward: width of the feed-forward, 0 for none.
+        dropout: share of features dropped behind the convolution and the feed-forward.
+
+    Shapes:
+        ``[B, G, C]`` to ``[B, G, C]``.
+    """
+
+    def __init__(self, conv: GeneConv, *, activation: str, feed_forward: int, dropout: float) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
+        channels = conv.channels
+        self.norm = nn.LayerNorm(channels)
+        self.conv = conv
+        self.activation = ACTIVATIONS[activation]()
+        self.dropout = nn.Dropout(dropout)
+        self.width = feed_forward
+        self.feed_forward = (
+            nn.Sequential(
+                nn.LayerNorm(channels),
+                nn.Linear(channels, feed_forward),
+                nn.GELU(),
+                nn.Linear(feed_forward, channels),
+                nn.Dropout(dropout),
+            )
+            if feed_forward
+            else None
+        )
+
+    def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        """Run the block."""
+        x = x + self.dropout(self.activation(self.conv(self.norm(x), graph, view)))
+        return x if self.feed_forward is None else x + self.feed_forward(x)
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        """Return the multiply-adds of the matrix products for one cell."""
+        return self.conv.multiply_adds(genes, rank) + 2 * genes * self.conv.channels * self.width

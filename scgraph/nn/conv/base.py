@@ -1,0 +1,142 @@
+"""What every convolution of the zoo has in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch_geometric.nn import MessagePassing
+
+from scgraph.errors import ContractError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scgraph.nn.adjacency import AdjacencyView
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["GeneConv"]
+
+
+class GeneConv(MessagePassing):
+    """A layer in which the genes of a cell exchange features: ``y_i = Σ_j α_ij Θ x_j``.
+
+    It is a `torch_geometric.nn.MessagePassing`. A subclass states `message`, the reference that works
+    on the edges of any graph, and, where the complete graph can be computed without edges, `complete`.
+    Both must give the same outputs and gradients; `scgraph.testing` checks that and the rest of the
+    contract. Without `complete` the layer runs on edges: of the complete graph for cells of at most
+    `complete_limit` genes, else of the top-k graph of the adjacency.
+
+    The contract, numbered as `scgraph models --check` and the errors quote it:
+
+    1. ``[B, G, C]`` goes in and ``[B, G, C]`` of the same dtype comes out.
+    2. Every parameter gets a finite gradient.
+    3. `complete` equals `message` on the complete graph, outputs and gradients, also with padding.
+    4. Permuting the genes of a cell permutes the output.
+    5. Padding changes nothing, and the output of padding is zero.
+    6. `reset_parameters` after the same seed gives the same parameters, and a state dict goes round.
+    7. `multiply_adds` equals what a run counts.
+    8. The docstring gives the equation, the shapes and the source.
+
+    Class attributes a subclass may set:
+        key: the registered name (set by `register_conv`).
+        uses_adjacency: whether the layer reads the static adjacency.
+        feed_forward: whether a block of this layer is followed by a feed-forward of width C.
+        activation: activation after the layer inside a block, "gelu", "relu" or "none".
+        cost: multiply-adds of a layer in words, for the tables.
+        summary: what the layer is, in a few words, for the tables.
+        search_space: what a hyperparameter search may vary, plain data.
+        complete_limit: largest cell whose complete graph is written down as edges.
+        top_k: senders of a gene that are kept beyond that.
+
+    Args:
+        channels: width C of the features.
+        aggr: aggregation of the messages, as in `MessagePassing`.
+    """
+
+    key: ClassVar[str] = ""
+    uses_adjacency: bool = False
+    feed_forward: ClassVar[bool] = False
+    activation: ClassVar[str] = "gelu"
+    cost: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    search_space: ClassVar[dict[str, Any]] = {}
+    complete_limit: ClassVar[int] = 512
+    top_k: ClassVar[int] = 16
+
+    def __init__(self, channels: int, *, aggr: str = "add") -> None:
+        super().__init__(aggr=aggr, node_dim=0)
+        self.channels = channels
+
+    def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None = None) -> Tensor:
+        """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
+
+        Args:
+            x: features of the genes.
+            graph: the genes; complete unless it has edges.
+            view: the static adjacency between the genes; needed where `uses_adjacency`.
+
+        Raises:
+            ContractError: the layer needs the adjacency and got none, or returned another shape.
+        """
+        if self.uses_adjacency and view is None:
+            raise ContractError(f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph).")
+        if graph.is_complete and type(self).complete is not GeneConv.complete:
+            y = self.complete(x, graph, view)
+        else:
+            y = self._on_edges(x, graph, view)
+        if y.shape != x.shape:
+            raise ContractError(
+                f"{type(self).__name__} breaks sentence 1 of the contract: "
+                f"{list(x.shape)} went in, {list(y.shape)} came out."
+            )
+        return graph.zero_padding(y)
+
+    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        """Run the layer on the complete graph without edges. ``[B, G, C]`` to ``[B, G, C]``; optional."""
+        raise NotImplementedError
+
+    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+        """Return what `message` is given for each edge besides the features, ``{name: [E, ...]}``.
+
+        By default ``edge_logit``, the static logits, where the layer uses the adjacency.
+        """
+        if self.uses_adjacency and view is not None:
+            return {"edge_logit": view.edge_logits(edge_index)}
+        return {}
+
+    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+        """Run the layer on edges of flattened nodes. ``[N, C]`` to ``[N, C]``."""
+        out: Tensor = self.propagate(edge_index, x=x, **edge_inputs)
+        return out
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        """Return the multiply-adds of the matrix products of this layer for one cell, as `complete` runs it.
+
+        Args:
+            genes: genes of the cell, G.
+            rank: rank of the adjacency, R.
+
+        Raises:
+            ContractError: the layer does not state its cost.
+        """
+        raise ContractError(
+            f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds(genes, rank)."
+        )
+
+    def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
+        """Return what the static logits cost a cell: once where layers share an adjacency, else a layer."""
+        return genes**2 * rank if self.uses_adjacency else 0
+
+    def _on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        cells, genes, channels = x.shape
+        if graph.is_complete:
+            if genes <= self.complete_limit or view is None:
+                graph = graph.with_complete_edges()
+            else:
+                graph = graph.with_top_k_edges(view, self.top_k)
+        edge_index = graph.edge_index
+        if edge_index is None:
+            raise AssertionError("a graph with edges has an edge_index")
+        inputs = self.edge_inputs(edge_index, graph, view)
+        y = self.edges(x.reshape(cells * genes, channels), edge_index, **inputs)
+        return y.reshape(cells, genes, -1)

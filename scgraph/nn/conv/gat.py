@@ -1,0 +1,136 @@
+"""Graph attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+from torch_geometric.nn import GATConv as PyGGATConv
+from torch_geometric.utils import softmax
+
+from scgraph.errors import ConfigError
+from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.functional import pair_attention
+from scgraph.registry import register_conv
+
+if TYPE_CHECKING:
+    from scgraph.nn.adjacency import AdjacencyView
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["GATConv"]
+
+
+@register_conv("gat")
+class GATConv(GeneConv):
+    """Graph attention: ``y_i = Σ_j softmax_j(LeakyReLU(a_t·z_i + a_s·z_j [+ c A_ij])) z_j + b``, ``z = Θ x``.
+
+    Each head has its own a_t, a_s and, with `use_adjacency`, its own weight c for the static logit A_ij,
+    which then is the edge attribute.
+
+    Source: Veličković et al., "Graph attention networks" (2018), Eq. 1-6; equal to PyTorch Geometric's
+    `GATConv` without added self loops, whose edge attribute of width 1 is A_ij.
+
+    Args:
+        channels: width C.
+        heads: number of heads H; divides C.
+        use_adjacency: whether the static logits enter as the edge attribute.
+        negative_slope: slope of the LeakyReLU below 0.
+
+    Shapes:
+        x ``[B, G, C]``, view of rank R with `use_adjacency`, output ``[B, G, C]``.
+    """
+
+    cost: ClassVar[str] = "G C² + 2 G C + G² C"
+    summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
+    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "use_adjacency": [False, True]}
+
+    def __init__(self, channels: int, *, heads: int = 8, use_adjacency: bool = False, negative_slope: float = 0.2) -> None:
+        super().__init__(channels)
+        if heads < 1 or channels % heads:
+            raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
+        self.heads = heads
+        self.negative_slope = negative_slope
+        self.linear = nn.Linear(channels, channels, bias=False)
+        self.target = nn.Parameter(torch.empty(heads, channels // heads))
+        self.source = nn.Parameter(torch.empty(heads, channels // heads))
+        self.edge = nn.Parameter(torch.empty(heads)) if use_adjacency else None
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.uses_adjacency = use_adjacency
+        self.reset_parameters()
+
+    @classmethod
+    def from_pyg(cls, conv: PyGGATConv) -> GATConv:
+        """Build the layer from the weights of PyG's own `GATConv`.
+
+        Raises:
+            ConfigError: the PyG layer averages heads, has a residual or wide edge attributes, or changes width.
+        """
+        channels = conv.heads * conv.out_channels
+        if not conv.concat or conv.residual or conv.edge_dim not in (None, 1) or conv.in_channels != channels:
+            raise ConfigError(
+                "A GATConv can be taken over when concat=True, residual=False, edge_dim is None or 1 and "
+                f"in_channels = heads x out_channels; this one is {conv}."
+            )
+        new = cls(channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope)
+        with torch.no_grad():
+            new.linear.weight.copy_(conv.lin.weight)
+            new.target.copy_(conv.att_dst[0])
+            new.source.copy_(conv.att_src[0])
+            if new.edge is not None:
+                new.edge.copy_((conv.lin_edge.weight.view(conv.heads, -1) * conv.att_edge[0]).sum(-1))
+            new.bias.zero_()
+            if conv.bias is not None:
+                new.bias.copy_(conv.bias)
+        return new.to(conv.lin.weight)
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew."""
+        super().reset_parameters()
+        self.linear.reset_parameters()
+        nn.init.xavier_uniform_(self.target)
+        nn.init.xavier_uniform_(self.source)
+        nn.init.zeros_(self.bias)
+        if self.edge is not None:
+            nn.init.ones_(self.edge)
+
+    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+        """Attend along the edges. ``[N, C]`` to ``[N, C]``."""
+        z = self.linear(x).view(-1, self.heads, self.channels // self.heads)
+        alpha = ((z * self.source).sum(-1), (z * self.target).sum(-1))
+        y = self.propagate(edge_index, z=z, alpha=alpha, edge_logit=edge_inputs.get("edge_logit"))
+        return y.flatten(1) + self.bias
+
+    def message(
+        self,
+        z_j: Tensor,
+        alpha_j: Tensor,
+        alpha_i: Tensor,
+        edge_logit: Tensor | None,
+        index: Tensor,
+        ptr: Tensor | None,
+        size_i: int | None,
+    ) -> Tensor:
+        """``α_ij z_j`` a head, ``[E, H, D]``."""
+        logits = alpha_j + alpha_i
+        if edge_logit is not None and self.edge is not None:
+            logits = logits + edge_logit.unsqueeze(-1) * self.edge
+        logits = leaky_relu(logits, self.negative_slope)
+        return softmax(logits, index, ptr, size_i).unsqueeze(-1) * z_j
+
+    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        """Attention from two numbers a gene and head, ``[B, H, G, G]``."""
+        cells, genes, channels = x.shape
+        z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
+        to = (z * self.target.unsqueeze(1)).sum(-1).unsqueeze(-1)  # [B, H, G, 1]
+        logits = to + (z * self.source.unsqueeze(1)).sum(-1).unsqueeze(-2)
+        if self.edge is not None:
+            assert view is not None
+            logits = logits + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
+        y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
+        return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        """``G C² + G² C``; the 2 G C of the attention vectors are elementwise products, not counted."""
+        return genes * self.channels**2 + genes**2 * self.channels

@@ -1,0 +1,63 @@
+"""The paper's graph neural network layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+from torch_geometric.utils import softmax
+
+from scgraph.nn.conv.base import GeneConv
+from scgraph.registry import register_conv
+
+if TYPE_CHECKING:
+    from scgraph.nn.adjacency import AdjacencyView
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["GNNConv"]
+
+
+@register_conv("gnn")
+class GNNConv(GeneConv):
+    """``Y = Softmax(T Sᵀ) X Θ``: static weights from the factorised adjacency, one linear map.
+
+    ``α_ij = exp(t_i · s_j) / Σ_k exp(t_i · s_k)``, the sum over the genes k of the cell. The weights do not
+    depend on the features, so layers that share an adjacency share one softmax a forward pass.
+
+    Source: "Graph Neural Networks as a Substitute for Transformers in Single-Cell Transcriptomics",
+    Eq. 11-12; the tables of rank 48 are from section IV-B.
+
+    Shapes:
+        x ``[B, G, C]``, view of rank R, output ``[B, G, C]``.
+    """
+
+    uses_adjacency: bool = True
+    cost: ClassVar[str] = "G C² + G² C, and G² R once a cell"
+    summary: ClassVar[str] = "the paper's: softmax of a static, factorised adjacency"
+    search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.linear = nn.Linear(channels, channels)
+
+    def reset_parameters(self) -> None:
+        """Draw the linear map anew."""
+        super().reset_parameters()
+        self.linear.reset_parameters()
+
+    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+        """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
+        return super().edges(self.linear(x), edge_index, **edge_inputs)
+
+    def message(self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None) -> Tensor:
+        """``α_ij Θ x_j``, ``[E, C]``."""
+        return softmax(edge_logit, index, ptr, size_i).unsqueeze(-1) * x_j
+
+    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        """One product of the shared softmax, ``[B, G, G]``, with the mapped features."""
+        assert view is not None
+        return view.softmax @ self.linear(x)
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        """``G C² + G² C``."""
+        return genes * self.channels**2 + genes**2 * self.channels

@@ -1,0 +1,60 @@
+"""Control: genes do not interact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from scgraph.nn.conv.base import GeneConv
+from scgraph.registry import register_conv
+
+if TYPE_CHECKING:
+    from scgraph.nn.adjacency import AdjacencyView
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["NoneConv"]
+
+
+@register_conv("none")
+class NoneConv(GeneConv):
+    """``y_i = Θ x_i``: the graph holds only j = i, so genes learn nothing of each other.
+
+    The control that shows what any interaction is worth. Other edges of a graph are ignored.
+
+    Source: the graph convolution of Kipf and Welling (2017) on a graph of self loops.
+
+    Shapes:
+        x ``[B, G, C]``, output ``[B, G, C]``.
+    """
+
+    cost: ClassVar[str] = "G C²"
+    summary: ClassVar[str] = "control: no interaction between genes"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.linear = nn.Linear(channels, channels)
+
+    def reset_parameters(self) -> None:
+        """Draw the linear map anew."""
+        super().reset_parameters()
+        self.linear.reset_parameters()
+
+    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Any) -> Tensor:
+        """Keep one self loop a node, whatever the graph. ``[N, C]`` to ``[N, C]``."""
+        loops = torch.arange(x.shape[0], device=x.device).expand(2, -1)
+        return super().edges(self.linear(x), loops)
+
+    def message(self, x_j: Tensor) -> Tensor:
+        """``Θ x_j`` with j = i, ``[E, C]``."""
+        return x_j
+
+    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        """A linear map of each gene."""
+        mapped: Tensor = self.linear(x)
+        return mapped
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        """``G C²``."""
+        return genes * self.channels**2

@@ -1,0 +1,68 @@
+"""From genes and values to features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from scgraph.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from scgraph.nn.graph import GeneGraph
+
+__all__ = ["VALUE_ENCODINGS", "GeneEncoder"]
+
+VALUE_ENCODINGS = ("linear", "product")
+
+
+class GeneEncoder(nn.Module):
+    """``x_i = E[g_i] + L(v_i)``, with a learned mask token in place of ``L(v_i)`` where the value is masked.
+
+    ``L`` is a linear map of the value ("linear", the paper's Eq. 6) or ``v_i · E'[g_i]`` with a second table
+    ("product"): the value scales a direction of the gene's own, so that the mean over the genes of a cell
+    is a linear map of its whole expression vector.
+
+    Source: Eq. 6 of the paper.
+
+    Args:
+        vocabulary_size: number of genes V, without padding.
+        channels: width C.
+        value_encoding: "linear" or "product".
+
+    Shapes:
+        genes, values, mask ``[B, G]`` to ``[B, G, C]``, zero for padding.
+    """
+
+    def __init__(self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear") -> None:
+        super().__init__()
+        if value_encoding not in VALUE_ENCODINGS:
+            raise ConfigError(
+                f"There is no value encoding {value_encoding!r}.{did_you_mean(value_encoding, VALUE_ENCODINGS)}"
+            )
+        self.gene = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
+        self.value: nn.Linear | nn.Embedding = (
+            nn.Linear(1, channels)
+            if value_encoding == "linear"
+            else nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
+        )
+        self.mask_token = nn.Parameter(torch.empty(channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw everything anew; embeddings with standard deviation 1, as `torch.nn.Embedding` does."""
+        self.gene.reset_parameters()
+        self.value.reset_parameters()
+        nn.init.normal_(self.mask_token)
+
+    def forward(self, graph: GeneGraph, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Embed the genes of a batch. ``[B, G]`` to ``[B, G, C]``."""
+        value = values.unsqueeze(-1)
+        if mask is not None:
+            # The hidden value itself must not enter, not even times zero: it could be an infinity.
+            value = value.masked_fill(mask.unsqueeze(-1), 0.0)
+        encoded = value * self.value(graph.genes) if isinstance(self.value, nn.Embedding) else self.value(value)
+        if mask is not None:
+            encoded = torch.where(mask.unsqueeze(-1), self.mask_token.to(encoded.dtype), encoded)
+        return graph.zero_padding(self.gene(graph.genes) + encoded)

@@ -1,0 +1,165 @@
+"""The whole model: embeddings, a stack of blocks around one convolution, heads and readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from scgraph.errors import ConfigError
+from scgraph.nn.adjacency import FactorizedAdjacency
+from scgraph.nn.block import Block
+from scgraph.nn.encoder import GeneEncoder
+from scgraph.nn.graph import GeneGraph
+from scgraph.nn.head import CellHead, ValueHead
+from scgraph.nn.readout import MeanReadout
+from scgraph.registry import conv_class
+
+if TYPE_CHECKING:
+    from scgraph.nn.conv.base import GeneConv
+
+__all__ = ["GeneModel", "ModelOutput"]
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What a forward pass gives.
+
+    Attributes:
+        values: predicted value of every gene of the cell, ``[B, G]``, zero for padding.
+        cell: features of the cell, ``[B, C]``.
+        cell_values: values of the queried genes predicted from `cell` alone, ``[B, K]``; None without a cell head.
+    """
+
+    values: Tensor
+    cell: Tensor
+    cell_values: Tensor | None
+
+
+class GeneModel(nn.Module):
+    """Gene and value embedding → L blocks (norm, conv, activation, residual) → norm → value head, readout.
+
+    With the paper's sizes (L 6, C 256, G 512, R 48) its multiply-adds a cell are
+    ``L (6·G·C² + 2·G²·C)`` for `tf` and ``L (G·C² + G²·C) + G²·R`` for `gnn` with a shared adjacency.
+
+    Source: "Graph Neural Networks as a Substitute for Transformers in Single-Cell Transcriptomics", Eq. 6-8.
+
+    Args:
+        vocabulary_size: number of genes V, without padding.
+        conv: a registered name or a subclass of `GeneConv`.
+        channels: width C.
+        layers: number of blocks L.
+        rank: rank R of the adjacency.
+        shared_adjacency: one pair of tables for all layers, or one a layer.
+        value_encoding: see `GeneEncoder`.
+        dropout: share of features dropped in the blocks.
+        activation: activation behind the convolution; None takes the convolution's own.
+        feed_forward: width of the feed-forward, 0 for none; None takes C where the convolution asks for one.
+        cell_head: whether values are also predicted from the cell's vector.
+        conv_options: keyword arguments of the convolution.
+
+    Raises:
+        ConfigError: an unknown name, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        *,
+        conv: str | type[GeneConv] = "gnn",
+        channels: int = 256,
+        layers: int = 6,
+        rank: int = 48,
+        shared_adjacency: bool = True,
+        value_encoding: str = "linear",
+        dropout: float = 0.0,
+        activation: str | None = None,
+        feed_forward: int | None = None,
+        cell_head: bool = False,
+        conv_options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, number in {"vocabulary_size": vocabulary_size, "channels": channels, "layers": layers, "rank": rank}.items():
+            if number < 1:
+                raise ConfigError(f"{name} must be at least 1, not {number}.")
+        self.channels = channels
+        self.rank = rank
+        cls = conv_class(conv) if isinstance(conv, str) else conv
+        convs = [_build_conv(cls, channels, conv_options or {}) for _ in range(layers)]
+        if feed_forward is None:
+            feed_forward = channels if cls.feed_forward else 0
+        self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding)
+        self.blocks = nn.ModuleList(
+            Block(layer, activation=activation or cls.activation, feed_forward=feed_forward, dropout=dropout)
+            for layer in convs
+        )
+        tables = (1 if shared_adjacency else layers) if convs[0].uses_adjacency else 0
+        self.adjacencies = nn.ModuleList(FactorizedAdjacency(vocabulary_size, rank) for _ in range(tables))
+        self.norm = nn.LayerNorm(channels)
+        self.readout = MeanReadout()
+        self.value_head = ValueHead(channels)
+        self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
+
+    def forward(
+        self,
+        genes: Tensor,
+        values: Tensor,
+        mask: Tensor | None = None,
+        *,
+        query: Tensor | None = None,
+        edge_index: Tensor | None = None,
+        padded: bool = True,
+    ) -> ModelOutput:
+        """Predict the values of all genes and embed the cells.
+
+        Args:
+            genes: vocabulary ids, 0 for padding, ``[B, G]`` int64.
+            values: expression, ``[B, G]``.
+            mask: True where the value is hidden from the model, ``[B, G]``; None hides nothing.
+            query: genes whose values the cell head predicts, ``[K]`` or ``[B, K]``; None takes `genes`.
+            edge_index: edges between flattened nodes, ``[2, E]``; None for the complete graph.
+            padded: False promises that no id is 0 and saves the masks.
+        """
+        graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
+        x = self.encode(graph, values, mask)
+        cell = self.readout(x, graph)
+        predicted = self.value_head(x)
+        if padded:
+            predicted = predicted.masked_fill(~graph.mask, 0.0)
+        cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
+        return ModelOutput(predicted, cell, cell_values)
+
+    def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the features of the genes after the last norm, ``[B, G, C]``."""
+        x = self.encoder(graph, values, mask)
+        views = [adjacency.view(graph) for adjacency in self.adjacencies]
+        for number, block in enumerate(self.blocks):
+            view = views[number % len(views)] if views else None
+            x = block(x, graph, view)
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def embed(self, genes: Tensor, values: Tensor) -> Tensor:
+        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
+        graph = GeneGraph(genes)
+        cell: Tensor = self.readout(self.encode(graph, values), graph)
+        return cell
+
+    def multiply_adds(self, genes: int) -> int:
+        """Return the multiply-adds of the matrix products in the blocks and the adjacency, a cell of G genes.
+
+        The embeddings and the heads are left out, as in the paper: they are the same for every model.
+        """
+        blocks = [block for block in self.blocks if isinstance(block, Block)]
+        once = blocks[0].conv.adjacency_multiply_adds(genes, self.rank)
+        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + once * len(self.adjacencies)
+
+
+def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:
+    try:
+        return cls(channels, **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"{cls.__name__} cannot be built with channels={channels} and conv_options {options}: {error}."
+        ) from error
