@@ -35,7 +35,7 @@ types: $(DEV_STAMP) ## Check the types with mypy, strict
 	$(PY) -m mypy
 
 imports: $(DEV_STAMP) ## Check that imports run one way
-	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 docs: $(DEV_STAMP) ## Check the links of the documents and run every example in them
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' tests/test_docs.py scgraph $(DOCS)
