@@ -1,0 +1,25 @@
+"""Reading, checking and sampling of cells. Knows no model and needs no torch."""
+
+from __future__ import annotations
+
+from scgraph.data.cells import Cells
+from scgraph.data.checks import check_labels
+from scgraph.data.hvg import highly_variable
+from scgraph.data.leakage import cell_hashes, find_leaks
+from scgraph.data.reading import read_cells
+from scgraph.data.sampling import mask_values
+from scgraph.data.store import CellStore
+from scgraph.data.vocabulary import GeneMatch, Vocabulary
+
+__all__ = [
+    "CellStore",
+    "Cells",
+    "GeneMatch",
+    "Vocabulary",
+    "cell_hashes",
+    "check_labels",
+    "find_leaks",
+    "highly_variable",
+    "mask_values",
+    "read_cells",
+]

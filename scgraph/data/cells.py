@@ -1,0 +1,80 @@
+"""Cells as they were read: one checked matrix, the names of its genes and cells, its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["SCALE", "Cells", "Kind"]
+
+Kind = Literal["counts", "log1p"]
+
+SCALE = 1e4
+"""Total that the counts of every cell are scaled to before the logarithm."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of one source, checked and in canonical form (see `scgraph.data.read_cells`).
+
+    Attributes:
+        name: Short name for tables.
+        matrix: Values `[n_cells, n_genes]`, float32: finite, positive where stored, columns sorted, none twice.
+        kind: Whether `matrix` holds counts or log1p of normalised counts.
+        symbols: Gene symbols `[n_genes]`, `""` where unknown.
+        ensembl: Ensembl gene ids without version `[n_genes]`, `""` where unknown.
+        obs_names: Unique names of the cells `[n_cells]`.
+        labels: Class of every cell, or None where no label was asked for.
+        batches: Batch of every cell, or None where no batch key was given.
+        notes: What a person must be told about this source.
+        manifest: Where the cells came from: source, sha256, cells, genes, layer, kind.
+    """
+
+    name: str
+    matrix: sparse.csr_matrix
+    kind: Kind
+    symbols: NDArray[np.str_]
+    ensembl: NDArray[np.str_]
+    obs_names: NDArray[np.str_]
+    labels: pd.Categorical | None
+    batches: pd.Categorical | None
+    notes: tuple[str, ...]
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return int(self.matrix.shape[0])
+
+    def subset(self, rows: NDArray[np.integer[Any]]) -> Cells:
+        """Return the cells `rows`, in that order; categories stay as they are, so codes keep their meaning."""
+        rows = np.asarray(rows)
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            obs_names=self.obs_names[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            batches=None if self.batches is None else self.batches[rows],
+            manifest={**self.manifest, "cells": len(self.obs_names[rows])},
+        )
+
+    def normalized(self) -> sparse.csr_matrix:
+        """Compute `log(1 + 10,000 · count / total of the cell)` `[n_cells, n_genes]`, float32.
+
+        The total runs over all genes of the cell, so leaving genes out later does not change a value.
+        Cells that were read as log1p are returned as they are.
+        """
+        if self.kind == "log1p":
+            return self.matrix
+        # Sums of whole numbers are exact in float64: a cell gets the same value in any file or subset.
+        totals = self.matrix.astype(np.float64).sum(axis=1).A1
+        counts = self.matrix.data.astype(np.float64)
+        scaled = counts * np.repeat(SCALE / totals, np.diff(self.matrix.indptr))
+        values = np.log1p(scaled).astype(np.float32)
+        return sparse.csr_matrix((values, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)

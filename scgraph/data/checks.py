@@ -1,0 +1,238 @@
+"""What a matrix and its labels must be, looked at before anndata or scipy does anything with them.
+
+anndata reads most damaged matrices without a word, and scipy writes outside of its memory for an index out of
+range. So the raw arrays are checked first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from scgraph.data.cells import Cells
+
+__all__ = ["Compressed", "canonical", "categories", "check_compressed", "check_labels", "check_shape"]
+
+_SAMPLE_SIZE = 20
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The raw arrays of a sparse matrix, not trusted yet."""
+
+    data: NDArray[Any]
+    indices: NDArray[Any]
+    indptr: NDArray[Any]
+    shape: tuple[int, int]
+    by_row: bool
+
+
+def check_shape(shape: tuple[int, ...], n_obs: int, n_vars: int, where: str) -> None:
+    """Refuse a matrix whose shape is not `(n_obs, n_vars)`, or that has no cells or genes.
+
+    Raises:
+        DataError: As said.
+    """
+    if tuple(shape) != (n_obs, n_vars):
+        found = " x ".join(f"{size:,}" for size in shape)
+        raise DataError(
+            f"{where}: the matrix is {found}, but obs names {n_obs:,} cells and var {n_vars:,} genes. The file is "
+            "damaged: write it again from its source."
+        )
+    for size, what in ((n_obs, "cells"), (n_vars, "genes")):
+        if not size:
+            raise DataError(f"{where}: it has no {what}. Give a file that was not filtered down to nothing.")
+
+
+def check_compressed(matrix: Compressed, where: str) -> None:
+    """Refuse compressed arrays that do not describe a matrix of the shape they claim.
+
+    Raises:
+        DataError: indptr is of the wrong length, does not start at 0, falls, or does not end at the number of
+            values; or an index is negative or out of range.
+    """
+    rows, columns = matrix.shape if matrix.by_row else matrix.shape[::-1]
+    line, other = ("row", "column") if matrix.by_row else ("column", "row")
+    mend = "The file is damaged: write it again from its source."
+    for name in ("indptr", "indices"):
+        if getattr(matrix, name).dtype.kind not in "iu" or getattr(matrix, name).ndim != 1:
+            raise DataError(f"{where}: {name} of the matrix is not a list of whole numbers. {mend}")
+    if matrix.data.ndim != 1 or len(matrix.data) != len(matrix.indices):
+        raise DataError(f"{where}: {matrix.data.size:,} values but {len(matrix.indices):,} indices. {mend}")
+    indptr = matrix.indptr.astype(np.int64)
+    if len(indptr) != rows + 1:
+        raise DataError(
+            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. {mend}"
+        )
+    if indptr[0] != 0 or indptr[-1] != len(matrix.indices):
+        raise DataError(
+            f"{where}: indptr runs from {indptr[0]:,} to {indptr[-1]:,}, not from 0 to the {len(matrix.indices):,} "
+            f"values. {mend}"
+        )
+    falls = np.flatnonzero(np.diff(indptr) < 0)
+    if len(falls):
+        raise DataError(f"{where}: indptr falls after {line} {falls[0]:,}; it must never fall. {mend}")
+    if len(matrix.indices):
+        bad = np.flatnonzero((matrix.indices < 0) | (matrix.indices >= columns))
+        if len(bad):
+            at = int(np.searchsorted(indptr, bad[0], side="right")) - 1
+            raise DataError(
+                f"{where}: {line} {at:,} has an entry at {other} {int(matrix.indices[bad[0]]):,}, but {other}s run "
+                f"from 0 to {columns - 1:,} ({len(bad):,} such entries). {mend}"
+            )
+
+
+def canonical(
+    matrix: Compressed | NDArray[Any], where: str, obs_names: NDArray[np.str_], var_names: NDArray[np.str_]
+) -> sparse.csr_matrix:
+    """Turn checked arrays into rows of float32: sorted, no entry twice, no zeros, finite, none negative.
+
+    Raises:
+        DataError: The values are not numbers, NaN, infinite or negative, or an entry stands twice; the message
+            names the cell and the gene.
+    """
+    values = matrix.data if isinstance(matrix, Compressed) else matrix
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{where}: the matrix holds {values.dtype} instead of numbers. Convert it: "
+            "adata.X = adata.X.astype('float32')."
+        )
+    if isinstance(matrix, Compressed):
+        arrays = (matrix.data, matrix.indices, matrix.indptr)
+        if matrix.by_row:
+            rows = sparse.csr_matrix(arrays, shape=matrix.shape, copy=True)
+        else:
+            rows = sparse.csc_matrix(arrays, shape=matrix.shape).tocsr()
+    else:
+        rows = sparse.csr_matrix(matrix)
+    rows.sort_indices()
+    _check_twice(rows, where, obs_names, var_names)
+    with np.errstate(over="ignore"):
+        rows.data = rows.data.astype(np.float32)
+    for bad, what, mend in (
+        (np.isnan(rows.data), "NaN", "Find out what is missing; where it means 0, write 0."),
+        (np.isinf(rows.data), "Inf or too large for float32", "Give the counts as they were measured."),
+        (
+            rows.data < 0,
+            "negative",
+            "They look scaled: give counts or log-normalised values, for example layer='raw'.",
+        ),
+    ):
+        at = np.flatnonzero(bad)
+        if len(at):
+            cell, gene = _place(rows, int(at[0]), obs_names, var_names)
+            raise DataError(
+                f"{where}: {len(at):,} values are {what}, the first in cell {cell!r}, gene {gene!r}. {mend}"
+            )
+    rows.eliminate_zeros()
+    return rows
+
+
+def _check_twice(
+    rows: sparse.csr_matrix, where: str, obs_names: NDArray[np.str_], var_names: NDArray[np.str_]
+) -> None:
+    same = rows.indices[1:] == rows.indices[:-1]
+    starts = rows.indptr[1:-1]
+    same[starts[(starts > 0) & (starts < len(rows.indices))] - 1] = False
+    at = np.flatnonzero(same)
+    if len(at):
+        cell, gene = _place(rows, int(at[0]), obs_names, var_names)
+        raise DataError(
+            f"{where}: {len(at):,} entries stand twice, the first in cell {cell!r}, gene {gene!r}. Where they are "
+            "parts of one count, add them up: adata.X.sum_duplicates()."
+        )
+
+
+def _place(
+    rows: sparse.csr_matrix, at: int, obs_names: NDArray[np.str_], var_names: NDArray[np.str_]
+) -> tuple[str, str]:
+    row = int(np.searchsorted(rows.indptr, at, side="right")) - 1
+    return str(obs_names[row]), str(var_names[rows.indices[at]])
+
+
+def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False) -> pd.Categorical:
+    """Return the column `key` of obs as text categories, unused ones dropped.
+
+    Args:
+        obs: Table of the cells.
+        key: Column.
+        where: Source, for messages.
+        numbers: Whether whole numbers are accepted, as they are for batches.
+
+    Raises:
+        DataError: The column is missing, holds numbers, or says nothing for some cells.
+    """
+    import pandas as pd
+
+    columns = [str(name) for name in obs.columns]
+    if key not in columns:
+        if not columns:
+            raise DataError(
+                f"{where}: obs has no column {key!r}, and no other. Add it: adata.obs[{key!r}] = ..."
+            )
+        listed = ", ".join(columns[:_SAMPLE_SIZE]) + (", ..." if len(columns) > _SAMPLE_SIZE else "")
+        guess = did_you_mean(key, columns)
+        raise DataError(
+            f"{where}: obs has no column {key!r}.{guess if 'mean' in guess else ''} Columns: {listed}."
+        )
+    column = obs.iloc[:, columns.index(key)]
+    text = column.astype(object)
+    missing = column.isna().to_numpy() | np.asarray([str(value).strip() == "" for value in text], dtype=bool)
+    if missing.any():
+        raise DataError(
+            f"{where}: obs[{key!r}] says nothing for {missing.sum():,} of {len(obs):,} cells (first: "
+            f"{str(obs.index[missing.argmax()])!r}). Fill it in, or leave these cells out: "
+            f"adata[adata.obs[{key!r}].notna()]."
+        )
+    # The type of the values, not of the column: numbers may sit in a categorical or an object column.
+    kind = np.asarray(text.tolist()).dtype.kind
+    if kind in "fc" or (kind in "iu" and not numbers and not isinstance(column.dtype, pd.CategoricalDtype)):
+        groups = [
+            name for name in columns if not pd.api.types.is_numeric_dtype(obs.iloc[:, columns.index(name)])
+        ]
+        raise DataError(
+            f"{where}: obs[{key!r}] holds numbers. If they are names of classes, convert them: "
+            f"adata.obs[{key!r}] = adata.obs[{key!r}].astype(str). "
+            + (f"Columns of text: {', '.join(groups[:_SAMPLE_SIZE])}." if groups else "No column holds text.")
+        )
+    return pd.Categorical([str(value) for value in text])
+
+
+def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
+    """Refuse labels that cannot be split into parts for training, validation and test.
+
+    Args:
+        cells: Labelled cells.
+        min_cells: Least cells of a class.
+
+    Raises:
+        DataError: There are no labels, one class only, or a class has fewer cells; the message says how to leave
+            such classes out.
+    """
+    where = cells.manifest.get("source", cells.name)
+    if cells.labels is None:
+        raise DataError(f"{where}: the cells have no labels. Name the column of classes (label).")
+    counts = cells.labels.value_counts()
+    counts = counts[counts > 0]
+    if len(counts) < 2:
+        raise DataError(
+            f"{where}: all {len(cells):,} cells are {str(counts.index[0])!r}. Two classes are needed."
+        )
+    rare = counts[counts < min_cells]
+    if len(rare):
+        named = ", ".join(f"{name!r} ({count})" for name, count in rare.items())
+        key = cells.manifest.get("label") or "cell_type"
+        raise DataError(
+            f"{where}: {len(rare)} classes have fewer than {min_cells} cells: {named}. Training, validation and test "
+            f"each need one. Leave them out: adata[~adata.obs[{key!r}].isin("
+            f"{[str(name) for name in rare.index]})]."
+        )

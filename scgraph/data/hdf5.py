@@ -1,0 +1,241 @@
+"""Files opened with h5py: their matrix as raw arrays, their tables as data frames."""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from scgraph.data.checks import Compressed
+from scgraph.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["Source", "open_file", "read_file"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
+_FORMATS = {
+    "dataframe": {"0.1.0", "0.2.0"},
+    "csr_matrix": {"0.1.0"},
+    "csc_matrix": {"0.1.0"},
+    "array": {"0.1.0", "0.2.0"},
+    "string-array": {"0.1.0", "0.2.0"},
+    "categorical": {"0.1.0", "0.2.0"},
+    "nullable-integer": {"0.1.0"},
+    "nullable-boolean": {"0.1.0"},
+    "nullable-string-array": {"0.1.0"},
+    "rec-array": {"0.1.0", "0.2.0"},
+    "anndata": {"0.1.0"},
+    "raw": {"0.1.0"},
+    "dict": {"0.1.0"},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file or an AnnData object says, before any of it is checked."""
+
+    where: str
+    matrix: Compressed | NDArray[Any]
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises:
+        DataError: There is no such file, or it is a folder, empty, of another format, cut, damaged or locked.
+    """
+    where = str(path)
+    if path.is_dir():
+        raise DataError(f"{where}: this is a folder. Name a file in it.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        folder = path.parent
+        near = [entry.name for entry in folder.iterdir() if entry.is_file()] if folder.is_dir() else []
+        guess = did_you_mean(path.name, near) if near else ""
+        raise DataError(f"{where}: there is no such file.{guess if 'mean' in guess else ''}") from None
+    except OSError as error:
+        raise DataError(f"{where}: it cannot be read ({error.strerror}).") from error
+    if not head:
+        raise DataError(f"{where}: the file is empty. Copy it again.")
+    if head.startswith(b"version https://git-lfs"):
+        raise DataError(f"{where}: this is a git-LFS pointer, not the data. Run git lfs pull.")
+    if not head.startswith(_SIGNATURE) and not h5py.is_hdf5(path):
+        packed = " It is packed with gzip: unpack it first." if head.startswith(b"\x1f\x8b") else ""
+        raise DataError(
+            f"{where}: this is not an HDF5 file, whatever its name says.{packed} Give .h5ad or 10x .h5."
+        )
+    try:
+        opened = h5py.File(path, "r")
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES) or "lock" in str(error) or "for write" in str(error):
+            raise DataError(
+                f"{where}: another program writes to the file. Wait until it is done, or give a copy."
+            ) from error
+        cut = "is cut off" if "truncated" in str(error) else "is damaged"
+        raise DataError(f"{where}: the file {cut} ({error}). Copy it again.") from error
+    with opened:
+        yield opened
+
+
+def read_file(path: Path, layer: str | None) -> Source:
+    """Read the matrix and the tables of an .h5ad or 10x .h5 file.
+
+    Raises:
+        DataError: A part is missing, damaged or in a form that is not known.
+    """
+    where = str(path)
+    with open_file(path) as file:
+        try:
+            tenx = _tenx_group(file)
+            if tenx is not None:
+                return _read_tenx(tenx, where, layer)
+            return _read_h5ad(file, path, layer)
+        except _DAMAGE as error:
+            raise DataError(f"{where}: the file is damaged ({error}). Copy it again.") from error
+
+
+def _read_h5ad(file: h5py.File, path: Path, layer: str | None) -> Source:
+    where = str(path)
+    _check_format(file, where, "the file")
+    for table, names in (("obs", "cells"), ("var", "genes")):
+        if table not in file:
+            raise DataError(f"{where}: it has no {table}, so the {names} have no names. Is it an .h5ad file?")
+    element, var_key = _find_matrix(file, where, layer)
+    matrix = read_matrix(element, where)
+    if isinstance(file["obs"], h5py.Dataset) or isinstance(file[var_key], h5py.Dataset):
+        obs, var = _read_old(path, raw=layer == "raw")
+    else:
+        obs, var = _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
+    return Source(where, matrix, obs, var)
+
+
+def _find_matrix(file: h5py.File, where: str, layer: str | None) -> tuple[Any, str]:
+    """Return the matrix that `layer` names, and the key of the table of its genes."""
+    raw = next((key for key in ("raw/X", "raw.X") if key in file), None)
+    layers = list(file["layers"]) if "layers" in file else []
+    choices = [*layers, *(["raw"] if raw else [])]
+    if layer is None:
+        if "X" not in file or _encoding(file["X"])[0] == "null":
+            offer = f" Choose a layer: {', '.join(choices)}." if choices else " It has no layers either."
+            raise DataError(f"{where}: it has no X.{offer}")
+        return file["X"], "var"
+    if layer == "raw" and raw:
+        return file[raw], "raw/var" if raw == "raw/X" else "raw.var"
+    if layer not in layers:
+        known = did_you_mean(layer, choices) if choices else " It has none."
+        raise DataError(f"{where}: it has no layer {layer!r}.{known}")
+    return file["layers"][layer], "var"
+
+
+def read_matrix(element: Any, where: str) -> Compressed | NDArray[Any]:
+    """Read a dense or sparse matrix of an HDF5 file as it lies there.
+
+    Raises:
+        DataError: It is in a form that is not known.
+    """
+    _check_format(element, where, element.name)
+    if isinstance(element, h5py.Dataset):
+        if element.ndim != 2:
+            raise DataError(
+                f"{where}: {element.name} has {element.ndim} dimensions instead of cells and genes."
+            )
+        return np.asarray(element[()])
+    kind = _text(element.attrs.get("encoding-type", element.attrs.get("h5sparse_format", "")))
+    if not kind.startswith(("csr", "csc")):
+        raise DataError(f"{where}: {element.name} is stored as {kind or 'a group'!r} instead of a matrix.")
+    shape = element.attrs["shape" if "shape" in element.attrs else "h5sparse_shape"]
+    return Compressed(
+        element["data"][()],
+        element["indices"][()],
+        element["indptr"][()],
+        (int(shape[0]), int(shape[1])),
+        by_row=kind.startswith("csr"),
+    )
+
+
+def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
+    from anndata.io import read_elem
+
+    _check_format(group, where, name)
+    index = _text(group.attrs.get("_index", ""))
+    if index not in group:
+        raise DataError(
+            f"{where}: {name} has no names (its index is missing). Write the file again from its source."
+        )
+    for column in group:
+        _check_format(group[column], where, f"{name}[{column!r}]")
+    table: pd.DataFrame = read_elem(group)
+    return table
+
+
+def _read_old(path: Path, *, raw: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the tables of a file older than anndata 0.7, which needs its `uns` for the categories."""
+    import anndata
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", anndata.OldFormatWarning)
+        adata = anndata.read_h5ad(path)
+    return adata.obs, adata.raw.var if raw else adata.var
+
+
+def _tenx_group(file: h5py.File) -> h5py.Group | None:
+    """Return the matrix of a 10x file (of Cell Ranger 3, or of one genome of Cell Ranger 2)."""
+    groups = [value for value in file.values() if isinstance(value, h5py.Group) and "barcodes" in value]
+    return groups[0] if len(groups) == 1 else None
+
+
+def _read_tenx(group: h5py.Group, where: str, layer: str | None) -> Source:
+    import pandas as pd
+
+    if layer is not None:
+        raise DataError(f"{where}: a 10x file has no layers, so no layer {layer!r}. Leave the layer out.")
+    features = group.get("features", group)
+    ids = _strings(features["id"] if "id" in features else features["genes"])
+    symbols = _strings(features["name"] if "name" in features else features["gene_names"])
+    shape = group["shape"][()]
+    # Stored by cell with genes as rows: read as genes in columns, the same arrays are rows of cells.
+    arrays = group["data"][()], group["indices"][()], group["indptr"][()]
+    matrix = Compressed(*arrays, (int(shape[1]), int(shape[0])), by_row=True)
+    var = pd.DataFrame({"gene_ids": ids, "feature_name": symbols}, index=pd.Index(ids))
+    if "feature_type" in features:
+        var["feature_types"] = _strings(features["feature_type"])
+    return Source(where, matrix, pd.DataFrame(index=_strings(group["barcodes"])), var)
+
+
+def _strings(data: h5py.Dataset) -> list[str]:
+    return [_text(name) for name in data[()]]
+
+
+def _encoding(element: Any) -> tuple[str, str]:
+    return _text(element.attrs.get("encoding-type", "")), _text(element.attrs.get("encoding-version", ""))
+
+
+def _check_format(element: Any, where: str, what: str) -> None:
+    kind, version = _encoding(element)
+    if kind and version not in _FORMATS.get(kind, ()):
+        raise DataError(
+            f"{where}: {what} is stored as {kind!r} version {version!r}, which is not known here: a newer anndata wrote "
+            "it. Write it again with anndata 0.12."
+        )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,93 @@
+"""Highly variable genes, as scanpy's flavour "seurat" finds them, without needing scanpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from scgraph.data.cells import Cells
+
+__all__ = ["highly_variable", "normalized_dispersion"]
+
+_BINS = 20
+
+
+def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
+    """Choose the genes whose dispersion is highest among genes of like mean.
+
+    With several files each ranks its own genes; a gene that is among the first `n_top` of more files comes first,
+    then the one of higher mean normalised dispersion.
+
+    Args:
+        sources: What was read, at least one.
+        n_top: Genes to keep; all where there are no more.
+
+    Returns:
+        Their vocabulary, in the order of `Vocabulary.from_cells`.
+    """
+    if n_top < 1:
+        raise ValueError(f"n_top must be 1 or more, not {n_top}")
+    union = Vocabulary.from_cells(sources)
+    if n_top >= len(union):
+        return union
+    times = np.zeros(len(union), dtype=np.int64)
+    score = np.full((len(sources), len(union)), np.nan)
+    for at, cells in enumerate(sources):
+        ids = union.match(cells).ids
+        columns = np.flatnonzero(ids)
+        columns = columns[np.diff(cells.matrix.tocsc().indptr)[columns] > 0]
+        score[at, ids[columns] - 1] = normalized_dispersion(cells.normalized()[:, columns])
+        times[_first(score[at], n_top)] += 1
+    present = ~np.isnan(score)
+    mean = np.where(present, score, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    order = np.lexsort((np.arange(len(union)), -mean, -times))
+    return union.subset(np.sort(order[:n_top]) + 1)
+
+
+def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
+    """Compute `(log(var / mean) - mean of its bin) / sd of its bin` of every gene, on values before the logarithm.
+
+    The genes are put into 20 bins of equal width by log1p of their mean. The gene of a bin of its own gets 1.
+
+    Source: Satija et al. 2015, doi:10.1038/nbt.3192, in the form of `scanpy.pp.highly_variable_genes`.
+
+    Args:
+        matrix: log1p values `[n, genes]`.
+
+    Returns:
+        Normalised dispersion `[genes]`, 0 where the variance is.
+    """
+    import pandas as pd
+
+    cells = matrix.shape[0]
+    linear = matrix.astype(np.float64)
+    linear.data = np.expm1(linear.data)
+    mean = np.asarray(linear.mean(axis=0)).ravel()
+    linear.data **= 2
+    square = np.asarray(linear.mean(axis=0)).ravel()
+    variance = (square - mean**2) * (cells / max(cells - 1, 1))
+    mean[mean == 0] = 1e-12
+    ratio = variance / mean
+    dispersion = np.log(np.where(ratio > 0, ratio, np.nan))
+    frame = pd.DataFrame({"dispersion": dispersion, "bin": pd.cut(np.log1p(mean), bins=_BINS)})
+    groups = frame.groupby("bin", observed=True)["dispersion"]
+    centre, spread = groups.transform("mean"), groups.transform("std")
+    alone = spread.isna()
+    spread[alone], centre[alone] = centre[alone], 0.0
+    result: NDArray[np.float64] = ((frame["dispersion"] - centre) / spread).fillna(0.0).to_numpy()
+    return result
+
+
+def _first(score: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Return the places of the `n` highest scores, the earlier gene first where they tie, NaN never."""
+    order = np.argsort(-score, kind="stable")
+    return order[: min(n, int((~np.isnan(score)).sum()))]

@@ -1,0 +1,174 @@
+"""What the entries of `var` are called: Ensembl ids, symbols, or neither."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["check_unique", "ensembl_id", "examples", "gene_names", "is_date", "species"]
+
+# GENCODE marks the copies on Y of the pseudoautosomal genes after the version; they are other genes.
+_ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}G\d{6,})(?:\.\d+)?(_PAR_Y)?")
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+_DATE = re.compile(
+    rf"\d{{1,2}}-(?:{_MONTH})|(?:{_MONTH})-\d{{1,2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?", re.IGNORECASE
+)
+
+_ENSEMBL_COLUMNS = (
+    "feature_id",
+    "gene_ids",
+    "gene_id",
+    "ensembl_id",
+    "ensembl_ids",
+    "ensembl_gene_id",
+    "ensembl",
+    "ensembl_gene",
+    "ensg",
+)
+_SYMBOL_COLUMNS = (
+    "feature_name",
+    "gene_symbols",
+    "gene_symbol",
+    "symbol",
+    "symbols",
+    "hgnc_symbol",
+    "gene_name",
+    "gene_names",
+    "gene_short_name",
+)
+_SPECIES = {
+    "ENSG": "human",
+    "ENSMUSG": "mouse",
+    "ENSRNOG": "rat",
+    "ENSDARG": "zebrafish",
+    "ENSMMUG": "macaque",
+}
+
+
+def ensembl_id(name: str) -> str:
+    """Return the Ensembl gene id without its version, or `""` for any other name.
+
+    >>> ensembl_id("ENSG00000167286.10"), ensembl_id("CD3D")
+    ('ENSG00000167286', '')
+    """
+    found = _ENSEMBL.fullmatch(name)
+    return found[1] + (found[2] or "") if found else ""
+
+
+def is_date(name: str) -> bool:
+    """Tell whether a spreadsheet made a date of this name.
+
+    >>> is_date("1-Mar"), is_date("MARCHF1")
+    (True, False)
+    """
+    return _DATE.fullmatch(name) is not None
+
+
+def species(ids: Iterable[str]) -> str:
+    """Name the species whose Ensembl prefix most of `ids` carry, `""` where there is none."""
+    prefixes = [re.sub(r"\d.*", "", gene) for gene in ids if gene]
+    most = max(set(prefixes), key=prefixes.count, default="")
+    return _SPECIES.get(most, most)
+
+
+def examples(names: Iterable[str], limit: int = 3) -> str:
+    """Quote the first names for a message.
+
+    >>> examples(["a", "b", "c", "d"])
+    "'a', 'b', 'c', ..."
+    """
+    listed = list(names)
+    return ", ".join(repr(str(name)) for name in listed[:limit]) + (", ..." if len(listed) > limit else "")
+
+
+def check_unique(names: Sequence[str], where: str, what: str, remedy: str) -> None:
+    """Refuse names that stand twice.
+
+    Raises:
+        DataError: Some name stands twice; the message gives how many, examples and `remedy`.
+    """
+    seen: set[str] = set()
+    twice = dict.fromkeys(name for name in names if name in seen or seen.add(name))
+    if twice:
+        dates = [name for name in twice if is_date(name)]
+        hint = f" {examples(dates)} are dates that a spreadsheet made of gene names." if dates else ""
+        raise DataError(
+            f"{where}: {len(twice):,} {what} stand more than once ({examples(twice)}).{hint} {remedy}"
+        )
+
+
+def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray[np.str_], list[str]]:
+    """Tell the symbol and the Ensembl id of every entry of `var`, each entry by its own kind.
+
+    Ensembl ids come from the index, else from a column such as `feature_id`; symbols from a column such as
+    `feature_name`, else from the index. A name that would stand for two entries is kept for the first alone.
+
+    Returns:
+        Symbols `[n_genes]`, Ensembl ids `[n_genes]`, both `""` where unknown, and notes.
+
+    Raises:
+        DataError: Names stand twice, are dates, or there are none.
+    """
+    index = [str(name) for name in var.index]
+    remedy = "Merge them or run adata.var_names_make_unique()."
+    check_unique(index, where, "gene names (var_names)", remedy)
+    own = [ensembl_id(name) for name in index]
+    check_unique(
+        [name for name in own if name], where, "Ensembl ids, once the version is off,", "Merge them."
+    )
+    listed = _column(var, _ENSEMBL_COLUMNS)
+    ensembl = [mine or ensembl_id(other) for mine, other in zip(own, listed, strict=True)]
+    ensembl, repeated = _first_only(ensembl)
+
+    numbered = index == [str(position) for position in range(len(index))]
+    # A symbol that a column gives to two entries says less than the unique index does.
+    column, _ = _first_only(_column(var, _SYMBOL_COLUMNS))
+    symbols = [
+        "" if ensembl_id(name) else name
+        for name in (given or ("" if numbered else name) for given, name in zip(column, index, strict=True))
+    ]
+    symbols, _ = _first_only(symbols)
+    if not any(symbols) and not any(ensembl):
+        raise DataError(
+            f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene symbols "
+            "or Ensembl ids."
+        )
+    dates = [symbol for symbol, known in zip(symbols, ensembl, strict=True) if not known and is_date(symbol)]
+    if dates:
+        raise DataError(
+            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore them from "
+            "the source of the file (1-Mar was MARCHF1 or MTARC1), or leave these genes out."
+        )
+    notes = (
+        [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"]
+        if repeated
+        else []
+    )
+    return np.asarray(symbols, dtype=np.str_), np.asarray(ensembl, dtype=np.str_), notes
+
+
+def _column(var: pd.DataFrame, known: tuple[str, ...]) -> list[str]:
+    """Return the first known column as text, `""` where it is missing or says nothing."""
+    by_name = {str(name).lower(): name for name in var.columns}
+    found = next((by_name[name] for name in known if name in by_name), None)
+    if found is None:
+        return [""] * len(var)
+    column = var[found]
+    return ["" if missing else str(name).strip() for name, missing in zip(column, column.isna(), strict=True)]
+
+
+def _first_only(names: list[str]) -> tuple[list[str], int]:
+    """Blank every later occurrence of a name; return the names and how many were blanked."""
+    seen = {""}
+    kept = ["" if name in seen or seen.add(name) else name for name in names]
+    return kept, sum(name != was for name, was in zip(kept, names, strict=True))

@@ -1,0 +1,218 @@
+"""Reading cells from a file, an AnnData object or the set that scanpy carries."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph.data.cells import Cells
+from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape
+from scgraph.data.hdf5 import Source, read_file, read_matrix
+from scgraph.data.names import check_unique, examples, gene_names
+from scgraph.data.normalize import detect_kind
+from scgraph.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+__all__ = ["BUILT_IN", "read_cells"]
+
+BUILT_IN = "pbmc68k_reduced"
+"""The set of real cells that scanpy carries inside its package."""
+
+
+def read_cells(
+    source: str | Path | AnnData,
+    *,
+    layer: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
+    name: str | None = None,
+) -> Cells:
+    """Read cells, check them, and bring them into one form.
+
+    Args:
+        source: An .h5ad or 10x .h5 file, an AnnData object, or `"pbmc68k_reduced"`, whose layer is `raw` and
+            whose label is `bulk_labels` by default.
+        layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        label: Column of obs with the class of every cell.
+        batch_key: Column of obs with the batch or donor of every cell.
+        name: Short name for tables; the stem of the file by default.
+
+    Returns:
+        The cells that have a count; `notes` says what was changed or assumed.
+
+    Raises:
+        DataError: The source cannot be used as it is; the message names it, what was found and what to do.
+    """
+    origin: str | None = None
+    if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
+        layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
+        found = _from_anndata(_built_in(), BUILT_IN, layer)
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        if isinstance(source, str) and not path.suffix and not path.exists():
+            raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
+        found = read_file(path, layer)
+        name = name or path.stem
+        with path.open("rb") as file:
+            origin = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        name = name or "adata"
+        found = _from_anndata(source, name, layer)
+    return _assemble(found, name, layer=layer, label=label, batch_key=batch_key, sha256=origin)
+
+
+def _assemble(
+    found: Source,
+    name: str,
+    *,
+    layer: str | None,
+    label: str | None,
+    batch_key: str | None,
+    sha256: str | None,
+) -> Cells:
+    where, obs, var, notes = found.where, found.obs, found.var, list(found.notes)
+    check_shape(found.matrix.shape, len(obs), len(var), where)
+    if isinstance(found.matrix, Compressed):
+        check_compressed(found.matrix, where)
+        if not found.matrix.by_row:
+            notes.append("the matrix is stored by gene (CSC): converted to rows of cells")
+    obs_names = _text(obs.index)
+    remedy = "Run adata.obs_names_make_unique(), or leave the copies out."
+    check_unique(obs_names.tolist(), where, "cell names (obs_names)", remedy)
+    symbols, ensembl, said = gene_names(var, where)
+    notes += said
+    matrix = canonical(found.matrix, where, obs_names, _text(var.index))
+    if "feature_types" in var.columns:
+        genes = (var["feature_types"] == "Gene Expression").to_numpy()
+        if genes.any() and not genes.all():
+            notes.append(f"{(~genes).sum():,} features that are no genes (such as antibodies) were left out")
+            matrix, symbols, ensembl = matrix[:, np.flatnonzero(genes)], symbols[genes], ensembl[genes]
+    kept = np.flatnonzero(np.diff(matrix.indptr))
+    if len(kept) < len(obs_names):
+        empty = np.delete(obs_names, kept)
+        notes.append(f"{len(empty):,} cells without any count were dropped ({examples(empty)})")
+        if not len(kept):
+            raise DataError(f"{where}: every value is 0. Give the matrix that holds the counts.")
+        matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
+    kind, said_kind = detect_kind(matrix, where, layer=layer)
+    notes.append(said_kind)
+    labels = None if label is None else _labels(obs, label, where, notes)
+    batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
+    manifest: dict[str, Any] = {
+        "source": where,
+        "sha256": sha256 or _digest(matrix, symbols, ensembl, obs_names),
+        "cells": len(obs_names),
+        "genes": len(symbols),
+        "layer": layer,
+        "kind": kind,
+        "label": label,
+        "batch_key": batch_key,
+    }
+    return Cells(
+        name=name,
+        matrix=matrix,
+        kind=kind,
+        symbols=symbols,
+        ensembl=ensembl,
+        obs_names=obs_names,
+        labels=labels,
+        batches=batches,
+        notes=tuple(notes),
+        manifest=manifest,
+    )
+
+
+def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.Categorical:
+    labels = categories(obs, label, where)
+    names = [str(name) for name in labels.categories]
+    if len(names) < 2:
+        raise DataError(
+            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or more."
+        )
+    alike = [one for one in names if one != one.strip() and one.strip() in names]
+    if alike:
+        notes.append(f"classes differ from others in blanks alone: {examples(alike)}")
+    return labels
+
+
+def _from_anndata(adata: AnnData, where: str, layer: str | None) -> Source:
+    import anndata
+
+    if not isinstance(adata, anndata.AnnData):
+        raise DataError(f"{where}: a path or an AnnData object is needed, not {type(adata).__name__}.")
+    var = adata.var
+    choices = [*adata.layers, *(["raw"] if adata.raw is not None else [])]
+    if layer is None:
+        matrix = adata.X
+        if matrix is None:
+            offer = f" Choose a layer: {', '.join(choices)}." if choices else ""
+            raise DataError(f"{where}: it has no X.{offer}")
+    elif layer == "raw" and adata.raw is not None:
+        matrix, var = adata.raw.X, adata.raw.var
+    elif layer in adata.layers:
+        matrix = adata.layers[layer]
+    else:
+        known = did_you_mean(layer, choices) if choices else " It has none."
+        raise DataError(f"{where}: it has no layer {layer!r}.{known}")
+    return Source(where, _arrays(matrix, where), adata.obs, var)
+
+
+def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
+    """Return the arrays of whatever an AnnData object holds as its matrix."""
+    import h5py
+    from anndata.abc import CSCDataset, CSRDataset
+    from scipy import sparse
+
+    if isinstance(matrix, CSRDataset | CSCDataset):
+        return read_matrix(matrix.group, where)
+    if isinstance(matrix, h5py.Dataset):
+        return read_matrix(matrix, where)
+    if sparse.issparse(matrix):
+        rows = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
+        return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(matrix)
+    raise DataError(
+        f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix."
+    )
+
+
+def _built_in() -> AnnData:
+    try:
+        import anndata
+        import scanpy
+    except ImportError as error:
+        raise DataError(
+            f"{BUILT_IN}: scanpy carries this set and is not installed. Run pip install scanpy."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", anndata.OldFormatWarning)
+        return scanpy.datasets.pbmc68k_reduced()
+
+
+def _text(index: pd.Index) -> NDArray[np.str_]:
+    return np.asarray([str(name) for name in index], dtype=np.str_)
+
+
+def _digest(
+    matrix: sparse.csr_matrix,
+    symbols: NDArray[np.str_],
+    ensembl: NDArray[np.str_],
+    obs_names: NDArray[np.str_],
+) -> str:
+    """Hash what was read, for sources that are not a file."""
+    digest = hashlib.sha256()
+    for array in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data):
+        digest.update(np.ascontiguousarray(array).data)
+    for names in (symbols, ensembl, obs_names):
+        digest.update("\n".join(names.tolist()).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

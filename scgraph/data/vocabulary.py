@@ -1,0 +1,246 @@
+"""The ordered genes that a model knows, and how the genes of a file are found among them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from scgraph.data.names import check_unique, examples, species
+from scgraph.errors import DataError, ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from scgraph.data.cells import Cells
+
+__all__ = ["GeneMatch", "Vocabulary"]
+
+_HEADER = "id\tsymbol\tensembl"
+_BY = {"ensembl": "Ensembl id", "symbol": "symbol", "mixed": "Ensembl id or symbol"}
+
+
+@dataclass(frozen=True, eq=False)
+class GeneMatch:
+    """The genes of a file among those of a vocabulary.
+
+    Attributes:
+        ids: Vocabulary id of every gene of the file, int32 `[n_genes]`; 0 = not in the vocabulary.
+        matched: How many genes of the vocabulary the file has.
+        total: How many genes the vocabulary has.
+        by: What they were matched by.
+        examples: Names of unmatched genes, first of the file, then of the vocabulary.
+        ignoring_case: How many symbols would match if case were ignored. They are not matched: `Cd3d` is a
+            mouse gene and `CD3D` a human one.
+    """
+
+    ids: NDArray[np.int32]
+    matched: int
+    total: int
+    by: Literal["ensembl", "symbol", "mixed"]
+    examples: tuple[tuple[str, ...], tuple[str, ...]]
+    ignoring_case: int
+
+    def __str__(self) -> str:
+        """Say how many genes matched."""
+        return f"{self.matched:,} of {self.total:,} genes matched by {_BY[self.by]}"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ordered genes. Id 0 is padding; the genes are 1 to `len(vocabulary)`.
+
+    Attributes:
+        symbols: Gene symbols, `""` where unknown.
+        ensembl: Ensembl ids without version, `""` where unknown.
+
+    Raises:
+        DataError: There is no gene, a gene has no name, or a gene stands twice.
+    """
+
+    symbols: tuple[str, ...]
+    ensembl: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check that every gene has a name of its own."""
+        if not self.symbols:
+            raise DataError("The vocabulary has no genes.")
+        if len(self.symbols) != len(self.ensembl):
+            raise DataError("A vocabulary needs as many symbols as Ensembl ids.")
+        for symbol, ensembl in zip(self.symbols, self.ensembl, strict=True):
+            if not symbol and not ensembl:
+                raise DataError("A gene of the vocabulary has neither symbol nor Ensembl id.")
+            if {"\t", "\n", "\r"} & {*symbol, *ensembl}:
+                raise DataError(f"The gene name {symbol or ensembl!r} holds a tab or a line break.")
+        keys = [ensembl or symbol for symbol, ensembl in zip(self.symbols, self.ensembl, strict=True)]
+        check_unique(keys, "vocabulary", "genes", "Keep one of each.")
+
+    def __len__(self) -> int:
+        """Return the number of genes, padding not counted."""
+        return len(self.symbols)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the ordered content."""
+        return hashlib.sha256(self.to_tsv().encode()).hexdigest()
+
+    @classmethod
+    def from_cells(cls, sources: Sequence[Cells], *, min_cells: int = 1) -> Vocabulary:
+        """Unite the genes of several files, aligned by Ensembl id, else by symbol.
+
+        The order is that of the symbols, whatever the order of the files.
+
+        Args:
+            sources: What was read, at least one.
+            min_cells: A gene is kept where it is expressed in so many cells of all files together.
+
+        Raises:
+            DataError: No gene is left.
+        """
+        if not sources:
+            raise DataError("A vocabulary needs at least one data set.")
+        symbol_of: dict[str, str] = {}
+        lone: set[str] = set()
+        for cells in sources:
+            for symbol, ensembl in zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True):
+                if not ensembl:
+                    lone.add(symbol)
+                elif symbol and (not symbol_of.get(ensembl) or symbol < symbol_of[ensembl]):
+                    symbol_of[ensembl] = symbol
+                else:
+                    symbol_of.setdefault(ensembl, "")
+        pairs = [(symbol, ensembl) for ensembl, symbol in symbol_of.items()]
+        pairs += [(symbol, "") for symbol in lone - {*symbol_of.values(), ""}]
+        pairs.sort(key=lambda pair: (pair[0] or pair[1], pair[1]))
+        union = cls(tuple(symbol for symbol, _ in pairs), tuple(ensembl for _, ensembl in pairs))
+        expressed = np.zeros(len(union) + 1, dtype=np.int64)
+        for cells in sources:
+            ids = union.match(cells).ids
+            expressed += np.bincount(ids[cells.matrix.indices], minlength=len(union) + 1)
+        kept = np.flatnonzero(expressed[1:] >= min_cells)
+        if not len(kept):
+            names = ", ".join(cells.name for cells in sources)
+            raise DataError(f"{names}: no gene is expressed in {min_cells:,} cells. Lower min_cells.")
+        return union.subset(kept + 1)
+
+    def subset(self, ids: NDArray[np.integer]) -> Vocabulary:
+        """Return the vocabulary of the genes `ids` (1 to `len(self)`), in that order."""
+        positions = (np.asarray(ids) - 1).tolist()
+        return Vocabulary(
+            tuple(self.symbols[at] for at in positions), tuple(self.ensembl[at] for at in positions)
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Return the symbol of every gene, or its Ensembl id where it has none."""
+        return tuple(symbol or ensembl for symbol, ensembl in zip(self.symbols, self.ensembl, strict=True))
+
+    def to_tsv(self) -> str:
+        """Write one line a gene: id, symbol, Ensembl id."""
+        lines = (
+            f"{at}\t{symbol}\t{ensembl}"
+            for at, (symbol, ensembl) in enumerate(zip(self.symbols, self.ensembl, strict=True), start=1)
+        )
+        return "\n".join([_HEADER, *lines]) + "\n"
+
+    @classmethod
+    def from_tsv(cls, text: str) -> Vocabulary:
+        """Read what `to_tsv` wrote.
+
+        Raises:
+            ModelFileError: The text is damaged; the message names the line.
+        """
+        header, *lines = text.replace("\r\n", "\n").split("\n")
+        if header != _HEADER:
+            raise ModelFileError("vocabulary: the first line must be id, symbol, ensembl, divided by tabs.")
+        if not lines or lines.pop() != "":
+            raise ModelFileError("vocabulary: the last line is cut. Copy the model folder again.")
+        rows = [line.split("\t") for line in lines]
+        for at, row in enumerate(rows, start=1):
+            if len(row) != 3 or row[0] != str(at):
+                raise ModelFileError(f"vocabulary: line {at + 1} is damaged. Copy the model folder again.")
+        try:
+            return cls(tuple(row[1] for row in rows), tuple(row[2] for row in rows))
+        except DataError as error:
+            raise ModelFileError(f"vocabulary: {error}") from error
+
+    def match(self, cells: Cells) -> GeneMatch:
+        """Find each gene of the file: by Ensembl id, else by exact symbol.
+
+        Two genes with different Ensembl ids are different genes, whatever their symbols.
+        """
+        found = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
+        taken = set(found)
+        by_id = len(taken - {0})
+        for at, (symbol, ensembl) in enumerate(
+            zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)
+        ):
+            gene = 0 if found[at] else self._by_symbol.get(symbol, 0)
+            if gene and gene not in taken and not (ensembl and self.ensembl[gene - 1]):
+                found[at] = gene
+                taken.add(gene)
+        matched = len(taken - {0})
+        by: Literal["ensembl", "symbol", "mixed"] = "symbol"
+        if by_id:
+            by = "ensembl" if by_id == matched else "mixed"
+        ids = np.asarray(found, dtype=np.int32)
+        missing = [name for at, name in enumerate(self.names(), start=1) if at not in taken]
+        foreign = [str(cells.symbols[at] or cells.ensembl[at]) for at in np.flatnonzero(ids == 0)[:1000]]
+        lowered = {symbol.lower() for symbol in self.symbols if symbol}
+        return GeneMatch(
+            ids=ids,
+            matched=matched,
+            total=len(self),
+            by=by,
+            examples=(tuple(foreign[:5]), tuple(missing[:5])),
+            ignoring_case=len(lowered & {symbol.lower() for symbol in cells.symbols.tolist() if symbol}),
+        )
+
+    def require(self, cells: Cells, *, min_matched: float) -> GeneMatch:
+        """Match, and refuse a file that has too few genes of the vocabulary.
+
+        Raises:
+            DataError: Less than `min_matched` of the vocabulary is in the file; the message gives matched/total,
+                examples of both sides and the likely reason.
+        """
+        match = self.match(cells)
+        if match.matched and match.matched >= min_matched * match.total:
+            return match
+        raise DataError(
+            f"{cells.manifest.get('source', cells.name)}: only {match} ({match.matched}/{match.total}, at least "
+            f"{min_matched:.0%} are needed). Not in the vocabulary: {examples(match.examples[0])}; not in the file: "
+            f"{examples(match.examples[1])}.{self._reason(cells, match)}"
+        )
+
+    def _reason(self, cells: Cells, match: GeneMatch) -> str:
+        """Guess why few genes match."""
+        theirs, mine = species(cells.ensembl.tolist()), species(self.ensembl)
+        if theirs and mine and theirs != mine:
+            return f" The Ensembl ids of the file are {theirs}, those of the vocabulary {mine}."
+        if match.ignoring_case > 2 * match.matched:
+            return (
+                f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another species "
+                "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the case "
+                "of the vocabulary."
+            )
+        if theirs and not any(self.ensembl):
+            return " The file has Ensembl ids and the vocabulary symbols: add the symbols as var['feature_name']."
+        if any(self.ensembl) and not any(self.symbols):
+            return " The vocabulary has Ensembl ids and the file symbols: add the ids as var['feature_id']."
+        return " Use a file of the same species with all genes measured."
+
+    @cached_property
+    def _by_ensembl(self) -> dict[str, int]:
+        return {name: at for at, name in enumerate(self.ensembl, start=1) if name}
+
+    @cached_property
+    def _by_symbol(self) -> dict[str, int]:
+        ids: dict[str, int] = {}
+        for at, name in enumerate(self.symbols, start=1):
+            if name:
+                ids.setdefault(name, at)
+        return ids
