@@ -9,6 +9,7 @@ from __future__ import annotations
 from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
 from scgraph.nn.block import Block
 from scgraph.nn.conv import GeneConv
+from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
@@ -27,4 +28,5 @@ __all__ = [
     "MeanReadout",
     "ModelOutput",
     "ValueHead",
+    "counted_multiply_adds",
 ]

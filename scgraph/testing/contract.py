@@ -1,0 +1,235 @@
+"""One check a sentence of the contract that `scgraph.nn.GeneConv` states."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from scgraph.errors import ContractError
+from scgraph.nn.adjacency import FactorizedAdjacency
+from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.counting import counted_multiply_adds
+from scgraph.nn.graph import GeneGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+__all__ = ["SENTENCES", "ConvContract", "check_conv"]
+
+CELLS, GENES, CHANNELS, RANK, VOCABULARY = 3, 11, 16, 5, 40
+
+
+def _fail(conv: GeneConv, sentence: int, text: str) -> None:
+    raise ContractError(f"{type(conv).__name__} breaks sentence {sentence} of the contract: {text}")
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+class _Case:
+    """A layer in float64 with cells of different length and a learned adjacency."""
+
+    def __init__(self, conv: GeneConv, *, padded: bool = True) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self.conv = conv.double().train(mode=False)
+        torch.manual_seed(2)
+        self.adjacency = FactorizedAdjacency(VOCABULARY, RANK).double()
+        genes = torch.stack([torch.randperm(VOCABULARY, generator=generator)[:GENES] + 1 for _ in range(CELLS)])
+        if padded:
+            genes[0, 7:] = 0
+            genes[1, 1:] = 0  # a cell with a single gene
+        self.graph = GeneGraph(genes, padded=padded)
+        x = torch.randn(CELLS, GENES, CHANNELS, generator=generator, dtype=torch.float64)
+        self.x = self.graph.zero_padding(x).requires_grad_()
+        self.weight = torch.randn(CELLS, GENES, CHANNELS, generator=generator, dtype=torch.float64)
+
+    def run(self, graph: GeneGraph | None = None, x: Tensor | None = None) -> Tensor:
+        graph = self.graph if graph is None else graph
+        view = self.adjacency.view(graph) if self.conv.uses_adjacency else None
+        out: Tensor = self.conv(self.x if x is None else x, graph, view)
+        return out
+
+    def gradients(self, out: Tensor) -> dict[str, Tensor]:
+        named = dict(self.conv.named_parameters(prefix="conv"))
+        if self.conv.uses_adjacency:
+            named |= dict(self.adjacency.named_parameters(prefix="adjacency"))
+        named["x"] = self.x
+        found = torch.autograd.grad((out * self.weight).sum(), list(named.values()), allow_unused=True)
+        return {name: torch.zeros_like(named[name]) if g is None else g for name, g in zip(named, found, strict=True)}
+
+
+def shape_and_dtype(conv: GeneConv) -> None:
+    """1: ``[B, G, C]`` goes in and ``[B, G, C]`` of the same dtype comes out."""
+    for dtype in (torch.float32, torch.float64):
+        case = _Case(conv)
+        case.conv.to(dtype)
+        case.adjacency.to(dtype)
+        try:
+            out = case.run(x=case.x.to(dtype))
+        except TypeError as error:
+            _fail(conv, 1, f"message takes other arguments than the layer passes: {error}.")
+        if out.shape != case.x.shape or out.dtype != dtype:
+            _fail(conv, 1, f"{list(case.x.shape)} {dtype} went in, {list(out.shape)} {out.dtype} came out.")
+
+
+def finite_gradients(conv: GeneConv) -> None:
+    """2: every parameter gets a finite gradient, and not only zeros."""
+    case = _Case(conv)
+    for name, gradient in case.gradients(case.run()).items():
+        if not bool(gradient.isfinite().all()):
+            _fail(conv, 2, f"the gradient of {name} {list(gradient.shape)} is not finite.")
+        if not bool(gradient.any()):
+            _fail(conv, 2, f"{name} {list(gradient.shape)} gets no gradient.")
+
+
+def complete_equals_message(conv: GeneConv) -> None:
+    """3: `complete` equals `message` on the complete graph, outputs and gradients, also with padding."""
+    for padded in (False, True):
+        case = _Case(conv, padded=padded)
+        fast, reference = case.run(), case.run(case.graph.with_complete_edges())
+        if not _close(fast, reference):
+            _fail(conv, 3, f"outputs differ by {(fast - reference).abs().max():.1e} (padding: {padded}).")
+        expected = case.gradients(reference)
+        for name, gradient in case.gradients(fast).items():
+            if not _close(gradient, expected[name]):
+                off = (gradient - expected[name]).abs().max()
+                _fail(conv, 3, f"gradients of {name} differ by {off:.1e} (padding: {padded}).")
+
+
+def permutation(conv: GeneConv) -> None:
+    """4: permuting the genes of a cell permutes the output."""
+    case = _Case(conv, padded=False)
+    order = torch.randperm(GENES, generator=torch.Generator().manual_seed(3))
+    permuted = case.run(GeneGraph(case.graph.genes[:, order], padded=False), case.x[:, order])
+    if not _close(permuted, case.run()[:, order]):
+        _fail(conv, 4, f"permuting {GENES} genes changes what a gene gets; is the position used?")
+
+
+def padding(conv: GeneConv) -> None:
+    """5: padding changes nothing, and the output of padding is zero."""
+    case = _Case(conv)
+    wide_genes = torch.nn.functional.pad(case.graph.genes, (0, 4))
+    noise = torch.randn(CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    noise[:, :GENES] = torch.where(case.graph.mask.unsqueeze(-1), case.x, noise[:, :GENES])
+    for name, graph in {"complete": GeneGraph(wide_genes), "edges": GeneGraph(wide_genes).with_complete_edges()}.items():
+        wide = case.run(graph, noise)
+        if bool(wide[~graph.mask].any()):
+            _fail(conv, 5, f"the output of padding is not zero ({name}).")
+        if not _close(wide[:, :GENES], case.run()):
+            _fail(conv, 5, f"features at padding change the output of real genes ({name}).")
+    empty = case.run(GeneGraph(torch.zeros_like(case.graph.genes)))
+    if not bool(empty.isfinite().all()):
+        _fail(conv, 5, "a cell without genes gives values that are not finite.")
+
+
+def reset_and_state(conv: GeneConv) -> None:
+    """6: `reset_parameters` after the same seed gives the same parameters, and a state dict goes round."""
+    states = []
+    for seed in (5, 6, 5):
+        torch.manual_seed(seed)
+        conv.reset_parameters()
+        states.append({name: tensor.clone() for name, tensor in conv.state_dict().items()})
+    for name, tensor in states[0].items():
+        if not torch.equal(tensor, states[2][name]):
+            _fail(conv, 6, f"reset_parameters with the same seed draws another {name} {list(tensor.shape)}.")
+    if states[0] and all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items()):
+        _fail(conv, 6, "reset_parameters changes nothing.")
+    case = _Case(conv)
+    conv.load_state_dict(states[0])
+    first = case.run().detach()
+    conv.load_state_dict(states[1])
+    conv.load_state_dict(states[0])
+    if not torch.equal(first, case.run()):
+        _fail(conv, 6, "a state dict that is saved and loaded again changes the output.")
+
+
+def counted_cost(conv: GeneConv) -> None:
+    """7: `multiply_adds` equals what a run counts."""
+    case = _Case(conv, padded=False)
+    case.conv.float()
+    case.adjacency.float()
+    x = case.x.detach().float()
+    counted = counted_multiply_adds(lambda: case.run(x=x)) / CELLS
+    stated = conv.multiply_adds(GENES, RANK) + conv.adjacency_multiply_adds(GENES, RANK)
+    if counted != stated:
+        _fail(conv, 7, f"it states {stated:,} multiply-adds for {GENES} genes, a run counts {counted:,.0f}.")
+
+
+def documented(conv: GeneConv) -> None:
+    """8: the docstring gives the equation, the shapes and the source."""
+    text = inspect.cleandoc(type(conv).__doc__ or "")
+    for what, pattern in {"an equation": r"``.*[=←].*``", "shapes": r"(?m)^Shapes?:", "the source": r"(?m)^Source:"}.items():
+        if not re.search(pattern, text):
+            _fail(conv, 8, f"its docstring lacks {what}.")
+
+
+SENTENCES: dict[int, Callable[[GeneConv], None]] = {
+    1: shape_and_dtype,
+    2: finite_gradients,
+    3: complete_equals_message,
+    4: permutation,
+    5: padding,
+    6: reset_and_state,
+    7: counted_cost,
+    8: documented,
+}
+
+
+def check_conv(cls: type[GeneConv], options: dict[str, Any] | None = None) -> None:
+    """Check a convolution against the whole contract.
+
+    Raises:
+        ContractError: names the first sentence it breaks, with shapes.
+    """
+    for check in SENTENCES.values():
+        torch.manual_seed(0)
+        check(cls(CHANNELS, **(options or {})))
+
+
+class ConvContract:
+    """A pytest class that runs the contract; inherit from it and set `conv`, and `options` if needed."""
+
+    conv: ClassVar[type[GeneConv]]
+    options: ClassVar[dict[str, Any]] = {}
+
+    def _check(self, sentence: int) -> None:
+        torch.manual_seed(0)
+        SENTENCES[sentence](self.conv(CHANNELS, **self.options))
+
+    def test_shape_and_dtype(self) -> None:
+        """Sentence 1."""
+        self._check(1)
+
+    def test_finite_gradients(self) -> None:
+        """Sentence 2."""
+        self._check(2)
+
+    def test_complete_equals_message(self) -> None:
+        """Sentence 3."""
+        self._check(3)
+
+    def test_permutation(self) -> None:
+        """Sentence 4."""
+        self._check(4)
+
+    def test_padding(self) -> None:
+        """Sentence 5."""
+        self._check(5)
+
+    def test_reset_and_state(self) -> None:
+        """Sentence 6."""
+        self._check(6)
+
+    def test_counted_cost(self) -> None:
+        """Sentence 7."""
+        self._check(7)
+
+    def test_documented(self) -> None:
+        """Sentence 8."""
+        self._check(8)

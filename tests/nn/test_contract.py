@@ -1,0 +1,155 @@
+"""Every registered convolution against the whole contract, and the contract against broken layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scgraph.errors import ContractError
+from scgraph.nn import GeneConv, GeneModel
+from scgraph.registry import conv_class, conv_names
+from scgraph.testing import SENTENCES, ConvContract, check_conv
+from scgraph.testing.contract import CHANNELS
+
+# Options under which a layer runs other code; every name also runs with its defaults.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "gat": [{"heads": 1}, {"heads": 4, "use_adjacency": True}],
+    "tf": [{"heads": 1}, {"heads": 4, "root_weight": True}],
+}
+CASES = [(name, options) for name in conv_names() for options in [{}, *VARIANTS.get(name, [])]]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_registered_conv_keeps_contract(name: str, options: dict[str, Any], sentence: int) -> None:
+    torch.manual_seed(0)
+    SENTENCES[sentence](conv_class(name)(CHANNELS, **options))
+
+
+def test_variants_name_registered_convs() -> None:
+    assert set(VARIANTS) <= set(conv_names())
+
+
+class Good(GeneConv):
+    """``y_i = (1/G) Σ_j Θ x_j``.
+
+    Shapes:
+        ``[B, G, C]`` to ``[B, G, C]``.
+
+    Source: this test; it runs on edges alone.
+    """
+
+    def __init__(self, channels: int, width: int | None = None) -> None:
+        super().__init__(channels, aggr="mean")
+        self.linear = nn.Linear(channels, width or channels)
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self.linear.reset_parameters()
+
+    def message(self, x_j: Tensor) -> Tensor:
+        return self.linear(x_j)
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        return genes**2 * self.channels**2
+
+
+class TestInherited(ConvContract):
+    """The suite as the author of a layer uses it."""
+
+    conv = Good
+
+
+class Wide(Good):
+    __doc__ = Good.__doc__
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 2 * channels)
+
+
+class OtherArguments(Good):
+    __doc__ = Good.__doc__
+
+    def message(self, x_j: Tensor, weather: Tensor) -> Tensor:
+        return x_j * weather
+
+
+class DeadParameter(Good):
+    __doc__ = Good.__doc__
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.spare = nn.Parameter(torch.ones(2))
+
+
+class OtherComplete(Good):
+    __doc__ = Good.__doc__
+
+    def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+        return self.linear(x)
+
+
+class Positional(Good):
+    __doc__ = Good.__doc__
+
+    def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+        return x + torch.arange(x.shape[1]).view(1, -1, 1)
+
+
+class Leaky(Good):
+    __doc__ = Good.__doc__
+
+    def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+        return self.linear(x.mean(dim=1, keepdim=True)).expand_as(x)
+
+
+class Unseeded(Good):
+    __doc__ = Good.__doc__
+
+    def reset_parameters(self) -> None:
+        generator = torch.Generator()
+        generator.seed()
+        with torch.no_grad():
+            self.linear.weight.normal_(generator=generator)
+
+
+class Cheap(Good):
+    __doc__ = Good.__doc__
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        return 1
+
+
+class Undocumented(Good):
+    """A layer."""
+
+
+@pytest.mark.parametrize(
+    ("conv", "sentence"),
+    [
+        (Wide, 1),
+        (OtherArguments, 1),
+        (DeadParameter, 2),
+        (OtherComplete, 3),
+        (Positional, 4),
+        (Leaky, 5),
+        (Unseeded, 6),
+        (Cheap, 7),
+        (Undocumented, 8),
+    ],
+)
+def test_broken_layer_is_told_the_sentence(conv: type[GeneConv], sentence: int) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(ContractError, match=f"{conv.__name__} breaks sentence {sentence} "):
+        SENTENCES[sentence](conv(CHANNELS))
+    with pytest.raises(ContractError):
+        check_conv(conv)
+
+
+def test_wrong_shape_is_named_in_a_model() -> None:
+    model = GeneModel(9, conv=Wide, channels=4, layers=1)
+    with pytest.raises(ContractError, match=r"\[1, 2, 4\] went in, \[1, 2, 8\] came out"):
+        model(torch.tensor([[1, 2]]), torch.ones(1, 2))

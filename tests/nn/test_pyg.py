@@ -1,0 +1,120 @@
+"""Our layers against PyTorch Geometric's own, and graphs to PyG and back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.data import Batch
+from torch_geometric.nn import GATConv as PyGGATConv
+from torch_geometric.nn import GCNConv as PyGGCNConv
+from torch_geometric.nn import TransformerConv as PyGTransformerConv
+from torch_geometric.transforms import LocalDegreeProfile
+
+from scgraph.errors import ConfigError
+from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn.conv import GATConv, GCNConv, TransformerConv
+
+GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def _flat(graph: GeneGraph, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    edge_index = graph.with_complete_edges().edge_index
+    assert edge_index is not None
+    return x.reshape(-1, x.shape[-1]), edge_index
+
+
+@pytest.mark.parametrize("root_weight", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_transformer_equals_pyg(root_weight: bool, bias: bool) -> None:  # noqa: FBT001
+    theirs = PyGTransformerConv(12, 4, heads=3, root_weight=root_weight, bias=bias)
+    ours = TransformerConv.from_pyg(theirs)
+    graph, x = GeneGraph(GENES), torch.randn(2, 6, 12)
+    expected = theirs(*_flat(graph, x)).view(2, 6, 12)
+    torch.testing.assert_close(ours(x, graph), graph.zero_padding(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_transformer_refuses_what_it_cannot_hold() -> None:
+    with pytest.raises(ConfigError, match="beta=False"):
+        TransformerConv.from_pyg(PyGTransformerConv(12, 4, heads=3, beta=True))
+
+
+@pytest.mark.parametrize("edge_dim", [None, 1])
+def test_gat_equals_pyg(edge_dim: int | None) -> None:
+    theirs = PyGGATConv(12, 4, heads=3, edge_dim=edge_dim, add_self_loops=False)
+    torch.nn.init.normal_(theirs.bias)
+    ours = GATConv.from_pyg(theirs)
+    graph, x = GeneGraph(GENES), torch.randn(2, 6, 12)
+    flat, edge_index = _flat(graph, x)
+    view = FactorizedAdjacency(9, 3).view(graph)
+    attributes = view.edge_logits(edge_index).unsqueeze(-1) if edge_dim else None
+    expected = theirs(flat, edge_index, attributes).view(2, 6, 12)
+    torch.testing.assert_close(ours(x, graph, view), graph.zero_padding(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_gat_refuses_what_it_cannot_hold() -> None:
+    with pytest.raises(ConfigError, match="edge_dim is None or 1"):
+        GATConv.from_pyg(PyGGATConv(12, 4, heads=3, edge_dim=2))
+
+
+def test_gcn_equals_pyg_with_the_same_edge_weights() -> None:
+    ours, theirs = GCNConv(5), PyGGCNConv(5, 5, add_self_loops=False)
+    with torch.no_grad():
+        theirs.lin.weight.copy_(ours.linear.weight)
+        ours.linear.bias.zero_()
+    graph, x = GeneGraph(GENES), torch.randn(2, 6, 5)
+    flat, edge_index = _flat(graph, x)
+    view = FactorizedAdjacency(9, 3).view(graph)
+    expected = theirs(flat, edge_index, view.edge_weights(edge_index)).view(2, 6, 5)
+    torch.testing.assert_close(ours(x, graph, view), graph.zero_padding(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [None, 2])
+def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
+    graph, x = GeneGraph(GENES), torch.randn(2, 6, 5)
+    view = FactorizedAdjacency(9, 3).view(graph)
+    with_edges = graph.with_complete_edges() if k is None else graph.with_top_k_edges(view, k)
+    assert with_edges.edge_index is not None
+    batch = with_edges.to_batch(x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index))
+    assert isinstance(batch, Batch)
+    assert batch.num_graphs == 2
+    assert batch.num_nodes == 9
+    assert batch.edge_attr.shape == (batch.num_edges,)
+    batch.validate()
+    back, features = GeneGraph.from_batch(batch)
+    assert torch.equal(back.genes, GENES)
+    assert features is not None
+    assert torch.equal(features, graph.zero_padding(x))
+    assert back.edge_index is not None
+    assert {*zip(*back.edge_index.tolist(), strict=True)} == {*zip(*with_edges.edge_index.tolist(), strict=True)}
+
+
+def test_pyg_transforms_run_on_a_cell() -> None:
+    batch = GeneGraph(GENES).to_batch()
+    assert batch.num_edges == 6 * 6 + 3 * 3
+    profiled = LocalDegreeProfile()(batch[1])
+    assert profiled.x.shape == (3, 5)
+    assert torch.equal(profiled.x[:, 0], torch.full((3,), 3.0))
+
+
+def test_top_k_keeps_the_strongest_senders_and_itself() -> None:
+    graph = GeneGraph(GENES)
+    view = FactorizedAdjacency(9, 3).view(graph)
+    edge_index = graph.with_top_k_edges(view, 3).edge_index
+    assert edge_index is not None
+    for gene in range(6):
+        senders = edge_index[0][edge_index[1] == gene].tolist()
+        strongest = view.logits[0, gene].argsort(descending=True).tolist()
+        others = [g for g in strongest if g != gene][:2]
+        assert sorted(senders) == sorted([gene, *others])
+    padding = torch.tensor([9, 10, 11])
+    assert not torch.isin(edge_index, padding).any()
+
+
+def test_edge_attributes_need_edges() -> None:
+    with pytest.raises(ValueError, match="with_complete_edges"):
+        GeneGraph(GENES).to_batch(edge_logits=torch.ones(3))
