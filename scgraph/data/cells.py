@@ -26,7 +26,8 @@ class Cells:
 
     Attributes:
         name: Short name for tables.
-        matrix: Values `[n_cells, n_genes]`, float32: finite, positive where stored, columns sorted, none twice.
+        matrix: Values `[n_cells, n_genes]`, float32: finite, positive where stored, columns sorted, none
+            twice.
         kind: Whether `matrix` holds counts or log1p of normalised counts.
         symbols: Gene symbols `[n_genes]`, `""` where unknown.
         ensembl: Ensembl gene ids without version `[n_genes]`, `""` where unknown.
@@ -53,7 +54,7 @@ class Cells:
         return int(self.matrix.shape[0])
 
     def subset(self, rows: NDArray[np.integer[Any]]) -> Cells:
-        """Return the cells `rows`, in that order; categories stay as they are, so codes keep their meaning."""
+        """Return the cells `rows`, in that order; categories stay, so codes keep their meaning."""
         rows = np.asarray(rows)
         return replace(
             self,

@@ -45,7 +45,8 @@ def check_shape(shape: tuple[int, ...], n_obs: int, n_vars: int, where: str) -> 
     if tuple(shape) != (n_obs, n_vars):
         found = " x ".join(f"{size:,}" for size in shape)
         raise DataError(
-            f"{where}: the matrix is {found}, but obs names {n_obs:,} cells and var {n_vars:,} genes. The file is "
+            f"{where}: the matrix is {found}, but obs names {n_obs:,} cells and var {n_vars:,} genes. The "
+            "file is "
             "damaged: write it again from its source."
         )
     for size, what in ((n_obs, "cells"), (n_vars, "genes")):
@@ -71,11 +72,13 @@ def check_compressed(matrix: Compressed, where: str) -> None:
     indptr = matrix.indptr.astype(np.int64)
     if len(indptr) != rows + 1:
         raise DataError(
-            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. {mend}"
+            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. "
+            f"{mend}"
         )
     if indptr[0] != 0 or indptr[-1] != len(matrix.indices):
         raise DataError(
-            f"{where}: indptr runs from {indptr[0]:,} to {indptr[-1]:,}, not from 0 to the {len(matrix.indices):,} "
+            f"{where}: indptr runs from {indptr[0]:,} to {indptr[-1]:,}, not from 0 to the "
+            f"{len(matrix.indices):,} "
             f"values. {mend}"
         )
     falls = np.flatnonzero(np.diff(indptr) < 0)
@@ -86,7 +89,8 @@ def check_compressed(matrix: Compressed, where: str) -> None:
         if len(bad):
             at = int(np.searchsorted(indptr, bad[0], side="right")) - 1
             raise DataError(
-                f"{where}: {line} {at:,} has an entry at {other} {int(matrix.indices[bad[0]]):,}, but {other}s run "
+                f"{where}: {line} {at:,} has an entry at {other} {int(matrix.indices[bad[0]]):,}, but "
+                f"{other}s run "
                 f"from 0 to {columns - 1:,} ({len(bad):,} such entries). {mend}"
             )
 
@@ -97,8 +101,8 @@ def canonical(
     """Turn checked arrays into rows of float32: sorted, no entry twice, no zeros, finite, none negative.
 
     Raises:
-        DataError: The values are not numbers, NaN, infinite or negative, or an entry stands twice; the message
-            names the cell and the gene.
+        DataError: The values are not numbers, NaN, infinite or negative, or an entry stands twice; the
+            message names the cell and the gene.
     """
     values = matrix.data if isinstance(matrix, Compressed) else matrix
     if values.dtype.kind not in "biuf":
@@ -106,18 +110,16 @@ def canonical(
             f"{where}: the matrix holds {values.dtype} instead of numbers. Convert it: "
             "adata.X = adata.X.astype('float32')."
         )
+    # Before scipy sees them: it knows neither float16 nor foreign byte orders.
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
     if isinstance(matrix, Compressed):
-        arrays = (matrix.data, matrix.indices, matrix.indptr)
-        if matrix.by_row:
-            rows = sparse.csr_matrix(arrays, shape=matrix.shape, copy=True)
-        else:
-            rows = sparse.csc_matrix(arrays, shape=matrix.shape).tocsr()
+        form = sparse.csr_matrix if matrix.by_row else sparse.csc_matrix
+        rows = form((values, matrix.indices, matrix.indptr), shape=matrix.shape, copy=True).tocsr()
     else:
-        rows = sparse.csr_matrix(matrix)
+        rows = sparse.csr_matrix(values)
     rows.sort_indices()
     _check_twice(rows, where, obs_names, var_names)
-    with np.errstate(over="ignore"):
-        rows.data = rows.data.astype(np.float32)
     for bad, what, mend in (
         (np.isnan(rows.data), "NaN", "Find out what is missing; where it means 0, write 0."),
         (np.isinf(rows.data), "Inf or too large for float32", "Give the counts as they were measured."),
@@ -147,7 +149,8 @@ def _check_twice(
     if len(at):
         cell, gene = _place(rows, int(at[0]), obs_names, var_names)
         raise DataError(
-            f"{where}: {len(at):,} entries stand twice, the first in cell {cell!r}, gene {gene!r}. Where they are "
+            f"{where}: {len(at):,} entries stand twice, the first in cell {cell!r}, gene {gene!r}. Where "
+            "they are "
             "parts of one count, add them up: adata.X.sum_duplicates()."
         )
 
@@ -159,7 +162,7 @@ def _place(
     return str(obs_names[row]), str(var_names[rows.indices[at]])
 
 
-def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False) -> pd.Categorical:
+def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False) -> pd.Categorical[Any]:
     """Return the column `key` of obs as text categories, unused ones dropped.
 
     Args:
@@ -215,8 +218,8 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
         min_cells: Least cells of a class.
 
     Raises:
-        DataError: There are no labels, one class only, or a class has fewer cells; the message says how to leave
-            such classes out.
+        DataError: There are no labels, one class only, or a class has fewer cells; the message says how to
+            leave such classes out.
     """
     where = cells.manifest.get("source", cells.name)
     if cells.labels is None:
@@ -232,7 +235,8 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
         named = ", ".join(f"{name!r} ({count})" for name, count in rare.items())
         key = cells.manifest.get("label") or "cell_type"
         raise DataError(
-            f"{where}: {len(rare)} classes have fewer than {min_cells} cells: {named}. Training, validation and test "
+            f"{where}: {len(rare)} classes have fewer than {min_cells} cells: {named}. Training, validation "
+            "and test "
             f"each need one. Leave them out: adata[~adata.obs[{key!r}].isin("
             f"{[str(name) for name in rare.index]})]."
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -17,6 +17,7 @@ from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -85,7 +86,7 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     try:
         opened = h5py.File(path, "r")
     except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES) or "lock" in str(error) or "for write" in str(error):
+        if error.errno in (errno.EAGAIN, errno.EACCES) or re.search("lock file|for write", str(error)):
             raise DataError(
                 f"{where}: another program writes to the file. Wait until it is done, or give a copy."
             ) from error
@@ -232,7 +233,8 @@ def _check_format(element: Any, where: str, what: str) -> None:
     kind, version = _encoding(element)
     if kind and version not in _FORMATS.get(kind, ()):
         raise DataError(
-            f"{where}: {what} is stored as {kind!r} version {version!r}, which is not known here: a newer anndata wrote "
+            f"{where}: {what} is stored as {kind!r} version {version!r}, which is not known here: a newer "
+            "anndata wrote "
             "it. Write it again with anndata 0.12."
         )
 

@@ -24,8 +24,8 @@ _BINS = 20
 def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
     """Choose the genes whose dispersion is highest among genes of like mean.
 
-    With several files each ranks its own genes; a gene that is among the first `n_top` of more files comes first,
-    then the one of higher mean normalised dispersion.
+    With several files each ranks its own genes; a gene that is among the first `n_top` of more files comes
+    first, then the one of higher mean normalised dispersion.
 
     Args:
         sources: What was read, at least one.
@@ -54,7 +54,7 @@ def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
 
 
 def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
-    """Compute `(log(var / mean) - mean of its bin) / sd of its bin` of every gene, on values before the logarithm.
+    """Compute `(log(var / mean) - mean of its bin) / sd of its bin` of every gene, before the logarithm.
 
     The genes are put into 20 bins of equal width by log1p of their mean. The gene of a bin of its own gets 1.
 

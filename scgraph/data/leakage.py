@@ -52,9 +52,10 @@ def cell_hashes(cells: Cells, genes: Vocabulary, *, relative: bool = False) -> N
 
 
 def find_leaks(probe: Cells, corpus: Cells) -> NDArray[np.bool_]:
-    """Tell which cells of the corpus stand in the probe set too: same counts on all genes that both files have.
+    """Tell which cells of the corpus stand in the probe set too.
 
-    Counts are compared as they are; where one of the two holds log1p values, relative to the smallest count.
+    Those are cells of the same counts on all genes that both files have. Counts are compared as they are;
+    where one of the two holds log1p values, relative to the smallest count.
 
     Returns:
         Flags `[n_corpus]`.

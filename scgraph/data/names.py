@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,8 +77,8 @@ def is_date(name: str) -> bool:
 
 def species(ids: Iterable[str]) -> str:
     """Name the species whose Ensembl prefix most of `ids` carry, `""` where there is none."""
-    prefixes = [re.sub(r"\d.*", "", gene) for gene in ids if gene]
-    most = max(set(prefixes), key=prefixes.count, default="")
+    prefixes = Counter(re.sub(r"\d.*", "", gene) for gene in ids if gene)
+    most = max(prefixes, key=prefixes.__getitem__, default="")
     return _SPECIES.get(most, most)
 
 
@@ -97,8 +98,7 @@ def check_unique(names: Sequence[str], where: str, what: str, remedy: str) -> No
     Raises:
         DataError: Some name stands twice; the message gives how many, examples and `remedy`.
     """
-    seen: set[str] = set()
-    twice = dict.fromkeys(name for name in names if name in seen or seen.add(name))
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         dates = [name for name in twice if is_date(name)]
         hint = f" {examples(dates)} are dates that a spreadsheet made of gene names." if dates else ""
@@ -140,13 +140,15 @@ def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray
     symbols, _ = _first_only(symbols)
     if not any(symbols) and not any(ensembl):
         raise DataError(
-            f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene symbols "
+            f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene "
+            "symbols "
             "or Ensembl ids."
         )
     dates = [symbol for symbol, known in zip(symbols, ensembl, strict=True) if not known and is_date(symbol)]
     if dates:
         raise DataError(
-            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore them from "
+            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore "
+            "them from "
             "the source of the file (1-Mar was MARCHF1 or MTARC1), or leave these genes out."
         )
     notes = (
@@ -169,6 +171,6 @@ def _column(var: pd.DataFrame, known: tuple[str, ...]) -> list[str]:
 
 def _first_only(names: list[str]) -> tuple[list[str], int]:
     """Blank every later occurrence of a name; return the names and how many were blanked."""
-    seen = {""}
-    kept = ["" if name in seen or seen.add(name) else name for name in names]
+    first = {name: at for at, name in reversed(list(enumerate(names)))}
+    kept = [name if first[name] == at else "" for at, name in enumerate(names)]
     return kept, sum(name != was for name, was in zip(kept, names, strict=True))

@@ -35,7 +35,8 @@ def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = No
         The kind, and a note for people.
 
     Raises:
-        DataError: The values are neither, or the name of the layer says otherwise; the message tells what was seen.
+        DataError: The values are neither, or the name of the layer says otherwise; the message tells what was
+            seen.
     """
     fractions = matrix.data != np.rint(matrix.data)
     top = float(matrix.data.max())
@@ -44,7 +45,8 @@ def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = No
     if not fractions.any():
         if logged:
             raise DataError(
-                f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to {top:g}). "
+                f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to "
+                f"{top:g}). "
                 "Give the layer that is meant, or rename it to 'counts'."
             )
         return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts"
@@ -56,13 +58,15 @@ def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = No
         )
     if top > HIGHEST_LOG:
         raise DataError(
-            f"{where}: {seen} and they go up to {top:,.5g}: neither counts nor log1p values. Give whole counts, or run "
+            f"{where}: {seen} and they go up to {top:,.5g}: neither counts nor log1p values. Give whole "
+            "counts, or run "
             "sc.pp.normalize_total and sc.pp.log1p."
         )
     linear = _linear(matrix)
     if linear:
         raise DataError(
-            f"{where}: {seen}, and {linear}: normalised, but no logarithm was taken. Give whole counts, or run "
+            f"{where}: {seen}, and {linear}: normalised, but no logarithm was taken. Give whole counts, or "
+            "run "
             "sc.pp.log1p."
         )
     return "log1p", f"{seen} and none is above {top:.3g}: taken as log1p of normalised counts"

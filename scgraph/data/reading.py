@@ -136,7 +136,8 @@ def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.C
     names = [str(name) for name in labels.categories]
     if len(names) < 2:
         raise DataError(
-            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or more."
+            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or "
+            "more."
         )
     alike = [one for one in names if one != one.strip() and one.strip() in names]
     if alike:
@@ -177,7 +178,8 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
     if isinstance(matrix, h5py.Dataset):
         return read_matrix(matrix, where)
     if sparse.issparse(matrix):
-        rows = matrix if matrix.format in ("csr", "csc") else matrix.tocsr()
+        given: Any = matrix
+        rows = given if given.format in ("csr", "csc") else given.tocsr()
         return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
     if isinstance(matrix, np.ndarray):
         return np.asarray(matrix)

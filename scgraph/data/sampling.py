@@ -1,9 +1,9 @@
 """Which genes of a cell are seen and which values are masked: pure functions of (seed, epoch, cell, gene).
 
 Every gene of a cell gets a hash. The `limit` genes of smallest hash are a uniform sample without
-replacement, and a gene is masked where its hash, as a fraction of 2⁶⁴, is below the share. So neither the order of
-cells, nor the batch they stand in, nor the number of workers or a resumed run can change the outcome.
-Each kernel stands beside its plain reference.
+replacement, and a gene is masked where its hash, as a fraction of 2⁶⁴, is below the share. So neither the
+order of cells, nor the batch they stand in, nor the number of workers or a resumed run can change the
+outcome. Each kernel stands beside its plain reference.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ def _start(key: np.uint64, start: np.uint64) -> NDArray[np.uint64]:
 def _in_threads(part: Callable[[int, int], None], rows: int, work: int) -> None:
     """Run `part` over all rows, on several threads where that is worth it.
 
-    Threads around kernels that free the interpreter lock, rather than numba's own: those cannot be used after a
-    fork, which is how the workers of a data loader begin.
+    Threads around kernels that free the interpreter lock, rather than numba's own: those cannot be used after
+    a fork, which is how the workers of a data loader begin.
     """
     threads = min(_cores(), rows, work // _THREAD_WORTH)
     if threads <= 1:

@@ -156,10 +156,10 @@ class CellStore:
 
     def _checked(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Return rows in `[0, n)`: the kernels do not look whether an index is in range."""
-        rows = np.ascontiguousarray(rows)
-        if rows.dtype == np.bool_:
-            rows = np.flatnonzero(rows)
-        rows = rows.astype(np.int64)
-        if len(rows) and not (0 <= rows.min() and rows.max() < len(self)):
+        given = np.asarray(rows)
+        if given.size and given.dtype.kind not in "iu":
+            raise IndexError(f"rows must be whole numbers, not {given.dtype}")
+        inside = np.ascontiguousarray(given, dtype=np.int64)
+        if len(inside) and (inside.min() < 0 or inside.max() >= len(self)):
             raise IndexError(f"rows must lie in [0, {len(self)})")
-        return rows
+        return inside

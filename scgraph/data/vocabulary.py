@@ -204,15 +204,17 @@ class Vocabulary:
         """Match, and refuse a file that has too few genes of the vocabulary.
 
         Raises:
-            DataError: Less than `min_matched` of the vocabulary is in the file; the message gives matched/total,
-                examples of both sides and the likely reason.
+            DataError: Less than `min_matched` of the vocabulary is in the file; the message gives
+                matched/total, examples of both sides and the likely reason.
         """
         match = self.match(cells)
         if match.matched and match.matched >= min_matched * match.total:
             return match
         raise DataError(
-            f"{cells.manifest.get('source', cells.name)}: only {match} ({match.matched}/{match.total}, at least "
-            f"{min_matched:.0%} are needed). Not in the vocabulary: {examples(match.examples[0])}; not in the file: "
+            f"{cells.manifest.get('source', cells.name)}: only {match} ({match.matched}/{match.total}, at "
+            "least "
+            f"{min_matched:.0%} are needed). Not in the vocabulary: {examples(match.examples[0])}; not in "
+            "the file: "
             f"{examples(match.examples[1])}.{self._reason(cells, match)}"
         )
 
@@ -223,14 +225,16 @@ class Vocabulary:
             return f" The Ensembl ids of the file are {theirs}, those of the vocabulary {mine}."
         if match.ignoring_case > 2 * match.matched:
             return (
-                f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another species "
-                "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the case "
+                f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another "
+                "species "
+                "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the "
+                "case "
                 "of the vocabulary."
             )
         if theirs and not any(self.ensembl):
-            return " The file has Ensembl ids and the vocabulary symbols: add the symbols as var['feature_name']."
+            return " The file has Ensembl ids, the vocabulary symbols: add them as var['feature_name']."
         if any(self.ensembl) and not any(self.symbols):
-            return " The vocabulary has Ensembl ids and the file symbols: add the ids as var['feature_id']."
+            return " The vocabulary has Ensembl ids, the file symbols: add the ids as var['feature_id']."
         return " Use a file of the same species with all genes measured."
 
     @cached_property

@@ -1,0 +1,65 @@
+"""Cells that stand in two files are found, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata
+import numpy as np
+import scanpy as sc
+
+from scgraph.data import cell_hashes, find_leaks, read_cells
+from scgraph.data.leakage import LEAST_GENES
+from scgraph.data.vocabulary import Vocabulary
+
+Make = Callable[..., anndata.AnnData]
+
+
+def test_real_cells_are_found_across_gene_sets(shared_data: Path) -> None:
+    probe = read_cells(shared_data / "zheng_facs_pbmc.h5ad").subset(np.arange(0, 3874, 2))
+    pool = read_cells(shared_data / "human_pbmc_pool_pretrain.h5ad")
+    corpus = pool.subset(np.arange(0, len(pool), 3))
+    assert probe.matrix.shape[1] != corpus.matrix.shape[1]
+    origin = np.array([name.partition(":") for name in corpus.obs_names.tolist()])
+    truth = (origin[:, 0] == "zheng_facs_pbmc") & np.isin(origin[:, 2], probe.obs_names)
+    assert truth.sum() > 500
+    np.testing.assert_array_equal(find_leaks(probe, corpus), truth)
+
+
+def test_other_order_other_genes_and_other_normalisation(make_adata: Make) -> None:
+    adata = make_adata(cells=100, genes=200)
+    corpus = make_adata(cells=100, genes=200, seed=1)
+    corpus.obs_names = [f"other{at}" for at in range(100)]
+    corpus = anndata.concat([corpus, adata[20:60]], merge="same")[:, ::-1][:, 30:].copy()
+    truth = np.arange(140) >= 100
+    probe = read_cells(adata)
+    np.testing.assert_array_equal(find_leaks(probe, read_cells(corpus)), truth)
+    sc.pp.normalize_total(corpus, target_sum=1e4)
+    sc.pp.log1p(corpus)
+    logged = read_cells(corpus)
+    assert logged.kind == "log1p"
+    np.testing.assert_array_equal(find_leaks(probe, logged), truth)
+    np.testing.assert_array_equal(find_leaks(logged, probe), np.isin(np.arange(100), np.arange(20, 60)))
+
+
+def test_one_count_of_difference_is_no_leak(make_adata: Make) -> None:
+    adata = make_adata(cells=100, genes=200)
+    corpus = adata.copy()
+    counts = corpus.X.toarray()
+    counts[7, 3] += 1
+    corpus.X = counts
+    leaks = find_leaks(read_cells(adata), read_cells(corpus))
+    assert np.flatnonzero(~leaks).tolist() == [7]
+
+
+def test_cells_that_share_too_little_are_not_called_the_same(make_adata: Make) -> None:
+    adata = make_adata()
+    few = adata[:, : LEAST_GENES - 1].copy()
+    assert not find_leaks(read_cells(adata), read_cells(few)).any()
+    other = few.copy()
+    other.var_names = [f"OTHER{at}" for at in range(LEAST_GENES - 1)]
+    del other.var["feature_id"]
+    assert not find_leaks(read_cells(adata), read_cells(other)).any()
+    hashes = cell_hashes(read_cells(adata), Vocabulary.from_cells([read_cells(few)]))
+    assert not hashes.any()

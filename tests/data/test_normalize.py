@@ -1,0 +1,67 @@
+"""Counts or log1p values, told apart or refused; and the normalisation itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anndata
+import numpy as np
+import pytest
+import scanpy as sc
+
+from scgraph.data import read_cells
+from scgraph.errors import DataError
+
+Make = Callable[..., anndata.AnnData]
+
+
+def test_values_are_those_of_scanpy_and_do_not_depend_on_the_company(make_adata: Make) -> None:
+    adata = make_adata(cells=200, genes=120)
+    cells = read_cells(adata)
+    ours = cells.normalized()
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    np.testing.assert_allclose(ours.toarray(), adata.X.toarray(), rtol=1e-6)
+    rows = np.array([150, 3, 77])
+    np.testing.assert_array_equal(cells.subset(rows).normalized().toarray(), ours[rows].toarray())
+
+
+def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
+    adata = make_adata()
+    counts = read_cells(adata)
+    assert any("whole numbers up to 6: taken as counts" in note for note in counts.notes)
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    cells = read_cells(adata)
+    assert cells.kind == cells.manifest["kind"] == "log1p"
+    assert any("taken as log1p of normalised counts" in note for note in cells.notes)
+    np.testing.assert_array_equal(cells.normalized().toarray(), adata.X.toarray())
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [(1e4, "neither counts nor log1p values"), (1.0, "every cell adds up to 1,")],
+)
+def test_normalised_values_without_logarithm_are_refused(
+    make_adata: Make, scale: float, message: str
+) -> None:
+    adata = make_adata()
+    sc.pp.normalize_total(adata, target_sum=scale)
+    with pytest.raises(DataError, match=f"^mine: 100% of the values are fractions.*{message}"):
+        read_cells(adata, name="mine")
+
+
+def test_a_part_of_the_genes_of_normalised_values_is_refused_too(make_adata: Make) -> None:
+    adata = make_adata(cells=200, genes=120)
+    sc.pp.normalize_total(adata, target_sum=100)
+    with pytest.raises(DataError, match="whole multiples of the smallest"):
+        read_cells(adata[:, :60].copy())
+
+
+def test_whole_numbers_in_a_layer_of_logarithms_are_refused(make_adata: Make) -> None:
+    adata = make_adata()
+    adata.layers["logcounts"] = adata.X.copy()
+    with pytest.raises(DataError, match="'logcounts' should hold normalised values"):
+        read_cells(adata, layer="logcounts")
+    adata.layers["logcounts"] = adata.X.log1p()
+    assert read_cells(adata, layer="logcounts").kind == "log1p"
