@@ -37,7 +37,8 @@ def kernel(function: _Function) -> _Function:
 
 @kernel
 def mix(x: np.uint64) -> np.uint64:
-    """Scramble 64 bits, one to one."""
+    """Scramble 64 bits, one to one: different genes of a cell never get the same hash."""
+    # Not to be changed: results for a seed depend on it, and kernels compiled earlier keep a copy.
     x = (x ^ (x >> _30)) * _FIRST
     x = (x ^ (x >> _27)) * _SECOND
     return x ^ (x >> _31)

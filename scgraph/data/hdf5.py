@@ -110,7 +110,8 @@ def read_file(path: Path, layer: str | None) -> Source:
                 return _read_tenx(tenx, where, layer)
             return _read_h5ad(file, path, layer)
         except _DAMAGE as error:
-            raise DataError(f"{where}: the file is damaged ({error}). Copy it again.") from error
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{where}: the file is damaged ({said}). Copy it again.") from error
 
 
 def _read_h5ad(file: h5py.File, path: Path, layer: str | None) -> Source:
@@ -193,6 +194,7 @@ def _read_old(path: Path, *, raw: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", anndata.OldFormatWarning)
+        warnings.filterwarnings("ignore", "Moving element from .uns", FutureWarning)
         adata = anndata.read_h5ad(path)
     return adata.obs, adata.raw.var if raw else adata.var
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,15 +189,12 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
 
 def _built_in() -> AnnData:
     try:
-        import anndata
         import scanpy
     except ImportError as error:
         raise DataError(
             f"{BUILT_IN}: scanpy carries this set and is not installed. Run pip install scanpy."
         ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", anndata.OldFormatWarning)
-        return scanpy.datasets.pbmc68k_reduced()
+    return scanpy.datasets.pbmc68k_reduced()
 
 
 def _text(index: pd.Index) -> NDArray[np.str_]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Make = Callable[..., anndata.AnnData]
 
 
 @pytest.fixture
 def make_adata() -> Make:
-    """Counts with symbols, Ensembl ids, two classes and two batches; `seed` makes other cells of the same genes."""
+    """Counts with symbols, Ensembl ids, two classes, two batches; `seed` makes other cells of the genes."""
 
     def make(*, cells: int = 40, genes: int = 30, seed: int = 0) -> anndata.AnnData:
         rng = np.random.default_rng(seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import anndata
 import numpy as np
@@ -12,6 +11,10 @@ import pytest
 
 from scgraph.data import check_labels, read_cells
 from scgraph.errors import DataError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Make = Callable[..., anndata.AnnData]
 TWO = ["T", "B"] * 20
@@ -41,7 +44,7 @@ def test_missing_column_lists_the_columns(h5ad: Path) -> None:
         DataError, match=r"(?s)no column 'celltype'.*mean 'cell_type'.*cell_type, donor, n_genes"
     ):
         read_cells(h5ad, label="celltype")
-    with pytest.raises(DataError, match="no column 'zzz'. Columns: cell_type, donor, n_genes"):
+    with pytest.raises(DataError, match=r"no column 'zzz'. Columns: cell_type, donor, n_genes"):
         read_cells(h5ad, batch_key="zzz")
 
 
@@ -55,7 +58,7 @@ def test_obs_without_columns_says_so(make_adata: Make) -> None:
 def test_one_class_is_refused(make_adata: Make) -> None:
     adata = make_adata()
     adata.obs["cell_type"] = pd.Categorical(["T"] * 40, categories=["T", "unused"])
-    with pytest.raises(DataError, match="one class only .'T'"):
+    with pytest.raises(DataError, match=r"one class only .'T'"):
         read_cells(adata, label="cell_type")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import anndata
 import h5py
@@ -15,6 +14,10 @@ from scipy import sparse
 
 from scgraph.data import read_cells
 from scgraph.errors import DataError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Make = Callable[..., anndata.AnnData]
 FORMS = {"dense": np.asarray, "csr": sparse.csr_matrix, "csc": sparse.csc_matrix}
@@ -113,7 +116,7 @@ def test_index_out_of_range_never_kills_the_process(
 def test_damaged_matrix_in_memory_is_refused(make_adata: Make) -> None:
     adata = make_adata()
     adata.X.indices[3] = 10**6
-    with pytest.raises(DataError, match="^mine: .*column 1,000,000"):
+    with pytest.raises(DataError, match=r"^mine: .*column 1,000,000"):
         read_cells(adata, name="mine")
 
 

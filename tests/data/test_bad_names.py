@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import anndata
 import h5py
@@ -13,6 +12,10 @@ import pytest
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.data.names import ensembl_id, is_date
 from scgraph.errors import DataError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Make = Callable[..., anndata.AnnData]
 
@@ -39,7 +42,7 @@ def test_duplicate_cell_names_are_refused(h5ad: Path) -> None:
 
 def test_ids_that_differ_in_version_alone_are_refused(h5ad: Path) -> None:
     _rename(h5ad, "var/_index", {0: "ENSG00000167286.1", 1: "ENSG00000167286.2"})
-    with pytest.raises(DataError, match="once the version is off.*ENSG00000167286"):
+    with pytest.raises(DataError, match=r"once the version is off.*ENSG00000167286"):
         read_cells(h5ad)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,10 @@ import scanpy as sc
 
 from scgraph.data import Vocabulary, highly_variable, read_cells
 from scgraph.data.hvg import normalized_dispersion
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _scanpy(path: Path, n_top: int) -> tuple[set[str], np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import anndata
 import numpy as np
@@ -12,6 +11,10 @@ import scanpy as sc
 from scgraph.data import cell_hashes, find_leaks, read_cells
 from scgraph.data.leakage import LEAST_GENES
 from scgraph.data.vocabulary import Vocabulary
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Make = Callable[..., anndata.AnnData]
 

@@ -29,7 +29,8 @@ def test_values_are_those_of_scanpy_and_do_not_depend_on_the_company(make_adata:
 def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
     adata = make_adata()
     counts = read_cells(adata)
-    assert any("whole numbers up to 6: taken as counts" in note for note in counts.notes)
+    top = f"{adata.X.max():.0f}"
+    assert counts.notes == (f"values are whole numbers up to {top}: taken as counts",)
     sc.pp.normalize_total(adata, target_sum=1e4)
     sc.pp.log1p(adata)
     cells = read_cells(adata)
@@ -40,14 +41,14 @@ def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
 
 @pytest.mark.parametrize(
     ("scale", "message"),
-    [(1e4, "neither counts nor log1p values"), (1.0, "every cell adds up to 1,")],
+    [(1e4, "neither counts nor log1p values"), (1.0, "every cell adds up to 1:")],
 )
 def test_normalised_values_without_logarithm_are_refused(
     make_adata: Make, scale: float, message: str
 ) -> None:
     adata = make_adata()
     sc.pp.normalize_total(adata, target_sum=scale)
-    with pytest.raises(DataError, match=f"^mine: 100% of the values are fractions.*{message}"):
+    with pytest.raises(DataError, match=f"^mine: .* of the values are fractions.*{message}"):
         read_cells(adata, name="mine")
 
 

@@ -48,7 +48,7 @@ def test_unknown_layer_is_refused_with_the_nearest(h5ad: Path, make_adata: Make)
     adata.layers["spliced"] = adata.X
     adata.write_h5ad(h5ad)
     for source in (h5ad, adata):
-        with pytest.raises(DataError, match="no layer 'splced'. Did you mean 'spliced'"):
+        with pytest.raises(DataError, match=r"no layer 'splced'. Did you mean 'spliced'"):
             read_cells(source, layer="splced")
         with pytest.raises(DataError, match="no layer 'raw'"):
             read_cells(source, layer="raw")
