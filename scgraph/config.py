@@ -41,6 +41,7 @@ class ModelConfig(_Config):
     rank: Positive = Field(48, description="rank R of the adjacency")
     shared_adjacency: bool = Field(True, description="one adjacency for all layers, or one a layer")
     value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
+    embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
     activation: Literal["gelu", "relu", "none"] | None = Field(None, description="behind the conv; null: the conv's own")
     feed_forward: Annotated[int, Field(ge=0)] | None = Field(None, description="width; null: C where the conv asks for one")

@@ -30,17 +30,20 @@ class GeneEncoder(nn.Module):
         vocabulary_size: number of genes V, without padding.
         channels: width C.
         value_encoding: "linear" or "product".
+        sd: standard deviation of the tables at the start. A norm follows, so smaller tables learn faster
+            at the same rate.
 
     Shapes:
         genes, values, mask ``[B, G]`` to ``[B, G, C]``, zero for padding.
     """
 
-    def __init__(self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear") -> None:
+    def __init__(self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0) -> None:
         super().__init__()
         if value_encoding not in VALUE_ENCODINGS:
             raise ConfigError(
                 f"There is no value encoding {value_encoding!r}.{did_you_mean(value_encoding, VALUE_ENCODINGS)}"
             )
+        self.sd = sd
         self.gene = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
         self.value: nn.Linear | nn.Embedding = (
             nn.Linear(1, channels)
@@ -51,10 +54,14 @@ class GeneEncoder(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw everything anew; embeddings with standard deviation 1, as `torch.nn.Embedding` does."""
-        self.gene.reset_parameters()
+        """Draw everything anew; the row of padding stays zero."""
         self.value.reset_parameters()
-        nn.init.normal_(self.mask_token)
+        nn.init.normal_(self.mask_token, std=self.sd)
+        for table in (self.gene, self.value):
+            if isinstance(table, nn.Embedding):
+                nn.init.normal_(table.weight, std=self.sd)
+                with torch.no_grad():
+                    table.weight[0].zero_()
 
     def forward(self, graph: GeneGraph, values: Tensor, mask: Tensor | None) -> Tensor:
         """Embed the genes of a batch. ``[B, G]`` to ``[B, G, C]``."""

@@ -53,6 +53,7 @@ class GeneModel(nn.Module):
         rank: rank R of the adjacency.
         shared_adjacency: one pair of tables for all layers, or one a layer.
         value_encoding: see `GeneEncoder`.
+        embedding_sd: standard deviation of its tables at the start.
         dropout: share of features dropped in the blocks.
         activation: activation behind the convolution; None takes the convolution's own.
         feed_forward: width of the feed-forward, 0 for none; None takes C where the convolution asks for one.
@@ -73,6 +74,7 @@ class GeneModel(nn.Module):
         rank: int = 48,
         shared_adjacency: bool = True,
         value_encoding: str = "linear",
+        embedding_sd: float = 1.0,
         dropout: float = 0.0,
         activation: str | None = None,
         feed_forward: int | None = None,
@@ -89,7 +91,7 @@ class GeneModel(nn.Module):
         convs = [_build_conv(cls, channels, conv_options or {}) for _ in range(layers)]
         if feed_forward is None:
             feed_forward = channels if cls.feed_forward else 0
-        self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding)
+        self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd)
         self.blocks = nn.ModuleList(
             Block(layer, activation=activation or cls.activation, feed_forward=feed_forward, dropout=dropout)
             for layer in convs
@@ -152,8 +154,12 @@ class GeneModel(nn.Module):
         The embeddings and the heads are left out, as in the paper: they are the same for every model.
         """
         blocks = [block for block in self.blocks if isinstance(block, Block)]
-        once = blocks[0].conv.adjacency_multiply_adds(genes, self.rank)
-        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + once * len(self.adjacencies)
+        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+
+    def adjacency_multiply_adds(self, genes: int) -> int:
+        """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
+        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
+        return convs[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
 
 
 def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:

@@ -1,0 +1,216 @@
+"""What a model costs: parameters, multiply-adds, memory saved for backward, speed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from scgraph.config import ModelConfig
+
+__all__ = ["Attention", "Costs", "matmul_peak", "profile", "saved_bytes"]
+
+Attention = Literal["fused", "math"]
+DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "64-true": torch.float64}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of one model, for one cell unless said otherwise.
+
+    Attributes:
+        model: registered name.
+        channels: width C.
+        genes: genes of the cell G.
+        layers: blocks L.
+        rank: rank R of the adjacency.
+        parameters: of the whole model.
+        block_parameters: without the embedding tables of the vocabulary and the heads.
+        multiply_adds: stated by the model, blocks and adjacency.
+        counted_multiply_adds: counted in a run; equal to `multiply_adds`.
+        adjacency_multiply_adds: the part of the adjacency's logits.
+        saved_mb: tensors kept for backward in 10⁶ bytes: on a CPU the saved tensors, on CUDA what the
+            allocator holds after forward.
+        cells_per_second: of a training step (forward and backward), median of the timed steps.
+        matmul_share: arithmetic rate of that step, 6 operations a multiply-add, over the rate of a large
+            matrix product in the same run; None where it was not measured.
+        attention: "fused" or "math", the backend of scaled_dot_product_attention.
+        device: what it ran on.
+        precision: as Lightning names it.
+        batch_size: cells a step.
+    """
+
+    model: str
+    channels: int
+    genes: int
+    layers: int
+    rank: int
+    parameters: int
+    block_parameters: int
+    multiply_adds: int
+    counted_multiply_adds: int
+    adjacency_multiply_adds: int
+    saved_mb: float
+    cells_per_second: float
+    matmul_share: float | None
+    attention: str
+    device: str
+    precision: str
+    batch_size: int
+
+
+def profile(
+    config: ModelConfig,
+    *,
+    genes: int,
+    vocabulary_size: int = 20_000,
+    batch_size: int = 8,
+    device: str = "cpu",
+    precision: str = "32-true",
+    attention: Attention = "fused",
+    peak: float | None = None,
+    seconds: float = 2.0,
+) -> Costs:
+    """Measure one model on random cells of `genes` expressed genes each, all of the same length.
+
+    Args:
+        config: the model.
+        genes: genes of a cell G.
+        vocabulary_size: genes V to draw from.
+        batch_size: cells a step.
+        device: "cpu", "cuda" or "cuda:N".
+        precision: as Lightning names it.
+        attention: "math" forms the scores of attention as a tensor, as the paper's numbers imply.
+        peak: operations a second of a large matrix product, from `matmul_peak`.
+        seconds: how long to time steps, after one that is not counted.
+    """
+    torch.manual_seed(0)
+    vocabulary_size = max(vocabulary_size, genes)
+    place = torch.device(device)
+    dtype = DTYPES[precision]
+    model = GeneModel(vocabulary_size, **config.model_kwargs()).to(place)
+    if precision == "64-true":
+        model = model.double()
+    ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
+    ids = ids.to(place)
+    values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
+    mask = torch.rand(batch_size, genes, device=place) < 0.15
+
+    def forward() -> Tensor:
+        mixed: AbstractContextManager[object] = (
+            torch.autocast(place.type, dtype) if precision.endswith("mixed") else nullcontext()
+        )
+        with mixed:
+            out = model(ids, values, mask, padded=False)
+            loss = (out.values - values)[mask].square().mean()
+            return loss if out.cell_values is None else loss + (out.cell_values - values).square().mean()
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        forward().backward()  # type: ignore[no-untyped-call]
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+
+    backend = sdpa_kernel(SDPBackend.MATH) if attention == "math" else nullcontext()
+    with backend:
+        saved = saved_bytes(forward, model, place)
+        per_second = batch_size / _median_seconds(step, seconds)
+    rate = 6 * model.multiply_adds(genes) * per_second
+    blocks = sum(p.numel() for p in model.blocks.parameters())
+    return Costs(
+        model=config.conv,
+        channels=config.channels,
+        genes=genes,
+        layers=config.layers,
+        rank=config.rank,
+        parameters=sum(p.numel() for p in model.parameters()),
+        block_parameters=blocks,
+        multiply_adds=model.multiply_adds(genes),
+        counted_multiply_adds=_counted(model, genes),
+        adjacency_multiply_adds=model.adjacency_multiply_adds(genes),
+        saved_mb=saved / batch_size / 1e6,
+        cells_per_second=per_second,
+        matmul_share=None if peak is None else rate / peak,
+        attention=attention,
+        device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
+        precision=precision,
+        batch_size=batch_size,
+    )
+
+
+def saved_bytes(forward: Callable[[], Tensor], model: torch.nn.Module, device: torch.device) -> int:
+    """Return the bytes a forward run keeps for backward, without the parameters.
+
+    On a CPU every storage that autograd saves is counted once; on CUDA it is what the allocator holds
+    more after the run than before.
+    """
+    if device.type == "cuda":
+        forward()
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        loss = forward()
+        torch.cuda.synchronize(device)
+        held = torch.cuda.memory_allocated(device) - before
+        del loss
+        return int(held)
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor  # keeping it alive keeps its address from being used again
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = forward()
+    del loss
+    return sum(seen.values())
+
+
+def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | None = None) -> float:
+    """Return the operations a second of a square matrix product, best of five after one warm-up."""
+    place = torch.device(device)
+    size = size or (8192 if place.type == "cuda" else 2048)
+    a = torch.randn(size, size, device=place).to(DTYPES[precision])
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ a
+        if place.type == "cuda":
+            torch.cuda.synchronize(place)
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / min(times[1:])
+
+
+def _counted(model: GeneModel, genes: int) -> int:
+    """Count one cell on the CPU: the encoder's products are not part of what a model states."""
+    device = next(model.parameters()).device
+    dtype = next(model.parameters()).dtype
+    graph = GeneGraph(torch.arange(1, genes + 1, device=device).unsqueeze(0), padded=False)
+    values = torch.ones(1, genes, device=device, dtype=dtype)
+    whole = counted_multiply_adds(lambda: model.encode(graph, values))
+    return whole - counted_multiply_adds(lambda: model.encoder(graph, values, None))
+
+
+def _median_seconds(step: Callable[[], None], seconds: float) -> float:
+    step()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return median(times)

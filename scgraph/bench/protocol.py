@@ -1,0 +1,259 @@
+"""The protocol of the bench: split, baselines, and every model untrained and pretrained under one probe."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph.bench.baselines import majority, pca_logreg
+from scgraph.bench.inputs import ProbeSet, prepare
+from scgraph.bench.results import UNTRAINED
+from scgraph.bench.splits import make_split
+from scgraph.bench.statistics import score
+from scgraph.config import ModelConfig, merged, parse_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from scgraph.bench.inputs import Prepared
+    from scgraph.bench.splits import Split
+    from scgraph.config import BenchConfig, TrainConfig
+    from scgraph.data import Cells
+    from scgraph.nn import GeneModel
+
+__all__ = ["Measured", "measure", "model_configs"]
+
+
+@dataclass
+class Measured:
+    """Everything a bench measured, before it is summarised and drawn.
+
+    Attributes:
+        rows: one a model, dataset, split and seed.
+        histories: pretraining losses, one frame a pretraining, with dataset, model and seed.
+        truths: class codes of the test part of the first seed, by dataset.
+        features: features of those cells, by dataset and model.
+        predictions: predicted codes of those cells, by dataset and model.
+        notes: what must be said aloud.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    histories: list[pd.DataFrame] = field(default_factory=list)
+    truths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    predictions: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Keep a note once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, ModelConfig]:
+    """Return the settings of each model: those of all, and what differs for one.
+
+    Raises:
+        ConfigError: an unknown model, a setting out of range or one its convolution does not take.
+    """
+    import torch
+
+    from scgraph.nn import GeneModel
+    from scgraph.registry import conv_class
+
+    configs = {}
+    for name in models:
+        key = conv_class(name).key or name
+        own = config.per_model.get(name, config.per_model.get(key, {}))
+        configs[name] = parse_config(
+            ModelConfig, merged(config.model.model_dump(), {**own, "conv": name}), source=f"model {name}"
+        )
+        with torch.device("meta"):  # says what is wrong with a setting before an hour of training does
+            GeneModel(2, **configs[name].model_kwargs())
+    return configs
+
+
+def measure(
+    configs: dict[str, ModelConfig],
+    sets: Sequence[ProbeSet],
+    corpus: Sequence[Cells],
+    config: BenchConfig,
+    *,
+    drop_leaks: bool = False,
+    models_folder: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    show_progress: bool = False,
+) -> Measured:
+    """Run the protocol.
+
+    For each set and seed: the parts are fixed first; baselines are fitted on the train part; each model is
+    probed as it was initialised and again after pretraining. The test part is scored once a row.
+
+    Args:
+        configs: settings by model, from `model_configs`.
+        sets: labelled sets.
+        corpus: cells to pretrain on; none: the train part of each set.
+        config: sizes, rates and shares.
+        drop_leaks: leave corpus cells out that stand in a test part.
+        models_folder: where to save the models of the first seed.
+        say: told what has been done.
+        show_progress: show a bar while a model is pretrained.
+    """
+    measured = Measured()
+    for probe in sets:
+        for note in probe.cells.notes:
+            measured.note(f"{probe.cells.name}: {note}")
+    for cells in corpus:
+        for note in cells.notes:
+            measured.note(f"{cells.name}: {note}")
+    total = len(sets) * config.seeds * (1 + len(configs))
+    done = 0
+    for probe in sets:
+        for seed in range(config.seeds):
+            run = _Run(measured, probe, config, seed)
+            done += 1
+            run.baselines()
+            say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
+            prepared = prepare(probe, run.split, corpus, config, seed=seed, drop_leaks=drop_leaks)
+            for note in prepared.notes:
+                measured.note(note if config.seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
+            for name, model_config in configs.items():
+                done += 1
+                folder = None if models_folder is None or seed else models_folder / f"{probe.cells.name}-{_safe(name)}"
+                run.model(name, model_config, prepared, folder, show_progress=show_progress)
+                say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
+    return measured
+
+
+class _Run:
+    """One set and seed."""
+
+    def __init__(self, measured: Measured, probe: ProbeSet, config: BenchConfig, seed: int) -> None:
+        self.measured = measured
+        self.probe = probe
+        self.config = config
+        self.seed = seed
+        self.name = probe.cells.name
+        rest = 1 - config.test_share - config.validation_share
+        self.split: Split = make_split(
+            probe.codes,
+            batches=probe.cells.batches,
+            seed=seed,
+            fractions=(rest, config.validation_share, config.test_share),
+        )
+        self.first_row = len(measured.rows)
+        measured.note(f"{self.name}: {self.split.how}")
+        if seed == 0:
+            measured.truths[self.name] = self._codes(self.split.test)
+
+    def said(self) -> str:
+        """Return what the rows of the last step show, in a line."""
+        rows, self.first_row = self.measured.rows[self.first_row :], len(self.measured.rows)
+        return ", ".join(f"{row['model']} macro-F1 {row['macro_f1']:.3f}" for row in rows)
+
+    def baselines(self) -> None:
+        """Add the rows `majority` and `pca+logreg`."""
+        split = self.split
+        train_y, validation_y = self._codes(split.train), self._codes(split.validation)
+        self._add("majority", majority(train_y, len(split.test)).predictions)
+        x = self.probe.cells.normalized()
+        found = pca_logreg(
+            x[split.train],
+            train_y,
+            x[split.validation],
+            validation_y,
+            x[split.test],
+            components=self.config.components,
+            seed=self.seed,
+        )
+        self._add("pca+logreg", found.predictions)
+        if self.seed == 0:
+            self.measured.predictions[self.name, "pca+logreg"] = found.predictions
+
+    def model(
+        self, name: str, model_config: ModelConfig, prepared: Prepared, folder: Path | None, *, show_progress: bool
+    ) -> None:
+        """Add the rows of one model, untrained and pretrained."""
+        import torch
+
+        from scgraph.nn import GeneModel
+        from scgraph.train import pretrain
+
+        train_config = self.config.train.model_copy(update={"seed": self.seed})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # the weights pretraining starts from
+            blank = GeneModel(len(prepared.train.vocabulary), **model_config.model_kwargs())
+        self._probe(name + UNTRAINED, blank, prepared, train_config)
+        start = time.perf_counter()
+        trained = pretrain(
+            model_config,
+            train_config,
+            prepared.train,
+            prepared.validation,
+            out=folder,
+            progress=show_progress,
+            manifest={"set": self.probe.cells.manifest, "leaks": prepared.leaks},
+        )
+        seconds = time.perf_counter() - start
+        history = trained.history.assign(dataset=self.name, model=name, seed=self.seed)
+        self.measured.histories.append(history)
+        last = history.iloc[-1]
+        self._probe(
+            name,
+            trained.model,
+            prepared,
+            train_config,
+            seconds_pretrain=seconds,
+            mvp_loss=float(last["train_mvp_loss"]),
+            validation_mvp_loss=float(last["validation_mvp_loss"]),
+            epochs=int(last["epoch"]) + 1,
+        )
+
+    def _probe(self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any) -> None:
+        from scgraph.train import embed, linear_probe
+
+        features = embed(model, prepared.probe, genes=train.genes, seed=self.seed, device=train.device)
+        split = self.split
+        found = linear_probe(
+            features[split.train],
+            self._codes(split.train),
+            features[split.validation],
+            self._codes(split.validation),
+            features[split.test],
+            self.config.probe,
+            classes=len(self.probe.classes),
+            seed=self.seed,
+        )
+        self._add(name, found.test_predictions, parameters=sum(p.numel() for p in model.parameters()), **more)
+        if self.seed == 0:
+            self.measured.features[self.name, name] = features[split.test]
+            self.measured.predictions[self.name, name] = found.test_predictions
+
+    def _add(self, model: str, predictions: NDArray[np.int64], **more: Any) -> None:
+        self.measured.rows.append(
+            {
+                "dataset": self.name,
+                "split": self.split.kind,
+                "seed": self.seed,
+                "model": model,
+                **score(self._codes(self.split.test), predictions),
+                "n_train": len(self.split.train),
+                "n_validation": len(self.split.validation),
+                "n_test": len(self.split.test),
+                **more,
+            }
+        )
+
+    def _codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.probe.codes[rows]
+
+
+def _safe(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

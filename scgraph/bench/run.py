@@ -1,0 +1,183 @@
+"""A whole bench: read, measure, write the results folder."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+
+    from scgraph.bench.costs import Costs
+    from scgraph.bench.protocol import Measured
+    from scgraph.config import BenchConfig, ModelConfig
+
+__all__ = ["OWNED", "BenchResult", "run_bench"]
+
+OWNED = ("results.csv", "summary.md", "report.html", "config.yaml", "environment.json", "models")
+"""What a bench writes into its folder, and what `overwrite` may remove."""
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a bench found.
+
+    Attributes:
+        results: one row a model, dataset, split and seed.
+        summary: one row a model and dataset, see `scgraph.bench.results.summarise`.
+        costs: one entry a model.
+        notes: what must be said aloud: splits, leaks, what was done to the data.
+        folder: where it was written; None where nothing was.
+    """
+
+    results: pd.DataFrame
+    summary: pd.DataFrame
+    costs: tuple[Costs, ...]
+    notes: tuple[str, ...]
+    folder: Path | None
+
+
+def run_bench(
+    models: Sequence[str] = ("gnn", "tf"),
+    data: Sequence[str | Path | AnnData] = ("pbmc68k_reduced",),
+    *,
+    corpus: Sequence[str | Path | AnnData] = (),
+    config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
+    out: str | Path | None = None,
+    label: str | None = None,
+    layer: str | None = None,
+    batch_key: str | None = None,
+    drop_leaks: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    show_progress: bool = False,
+) -> BenchResult:
+    """Compare models on labelled cells.
+
+    Args:
+        models: registered names, or ``package.module:Class``.
+        data: labelled sets to probe: files, AnnData objects, or ``"pbmc68k_reduced"``.
+        corpus: cells to pretrain on; none: the train part of each set.
+        config: sizes and rates: a `BenchConfig`, plain data, a YAML file or a name that ships with scgraph.
+        out: folder for the results; None writes nothing.
+        label: column of obs with the classes; ``"cell_type"`` by default.
+        layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        batch_key: column of obs with donors or batches, which splits keep whole.
+        drop_leaks: leave corpus cells out that stand in a test part.
+        overwrite: replace an earlier bench in `out`.
+        say: told what has been done.
+        show_progress: show a bar while a model is pretrained.
+
+    Raises:
+        ConfigError: an unknown model or setting.
+        DataError: a file cannot be used as it is.
+        OutputError: the folder cannot be written to; said before the work starts.
+    """
+    from scgraph.bench.inputs import read_corpus, read_probe_sets
+    from scgraph.bench.protocol import measure, model_configs
+    from scgraph.bench.results import results_frame, summarise
+    from scgraph.files import prepare_output_folder
+
+    if not models or not data:
+        raise ConfigError("bench needs at least one model and one set of cells.")
+    settings = as_bench_config(config)
+    configs = model_configs(models, settings)
+    folder = None
+    sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
+    sources = read_corpus(corpus, layer=layer)
+    if out is not None:
+        folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
+    measured = measure(
+        configs,
+        sets,
+        sources,
+        settings,
+        drop_leaks=drop_leaks,
+        models_folder=None if folder is None else folder / "models",
+        say=say,
+        show_progress=show_progress,
+    )
+    say("measuring costs")
+    costs = _costs(configs, settings)
+    results = _with_costs(results_frame(measured.rows), costs)
+    summary = summarise(results, margin=settings.equivalence_margin)
+    done = BenchResult(results, summary, tuple(costs.values()), tuple(measured.notes), folder)
+    if folder is not None:
+        classes = {probe.cells.name: probe.classes for probe in sets}
+        _write(done, folder, measured, classes, settings, list(models))
+    return done
+
+
+def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
+    """Return the configuration behind a name, a file or plain data.
+
+    Raises:
+        ConfigError: it does not exist or holds an unknown or impossible setting.
+    """
+    from scgraph.config import BenchConfig, load_yaml, parse_config
+
+    if isinstance(config, BenchConfig):
+        return config
+    if isinstance(config, dict):
+        return parse_config(BenchConfig, config, source="config")
+    return parse_config(BenchConfig, load_yaml(config), source=str(config))
+
+
+def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, Costs]:
+    from scgraph.bench.costs import matmul_peak, profile
+    from scgraph.train import resolve_device
+
+    device = str(resolve_device(settings.train.device))
+    peak = matmul_peak(device, settings.train.precision)
+    found = {}
+    for name, config in configs.items():
+        measured = profile(
+            config,
+            genes=settings.train.genes,
+            vocabulary_size=settings.n_top_genes or 20_000,
+            batch_size=min(settings.train.batch_size, 16),
+            device=device,
+            precision=settings.train.precision,
+            peak=peak,
+            seconds=1.0,
+        )
+        found[name] = replace(measured, model=name)
+    return found
+
+
+def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
+    from scgraph.bench.results import UNTRAINED
+
+    base = results["model"].str.removesuffix(UNTRAINED)
+    filled = results.copy()
+    for column in ("multiply_adds", "saved_mb", "cells_per_second"):
+        filled[column] = base.map({name: getattr(cost, column) for name, cost in costs.items()})
+    return filled
+
+
+def _write(
+    done: BenchResult,
+    folder: Path,
+    measured: Measured,
+    classes: dict[str, tuple[str, ...]],
+    settings: BenchConfig,
+    models: list[str],
+) -> None:
+    import yaml
+
+    from scgraph.bench.environment import environment
+    from scgraph.bench.report import write_report
+    from scgraph.bench.results import write_results
+
+    where = environment(["scgraph", *sys.argv[1:]])
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    margin = settings.equivalence_margin
+    write_results(folder, done.results, notes=done.notes, config_yaml=text, environment=where, margin=margin)
+    write_report(folder / "report.html", done, measured, classes=classes, config_yaml=text, environment=where, margin=margin)
