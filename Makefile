@@ -25,8 +25,8 @@ test: $(DEV_STAMP) ## Run the tests (PYTEST_ARGS adds options)
 
 test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compiles it once, ten minutes)
 	bash scripts/ci-scatter.sh $(PY) $(SCATTER)
-	PYTHONPATH=$(abspath $(SCATTER)) $(PY) -m pytest -m scatter $(PYTEST_ARGS)
 	PYTHONPATH=$(abspath $(SCATTER)) $(PY) -m pytest -m "not scatter" tests/nn $(PYTEST_ARGS)
+	PYTHONPATH=$(abspath $(SCATTER)) $(PY) -m pytest -m scatter $(PYTEST_ARGS)
 
 lint: $(DEV_STAMP) ## Check the style with ruff
 	$(PY) -m ruff check .
