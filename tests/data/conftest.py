@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

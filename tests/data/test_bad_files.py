@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import h5py
 import pytest
 
 from scgraph.data import read_cells
 from scgraph.errors import DataError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def _cut(path: Path, keep: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 
 from scgraph.data import check_labels, read_cells
 from scgraph.errors import DataError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

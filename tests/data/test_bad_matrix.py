@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anndata
 import h5py
@@ -14,7 +15,6 @@ from scipy import sparse
 
 from scgraph.data import read_cells
 from scgraph.errors import DataError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,5 +216,5 @@ def test_cell_with_one_gene_is_fine(make_adata: Make) -> None:
 
 
 def test_matrix_of_a_foreign_kind_is_refused(make_adata: Make) -> None:
-    with pytest.raises(DataError, match="^mine: a path or an AnnData object is needed, not ndarray"):
+    with pytest.raises(DataError, match=r"^mine: a path or an AnnData object is needed, not ndarray"):
         read_cells(make_adata().X.toarray(), name="mine")  # type: ignore[arg-type]

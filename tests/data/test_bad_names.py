@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anndata
 import h5py
@@ -12,7 +13,6 @@ import pytest
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.data.names import ensembl_id, is_date
 from scgraph.errors import DataError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
@@ -11,7 +12,6 @@ import scanpy as sc
 from scgraph.data import cell_hashes, find_leaks, read_cells
 from scgraph.data.leakage import LEAST_GENES
 from scgraph.data.vocabulary import Vocabulary
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

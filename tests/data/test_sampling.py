@@ -121,6 +121,22 @@ def test_masking_refuses_nonsense() -> None:
         mask_values(genes, store.keys[:1], share=0.5, seed=0, epoch=0)
 
 
+def test_hash_of_a_cell_tells_its_genes_and_values_but_not_their_order() -> None:
+    def hashed(genes: list[int], values: list[float]) -> int:
+        bits = np.asarray(values, dtype=np.float32).view(np.uint32)
+        return int(row_hashes(np.array([0, len(genes)]), np.asarray(genes, dtype=np.int32), bits)[0])
+
+    one = hashed([1, 2, 3], [0.5, 1.0, 2.0])
+    assert one == hashed([3, 1, 2], [2.0, 0.5, 1.0])
+    others = {
+        hashed([1, 2, 4], [0.5, 1.0, 2.0]),
+        hashed([2, 1, 3], [0.5, 1.0, 2.0]),
+        hashed([1, 2, 3], [0.5, 1.0, 2.5]),
+        hashed([1, 2], [0.5, 1.0]),
+    }
+    assert len(others | {one}) == 5
+
+
 def _batch_sum(store: CellStore) -> int:
     return int(store.batch(np.arange(len(store)), genes=512, seed=0, epoch=0)[0].sum())
 
