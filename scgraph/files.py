@@ -1,0 +1,140 @@
+"""Writing files so that a kill at any moment leaves the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["json_text", "prepare_output_folder", "write_atomic"]
+
+_TEMPORARY = ".scgraph-tmp"
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> None:
+    """Write `data` to `path`: beside it first, synced to the disk, then renamed over it.
+
+    Args:
+        path: the file to create or replace; its folder must exist.
+        data: the whole content; text is written as UTF-8.
+
+    Raises:
+        OutputError: the disk is full, the folder is read-only or missing; the old file is untouched.
+    """
+    path = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}).") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def prepare_output_folder(
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    owned: Iterable[str] = (),
+    needed_bytes: int = 2**20,
+) -> Path:
+    """Create the folder for results, or say before any work starts why it cannot be used.
+
+    A real file of a few bytes is written and removed: permission bits do not tell the truth to root
+    or on a read-only mount. Left-overs of a killed write are removed.
+
+    Args:
+        path: the folder; it and its parents are created where missing.
+        overwrite: accept a folder with files in it and remove those named in `owned`; others stay.
+        resume: accept a folder with files in it and remove nothing.
+        owned: glob patterns, relative to the folder, of what scgraph itself writes there. The order
+            is the order of removal.
+        needed_bytes: what the work is going to write, compared with the free space.
+
+    Returns:
+        The folder as an absolute path.
+
+    Raises:
+        OutputError: `path` is a file, is not empty, is read-only, or its disk is too full.
+    """
+    folder = Path(path).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(
+            f"{folder}: is a file, and a folder is needed. Choose another place for the output."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        occupied = sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
+    if occupied and not (overwrite or resume):
+        shown = ", ".join(occupied[:3]) + (", ..." if len(occupied) > 3 else "")
+        raise OutputError(
+            f"{folder}: already holds files ({shown}). Choose another folder, or say --overwrite to "
+            "replace what scgraph wrote there."
+        )
+    write_atomic(folder / "write-test", b"scgraph")
+    (folder / "write-test").unlink()
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise OutputError(
+            f"{folder}: its disk has {free / 2**20:,.0f} MiB left and {needed_bytes / 2**20:,.0f} MiB are "
+            "needed. Free some space or choose another disk."
+        )
+    if overwrite and not resume:
+        _remove_owned(folder, owned)
+    return folder
+
+
+def json_text(value: Any) -> str:
+    """Render `value` as indented JSON with a final newline, keys in the order given."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _remove_owned(folder: Path, owned: Iterable[str]) -> None:
+    try:
+        for pattern in owned:
+            for entry in sorted(folder.glob(pattern)):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder}: old files cannot be removed ({_reason(error)}).") from error
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for leftover in folder.glob(f".*{_TEMPORARY}"):
+        leftover.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows cannot open a folder; there the rename is as durable as the system makes it.
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

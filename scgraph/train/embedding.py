@@ -1,0 +1,120 @@
+"""Cells to vectors with a trained model."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from scgraph.data import CellStore
+    from scgraph.nn import GeneModel
+
+__all__ = ["embed"]
+
+_READ = 1024
+
+
+def embed(
+    model: GeneModel,
+    store: CellStore,
+    *,
+    genes: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    device: str | torch.device = "auto",
+    exact: bool | None = None,
+) -> NDArray[np.float32]:
+    """Return the vector of every cell, with nothing masked.
+
+    Which genes of a cell are seen is a pure function of (seed, cell), as in epoch 0 of a training.
+
+    With `exact`, each cell goes through the model by itself, without padding and on one thread (several
+    cells at once on several threads): its vector then depends on nothing but the cell, so a file and its
+    pieces, in any order and on any number of threads, give the same vectors to the last bit. In a
+    batch the last bits of a cell depend on where it stands: vectorised kernels treat the end of an
+    array differently from its middle. A cell without any gene of the vocabulary gets zeros.
+
+    Args:
+        model: the network; left on `device` in evaluation mode.
+        store: the cells, on the vocabulary of the model.
+        genes: most genes of a cell.
+        seed: of the sample of genes, for cells that express more.
+        batch_size: cells of a batch where `exact` is off.
+        device: as in `scgraph.train.resolve_device`.
+        exact: one cell at a time; by default so on a CPU and not elsewhere.
+
+    Returns:
+        float32 `[n, C]`.
+
+    Raises:
+        ConfigError: no such device here.
+        DataError: a vector is not finite; names the first such row.
+    """
+    import torch
+
+    from scgraph.train.trainer import resolve_device
+
+    target = torch.device(resolve_device(device) if isinstance(device, str) else device)
+    model = model.to(target).eval()
+    result = np.zeros((len(store), model.channels), dtype=np.float32)
+    rows = np.flatnonzero(np.diff(store.indptr) > 0)
+    if exact if exact is not None else target.type == "cpu":
+        _one_by_one(model, store, rows, result, genes=genes, seed=seed, device=target)
+    else:
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
+            with torch.inference_mode():
+                vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target))
+            result[part] = vectors.float().cpu().numpy()
+    wrong = np.flatnonzero(~np.isfinite(result).all(axis=1))
+    if len(wrong):
+        raise DataError(
+            f"The vectors of {len(wrong):,} cells are not finite, first that of row {wrong[0]}. "
+            "Look at the values of that cell, or at how the model was trained."
+        )
+    return result
+
+
+def _one_by_one(
+    model: GeneModel,
+    store: CellStore,
+    rows: NDArray[np.int64],
+    result: NDArray[np.float32],
+    *,
+    genes: int,
+    seed: int,
+    device: torch.device,
+) -> None:
+    import torch
+
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+
+    def embed_part(part: NDArray[np.int64]) -> None:
+        for start in range(0, len(part), _READ):
+            chunk = part[start : start + _READ]
+            ids, values = store.batch(chunk, genes=genes, seed=seed, epoch=0)
+            lengths = np.count_nonzero(ids, axis=1)
+            with torch.inference_mode():
+                for at, row in enumerate(chunk):
+                    # Copies, not views: kernels may treat aligned memory differently from unaligned.
+                    one = torch.tensor(ids[None, at, : lengths[at]], device=device)
+                    value = torch.tensor(values[None, at, : lengths[at]], device=device)
+                    result[row] = model.embed(one, value)[0].float().cpu().numpy()
+
+    # One thread inside each operation: how many there are, and how they share an array, changes last bits.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(embed_part, np.array_split(rows, threads)):
+                pass
+    finally:
+        torch.set_num_threads(before)

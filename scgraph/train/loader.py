@@ -1,0 +1,167 @@
+"""Batches of cells for training, in an order that is a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from scgraph.data import mask_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
+
+    from scgraph.config import TrainConfig
+    from scgraph.data import CellStore
+
+__all__ = ["CellBatch", "CellLoader"]
+
+_ORDER, _QUERY = 1, 2
+
+
+@dataclass
+class CellBatch:
+    """Some cells as a model reads them.
+
+    Attributes:
+        genes: vocabulary ids, ascending, 0 = padding, `[B, G]` int64.
+        values: log-normalised expression `[B, G]` float32.
+        mask: true where the value is hidden from the model `[B, G]`.
+        rows: which rows of the store these are `[B]`.
+        padded: whether some id is 0; known here, so that a GPU is not asked.
+        query: genes whose values the vector of the cell is to predict `[K]` int64; None for none.
+        targets: the values of those genes, 0 where not expressed `[B, K]` float32.
+    """
+
+    genes: torch.Tensor
+    values: torch.Tensor
+    mask: torch.Tensor
+    rows: NDArray[np.int64]
+    padded: bool
+    query: torch.Tensor | None = None
+    targets: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> CellBatch:
+        """Move the tensors; Lightning calls this."""
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=non_blocking)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
+
+
+class CellLoader:
+    """An epoch of batches that can begin at any step without reading what comes before.
+
+    Which genes of a cell are seen and which are masked are pure functions of (seed, epoch, cell), the
+    order of the cells of (seed, epoch): so a run that begins in the middle of an epoch sees what a
+    run from its beginning sees. Every cell is seen once an epoch, the last batch may be smaller. Cells
+    with fewer than two genes hold nothing to predict a value from and are left out (`left_out`).
+
+    It has no length on purpose: then Lightning asks for the batches and does not count them, so an
+    epoch that begins at step 40 ends where it should.
+
+    Args:
+        store: the cells.
+        config: genes, mask share, batch size and seed; `num_workers` threads prepare batches ahead.
+        shuffle: another order and other masks each epoch, for training; otherwise the order of the
+            store and the masks of epoch 0 always, so that the losses of epochs compare.
+        query: whether batches carry the genes and targets of the loss on the vector of the cell.
+    """
+
+    def __init__(self, store: CellStore, config: TrainConfig, *, shuffle: bool, query: bool = False) -> None:
+        self.store = store
+        self.config = config
+        self.shuffle = shuffle
+        self.query = query
+        self.epoch = 0
+        self.first_step = 0
+        self.rows = np.flatnonzero(np.diff(store.indptr) >= 2)
+        self.left_out = len(store) - len(self.rows)
+
+    @property
+    def steps(self) -> int:
+        """Number of batches of an epoch."""
+        return -(-len(self.rows) // self.config.batch_size)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the rows of the store in the order of an epoch."""
+        if not self.shuffle:
+            return self.rows
+        return _random(_ORDER, self.config.seed, epoch).permutation(self.rows)
+
+    def seek(self, epoch: int, step: int = 0) -> None:
+        """Begin the next iteration at this step of this epoch."""
+        self.epoch, self.first_step = epoch, step
+
+    def batch(self, rows: NDArray[np.int64], epoch: int, step: int) -> CellBatch:
+        """Build the batch of the given rows as this step of this epoch sees them."""
+        at: dict[str, Any] = {"seed": self.config.seed, "epoch": epoch if self.shuffle else 0}
+        genes, values = self.store.batch(rows, genes=self.config.genes, **at)
+        mask = mask_values(genes, self.store.keys[rows], share=self.config.mask_share, **at)
+        batch = CellBatch(
+            torch.from_numpy(genes),
+            torch.from_numpy(values),
+            torch.from_numpy(mask),
+            rows,
+            padded=bool((genes[:, -1] == 0).any()),
+        )
+        if not self.query:
+            return batch
+        query = self._query(at["epoch"], step)
+        return replace(
+            batch, query=torch.from_numpy(query), targets=torch.from_numpy(_dense(self.store, rows, query))
+        )
+
+    def __iter__(self) -> Iterator[CellBatch]:
+        """Yield the batches from the step that `seek` named to the end of its epoch."""
+        epoch, size = self.epoch, self.config.batch_size
+        order = self.order(epoch)
+        steps = range(self.first_step, self.steps)
+
+        def build(step: int) -> CellBatch:
+            return self.batch(order[step * size : (step + 1) * size], epoch, step)
+
+        if self.config.num_workers == 0:
+            yield from map(build, steps)
+            return
+        # Threads, not processes: the kernels of the store free the interpreter lock, and nothing is copied.
+        with ThreadPoolExecutor(self.config.num_workers) as pool:
+            ahead: deque[Future[CellBatch]] = deque()
+            for step in steps:
+                ahead.append(pool.submit(build, step))
+                if len(ahead) > 2 * self.config.num_workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _query(self, epoch: int, step: int) -> NDArray[np.int64]:
+        total = len(self.store.vocabulary)
+        wanted = min(self.config.cell_loss_genes, total)
+        chosen = _random(_QUERY, self.config.seed, epoch, step).choice(total, wanted, replace=False)
+        return np.sort(chosen).astype(np.int64) + 1
+
+
+def _random(*entropy: int) -> np.random.Generator:
+    return np.random.default_rng([number % 2**32 for number in entropy])
+
+
+def _dense(store: CellStore, rows: NDArray[np.int64], query: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the values of the genes `query` in the cells `rows`, zeros included, `[B, K]`."""
+    column = np.full(len(store.vocabulary) + 1, -1, dtype=np.int64)
+    column[query] = np.arange(len(query))
+    first, lengths = store.indptr[rows], np.diff(store.indptr)[rows]
+    starts = np.cumsum(lengths) - lengths
+    at = np.repeat(first - starts, lengths) + np.arange(lengths.sum())
+    cell, where = np.repeat(np.arange(len(rows)), lengths), column[store.genes[at]]
+    dense = np.zeros((len(rows), len(query)), dtype=np.float32)
+    dense[cell[where >= 0], where[where >= 0]] = store.values[at][where >= 0]
+    return dense

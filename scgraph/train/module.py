@@ -1,0 +1,108 @@
+"""Masked value prediction as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch.nn.functional import mse_loss
+
+from scgraph.errors import TrainingError
+from scgraph.train.loss import mvp_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scgraph.config import TrainConfig
+    from scgraph.nn import GeneModel
+    from scgraph.train.loader import CellBatch
+
+__all__ = ["MaskedValueModule"]
+
+
+class MaskedValueModule(LightningModule):
+    """Trains a `GeneModel` to predict the values that were hidden from it.
+
+    The loss is `mvp_loss` of the values predicted from the features of the genes. Where the model has a cell
+    head and `cell_loss` is above 0, that times the mean squared error of the values predicted from the vector
+    of the cell is added: of `cell_loss_genes` genes of the vocabulary drawn for each step, zeros included.
+
+    Args:
+        model: the network.
+        config: rates, weights and seed.
+        total_steps: optimizer steps of the whole run, for the warm-up.
+    """
+
+    def __init__(self, model: GeneModel, config: TrainConfig, *, total_steps: int) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.warmup_steps = round(config.warmup_share * total_steps)
+        self.steps_done = 0
+
+    def losses(self, batch: CellBatch) -> dict[str, Tensor]:
+        """Return the whole loss of a batch (``loss``) and its first part (``mvp_loss``), scalars."""
+        out = self.model(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded)
+        loss = mvp = mvp_loss(out.values, batch.values, batch.mask)
+        if batch.targets is not None and out.cell_values is not None:
+            loss = loss + self.config.cell_loss * mse_loss(out.cell_values.float(), batch.targets)
+        return {"loss": loss, "mvp_loss": mvp.detach()}
+
+    def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:
+        """Set learning rate and dropout seed from the step alone, so that a resume needs no state of them."""
+        rate = self.config.learning_rate * min(1.0, (self.steps_done + 1) / max(1, self.warmup_steps))
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        torch.manual_seed((self.config.seed * 0x9E3779B97F4A7C15 + self.steps_done) % 2**63)
+
+    def training_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the losses of a training batch.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite; the weights are those before this batch.
+        """
+        losses = self.losses(batch)
+        loss = losses["loss"].detach()
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(self.describe_failure(f"the loss is {float(loss)}", batch))
+        self.log("train_loss", loss, batch_size=len(batch.rows))
+        self.steps_done += 1
+        return losses
+
+    def validation_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the losses of a validation batch."""
+        losses = self.losses(batch)
+        self.log("validation_loss", losses["loss"], batch_size=len(batch.rows))
+        return losses
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, or AdamW with a weight decay."""
+        if self.config.weight_decay > 0:
+            return torch.optim.AdamW(
+                self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+            )
+        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
+
+    def describe_failure(self, what: str, batch: CellBatch) -> str:
+        """Say which step failed and which cells were in its batch."""
+        rows = batch.rows.tolist()
+        with torch.no_grad():
+            predicted = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded).values
+            guilty = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
+        culprits = batch.rows[guilty].tolist()
+        alone = (
+            f" The predictions of rows {_some(culprits)} are not finite."
+            if 0 < len(culprits) < len(rows)
+            else ""
+        )
+        return (
+            f"Training stopped at step {self.steps_done}: {what}. The batch holds the cells of rows "
+            f"{_some(rows)} of the training cells.{alone} The last good state is kept. Lower the learning "
+            "rate or look at the values of these cells."
+        )
+
+
+def _some(rows: list[Any], most: int = 20) -> str:
+    shown = ", ".join(map(str, rows[:most]))
+    return shown if len(rows) <= most else f"{shown}, ... ({len(rows)} in all)"

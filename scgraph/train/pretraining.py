@@ -1,0 +1,286 @@
+"""Pretraining by masked value prediction, and its exact continuation."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import ConfigError, DataError
+from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.train.model_io import CONFIG, MODEL_FILES, load_model, save_model, write_description
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    import torch
+
+    from scgraph.config import ModelConfig, TrainConfig
+    from scgraph.data import CellStore, Vocabulary
+    from scgraph.nn import GeneModel
+    from scgraph.train.loader import CellLoader
+    from scgraph.train.state import Progress
+
+__all__ = ["OWNED", "Pretrained", "pretrain"]
+
+HISTORY = "history.csv"
+# What a run writes, in the order in which an overwritten folder is cleared.
+OWNED = (*MODEL_FILES, HISTORY, "state")
+_COLUMNS = [
+    "epoch",
+    "step",
+    "train_loss",
+    "validation_loss",
+    "train_mvp_loss",
+    "validation_mvp_loss",
+    "seconds",
+]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model.
+
+    Attributes:
+        model: the network on the CPU, in evaluation mode. With early stopping, the weights of the epoch of
+            the lowest validation loss; otherwise those of the last epoch.
+        vocabulary: its genes.
+        model_config: what it was built from.
+        config: what it was trained with: training configuration and what `manifest` said.
+        history: epoch, step, train_loss, validation_loss, train_mvp_loss, validation_mvp_loss, seconds;
+            one row an epoch. The two kinds of loss differ where a loss on the vector of the cell is added.
+        notes: what must be said aloud.
+    """
+
+    model: GeneModel
+    vocabulary: Vocabulary
+    model_config: ModelConfig
+    config: dict[str, Any]
+    history: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def pretrain(
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    train: CellStore,
+    validation: CellStore | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    manifest: Mapping[str, Any] | None = None,
+) -> Pretrained:
+    """Train a model to predict masked expression values.
+
+    A run with an output folder can be killed at any moment and resumed. On a CPU, with the same number of
+    threads, it then ends with the same weights and losses, to the last bit, as if it had never been
+    killed; only `seconds` differ. The folder holds the model (see `save_model`) as soon as one epoch is
+    over, `history.csv`, and `state/`, what a resume needs.
+
+    Args:
+        model_config: the network.
+        train_config: the training.
+        train: cells to learn from.
+        validation: cells to measure the loss on after each epoch, always with the same masks.
+        out: folder to write to; None writes nothing.
+        resume: go on with the run in `out`; a finished one is returned at once, and where there is no state
+            yet the run begins.
+        overwrite: replace the run in `out`.
+        progress: show a bar where standard error is a terminal.
+        manifest: JSON values to record with the model: where the cells come from.
+
+    Raises:
+        ConfigError: the device or the settings cannot be used, or `resume` names another run.
+        DataError: no cell has two genes, or the stores have different vocabularies.
+        OutputError: `out` cannot be used; said before anything else happens.
+        TrainingError: the loss is not finite; the last good state is kept.
+        KeyboardInterrupt: Ctrl-C; the state is saved before.
+    """
+    import torch
+
+    from scgraph.train.loader import CellLoader
+    from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
+    from scgraph.train.trainer import resolve_device
+
+    query = model_config.cell_head and train_config.cell_loss > 0
+    loader = CellLoader(train, train_config, shuffle=True, query=query)
+    validation_loader = None
+    if validation is not None:
+        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query)
+    notes = _check(model_config, train_config, loader, validation_loader)
+    device = resolve_device(train_config.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(train_config.seed)
+        model = _new_model(model_config, train.vocabulary)
+    identity, done = fingerprint(model_config, train_config, train, validation), Progress()
+    metadata = {
+        "seed": train_config.seed,
+        "training": train_config.model_dump(mode="json", exclude=set(FREE)),
+        "data": dict(manifest or {}),
+    }
+    state: Path | None = None
+    if out is not None:
+        # Weights and the two moments of Adam, each once in the state and once while it is being replaced.
+        needed = 2**20 + 32 * sum(weight.numel() for weight in model.parameters())
+        out = prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=OWNED, needed_bytes=needed)
+        if resume and state_file(out).is_file():
+            state = state_file(out)
+            done, before = read_progress(state)
+            check_same_run(before, identity, state)
+            metadata = json.loads((out / CONFIG).read_text(encoding="utf-8"))["metadata"]
+        write_description(out, train.vocabulary, model_config, metadata=metadata)
+        state_file(out).parent.mkdir(exist_ok=True)
+    run = _Run(model, model_config, train_config, train.vocabulary, metadata, out, done)
+    if not done.finished:
+        run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
+    run.take_best()
+    return Pretrained(
+        model.cpu().eval(), train.vocabulary, model_config, metadata, _history_frame(done), notes
+    )
+
+
+@dataclass
+class _Run:
+    model: GeneModel
+    model_config: ModelConfig
+    config: TrainConfig
+    vocabulary: Vocabulary
+    metadata: dict[str, Any]
+    out: Path | None
+    done: Progress
+    kept: dict[str, torch.Tensor] | None = None
+
+    def fit(
+        self,
+        loader: CellLoader,
+        validation: CellLoader | None,
+        identity: Mapping[str, Any],
+        *,
+        device: torch.device,
+        state: Path | None,
+        progress: bool,
+    ) -> None:
+        """Train from where `done` says to the end."""
+        import signal
+
+        import torch
+
+        from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
+
+        with quiet_lightning():
+            from scgraph.train.module import MaskedValueModule
+            from scgraph.train.runner import Bar, Runner, Stopped, stop_signals
+            from scgraph.train.state import SafetensorsIO
+
+        config, done = self.config, self.done
+        loader.seek(done.epoch, done.step)
+        module = MaskedValueModule(self.model, config, total_steps=config.epochs * loader.steps)
+        module.steps_done = done.total_steps
+        with (
+            quiet_lightning(),
+            deterministic_on_cpu(device),
+            torch.random.fork_rng(devices=[]),
+            stop_signals() as (wish, seen),
+        ):
+            callbacks: list[Any] = [
+                Runner(done, loader, config, out=self.out, keep=self.keep, stop=wish),
+            ]
+            if progress and sys.stderr.isatty():
+                callbacks.append(Bar(done, epochs=config.epochs, steps=loader.steps))
+            trainer = make_trainer(
+                device,
+                precision=config.precision,
+                epochs=config.epochs - done.epoch,
+                clip=config.clip,
+                callbacks=callbacks,
+                state=SafetensorsIO(identity, done),
+            )
+            try:
+                trainer.fit(module, loader, validation, ckpt_path=state)
+            except Stopped:
+                if seen[0] != signal.SIGINT:
+                    raise SystemExit(128 + seen[0]) from None
+                raise KeyboardInterrupt from None
+            except SystemExit:
+                # Lightning turns a KeyboardInterrupt into exit(1).
+                if len(seen) < 2:
+                    raise
+                raise KeyboardInterrupt from None
+
+    def keep(self, *, weights: bool) -> None:
+        """Keep the history, and the weights of the epoch that just ended where they are the ones to keep."""
+        if weights and self.out is not None:
+            last = self.done.history[-1]
+            save_model(
+                self.out,
+                self.model,
+                self.vocabulary,
+                self.model_config,
+                metadata=self.metadata,
+                progress=last,
+            )
+        elif weights and self.config.patience is not None:
+            self.kept = copy.deepcopy(self.model.state_dict())
+        if self.out is not None:
+            write_atomic(self.out / HISTORY, _history_frame(self.done).to_csv(index=False))
+
+    def take_best(self) -> None:
+        """Put the kept weights into the model, where they may not be those of the last epoch."""
+        if self.out is not None:
+            saved = load_model(self.out, allow_conv=[self.model_config.conv])
+            self.model.load_state_dict(saved.model.state_dict())
+        elif self.kept is not None:
+            self.model.load_state_dict(self.kept)
+
+
+def _check(
+    model: ModelConfig, training: TrainConfig, loader: CellLoader, validation: CellLoader | None
+) -> tuple[str, ...]:
+    if training.genes < 2:
+        raise ConfigError("genes must be at least 2: one value is hidden and another one has to be seen.")
+    if training.cell_loss > 0 and not model.cell_head:
+        raise ConfigError(
+            "cell_loss needs a model with a cell head: set model.cell_head to true, or cell_loss to 0."
+        )
+    if training.patience is not None and validation is None:
+        raise ConfigError("patience needs validation cells: give some, or leave patience out.")
+    notes = []
+    for name, part in (("training", loader), ("validation", validation)):
+        if part is None:
+            continue
+        if not len(part.rows):
+            raise DataError(
+                f"None of the {len(part.store):,} {name} cells expresses two genes of the vocabulary, so "
+                "there is nothing to predict. Check that data and vocabulary belong together."
+            )
+        if part.left_out:
+            notes.append(
+                f"{part.left_out:,} of {len(part.store):,} {name} cells express fewer than two genes of the "
+                "vocabulary and are left out of pretraining."
+            )
+    if training.batch_size > len(loader.rows):
+        raise ConfigError(
+            f"batch_size is {training.batch_size:,}, and there are {len(loader.rows):,} training cells. "
+            "Choose a batch size of at most that."
+        )
+    if validation is not None and validation.store.vocabulary.sha256 != loader.store.vocabulary.sha256:
+        raise DataError("Training and validation cells stand on different vocabularies. Build both from one.")
+    return tuple(notes)
+
+
+def _new_model(config: ModelConfig, vocabulary: Vocabulary) -> GeneModel:
+    from scgraph.nn import GeneModel
+
+    return GeneModel(len(vocabulary), **config.model_kwargs())
+
+
+def _history_frame(done: Progress) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(done.history, columns=_COLUMNS)

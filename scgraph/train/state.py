@@ -1,0 +1,185 @@
+"""The state a run resumes from: one safetensors file, no pickle, replaced in one rename."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from scgraph.errors import ConfigError, ModelFileError
+from scgraph.train.tensors import pack, read_tensors, unpack, write_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from scgraph.config import ModelConfig, TrainConfig
+    from scgraph.data import CellStore
+
+__all__ = [
+    "FREE",
+    "Progress",
+    "SafetensorsIO",
+    "Sums",
+    "check_same_run",
+    "fingerprint",
+    "read_progress",
+    "state_file",
+]
+
+STATE_FORMAT = 1
+# What may differ between a run and its continuation: where it runs and how often it saves.
+FREE = ("device", "checkpoint_every", "num_workers")
+
+
+@dataclass
+class Sums:
+    """Losses added up over batches; a batch counts by its masked genes."""
+
+    loss: float = 0.0
+    mvp_loss: float = 0.0
+    masked: int = 0
+
+    def add(self, losses: Mapping[str, Tensor], masked: int) -> None:
+        """Add a batch."""
+        self.loss += float(losses["loss"]) * masked
+        self.mvp_loss += float(losses["mvp_loss"]) * masked
+        self.masked += masked
+
+    def means(self) -> tuple[float, float]:
+        """Return mean loss and mean mvp_loss, NaN where nothing was masked."""
+        return (self.loss / self.masked, self.mvp_loss / self.masked) if self.masked else (math.nan, math.nan)
+
+
+@dataclass
+class Progress:
+    """How far a run has come. Lightning's own counters are not used: a resumed run starts them anew.
+
+    Attributes:
+        epoch: the epoch under way, counted from 0.
+        step: batches of it that are done.
+        total_steps: optimizer steps since the beginning.
+        sums: losses of the batches of this epoch.
+        seconds: time spent on this epoch, over all processes.
+        history: one row an epoch that is over.
+        best: lowest validation loss.
+        epochs_since_best: for early stopping.
+        finished: whether the run is over.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    total_steps: int = 0
+    sums: Sums = field(default_factory=Sums)
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: float | None = None
+    epochs_since_best: int = 0
+    finished: bool = False
+
+
+class SafetensorsIO(CheckpointIO):
+    """Stores what Lightning hands over: tensors as tensors, everything else as JSON in the header.
+
+    Args:
+        run: the fingerprint of the run, see `fingerprint`.
+        progress: kept up to date by the run, stored beside.
+    """
+
+    def __init__(self, run: Mapping[str, Any], progress: Progress) -> None:
+        self.run = dict(run)
+        self.progress = progress
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write the state; a kill at any moment leaves the old one or the new one."""
+        tensors: dict[str, Any] = {}
+        # A resumed run begins its loops anew at the epoch and step of `progress`.
+        kept = {key: value for key, value in checkpoint.items() if key != "loops"}
+        header = {
+            "format": STATE_FORMAT,
+            "run": self.run,
+            "progress": asdict(self.progress),
+            "checkpoint": pack(kept, tensors),
+        }
+        write_tensors(Path(path), tensors, header)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
+    ) -> dict[str, Any]:
+        """Read the state back as Lightning handed it over, on the CPU."""
+        tensors, header = read_tensors(Path(path))
+        checkpoint: dict[str, Any] = unpack(header["checkpoint"], tensors)
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove the state."""
+        Path(path).unlink(missing_ok=True)
+
+
+def state_file(out: Path) -> Path:
+    """Return where a run that writes to `out` keeps its state."""
+    return out / "state" / "run.safetensors"
+
+
+def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
+    """Read how far a run had come and its fingerprint.
+
+    Raises:
+        ModelFileError: the file is damaged or of a newer version.
+    """
+    _, header = read_tensors(path)
+    version = header.get("format")
+    if version != STATE_FORMAT:
+        raise ModelFileError(
+            f"{path}: has format {version}, and this scgraph resumes format {STATE_FORMAT} only. "
+            "Resume with the version that wrote it, or start anew with --overwrite."
+        )
+    values = header["progress"]
+    return Progress(**values | {"sums": Sums(**values["sums"])}), header["run"]
+
+
+def fingerprint(
+    model: ModelConfig, training: TrainConfig, train: CellStore, validation: CellStore | None
+) -> dict[str, Any]:
+    """Return what decides the outcome of a run, as flat JSON values with names a user knows."""
+    settings = {f"model.{key}": value for key, value in model.model_dump(mode="json").items()}
+    settings |= {
+        f"training.{key}": value for key, value in training.model_dump(mode="json").items() if key not in FREE
+    }
+    return settings | {
+        "data.vocabulary": f"{len(train.vocabulary):,} genes, {train.vocabulary.sha256[:16]}",
+        "data.training cells": _describe(train),
+        "data.validation cells": "none" if validation is None else _describe(validation),
+    }
+
+
+def check_same_run(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    """Refuse to resume another run.
+
+    Raises:
+        ConfigError: lists every setting that differs, with both values.
+    """
+    differing = [
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in dict.fromkeys([*before, *now])
+        if before.get(key) != now.get(key)
+    ]
+    if differing:
+        raise ConfigError(
+            f"{path.parent.parent}: cannot be resumed, it is another run: {'; '.join(differing)}. "
+            "Resume with the old settings, or start anew in another folder."
+        )
+
+
+def _describe(store: CellStore) -> str:
+    return f"{len(store):,} cells, {hashlib.sha256(store.keys.tobytes()).hexdigest()[:16]}"

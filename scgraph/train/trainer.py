@@ -1,0 +1,124 @@
+"""A Lightning Trainer that writes nothing by itself, says nothing by itself and changes nothing for good."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from scgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.plugins.io import CheckpointIO
+
+__all__ = ["deterministic_on_cpu", "make_trainer", "quiet_lightning", "resolve_device"]
+
+_SILENCED = (
+    ".*you have set wrong precision.*",
+    ".*available but not used.*",
+    ".*isinstance.treespec, LeafSpec.. is deprecated.*",
+    ".*`torch.jit.script` is deprecated.*",
+)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` into a device of this machine.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"device: there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps."
+        ) from error
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if (device.index or 0) >= counts.get(device.type, 0):
+        raise ConfigError(f"device: {name!r} is not on this machine; use --device auto or cpu.")
+    return device
+
+
+def make_trainer(
+    device: torch.device,
+    *,
+    precision: Any,
+    epochs: int,
+    clip: float | None,
+    callbacks: Sequence[Callback],
+    state: CheckpointIO | None,
+) -> Trainer:
+    """Build a Trainer for one device without logger, checkpoints, summary or bar of its own."""
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is public, only not listed
+
+    # The plain environment keeps Lightning from taking over signals and devices where SLURM runs the job.
+    plugins: list[Any] = [LightningEnvironment()]
+    if state is not None:
+        plugins.append(state)
+    return Trainer(
+        accelerator={"cuda": "gpu"}.get(device.type, device.type),
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision=precision,
+        max_epochs=epochs,
+        gradient_clip_val=clip,
+        callbacks=list(callbacks),
+        plugins=plugins,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Hold back Lightning's tips and hardware notes; its warnings and errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    loggers += [logging.getLogger(f"lightning.{part}.utilities.rank_zero") for part in ("pytorch", "fabric")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for text in _SILENCED:
+                warnings.filterwarnings("ignore", text)
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def deterministic_on_cpu(device: torch.device) -> Iterator[None]:
+    """Use deterministic kernels only, on a CPU; elsewhere they are slow or missing and nothing is changed."""
+    if device.type != "cpu":
+        yield
+        return
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    settings: Any = torch.utils.deterministic
+    fill = settings.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)  # noqa: FBT003 - torch's signature
+    # Filling fresh memory finds bugs of kernels and costs time; it changes no result.
+    settings.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        settings.fill_uninitialized_memory = fill
