@@ -41,7 +41,8 @@ def pretrain(
 ) -> Pretrained:
     """Pretrain a model by masked value prediction.
 
-    A share of the cells (`validation_share`) is held out to measure the loss; the vocabulary comes from the others.
+    A share of the cells (`validation_share`) is held out to measure the loss; the vocabulary comes from the
+    others.
 
     Args:
         data: files or AnnData objects.
@@ -72,7 +73,9 @@ def pretrain(
         rows = np.random.default_rng([settings.train.seed, number]).permutation(len(cells))
         cut = max(1, round(settings.validation_share * len(cells)))
         if cut >= len(cells):
-            raise DataError(f"{cells.name}: has {len(cells)} cells; some must be held out and some trained on.")
+            raise DataError(
+                f"{cells.name}: has {len(cells)} cells; some must be held out and some trained on."
+            )
         held.append(cells.subset(np.sort(rows[:cut])))
         kept.append(cells.subset(np.sort(rows[cut:])))
     top = settings.n_top_genes
@@ -109,7 +112,7 @@ def embed(
     allow_conv: Collection[str] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Write the vectors of the cells into ``adata.obsm["X_scgraph"]``, and a record into ``adata.uns["scgraph"]``.
+    """Write the vectors of the cells into ``adata.obsm["X_scgraph"]`` and a record into ``adata.uns``.
 
     The vector of a cell depends on that cell alone: embedding a file equals embedding its pieces, in any
     order, to the last bit on a CPU. A cell without any count gets NaN, as it has nothing to be read from.
@@ -235,16 +238,26 @@ def probe(
     training = saved.metadata["training"]
     x = vectors(saved.model, store, genes=training["genes"], seed=training["seed"], device=device)
     y = labelled.codes
-    fractions = (1 - settings.validation_share - settings.test_share, settings.validation_share, settings.test_share)
+    fractions = (
+        1 - settings.validation_share - settings.test_share,
+        settings.validation_share,
+        settings.test_share,
+    )
     rows: list[dict[str, Any]] = []
     for seed in range(settings.seeds):
         split = make_split(y, batches=labelled.cells.batches, seed=seed, fractions=fractions)
         if seed == 0:
             say(split.how)
         found = linear_probe(
-            x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test],
-            settings.probe, classes=len(labelled.classes), seed=seed,
-        )  # fmt: skip
+            x[split.train],
+            y[split.train],
+            x[split.validation],
+            y[split.validation],
+            x[split.test],
+            settings.probe,
+            classes=len(labelled.classes),
+            seed=seed,
+        )
         rows.append({"seed": seed, **score(y[split.test], found.test_predictions), "n_test": len(split.test)})
     return rows
 
@@ -283,8 +296,14 @@ def profile(
     peak = matmul_peak(place, precision)
     return [
         measure(
-            configs[name], genes=genes, vocabulary_size=vocabulary_size, batch_size=batch_size, device=place,
-            precision=precision, attention=attention, peak=peak,
-        )  # fmt: skip
+            configs[name],
+            genes=genes,
+            vocabulary_size=vocabulary_size,
+            batch_size=batch_size,
+            device=place,
+            precision=precision,
+            attention=attention,
+            peak=peak,
+        )
         for name in models
     ]

@@ -34,9 +34,15 @@ err_console = Console(stderr=True, highlight=False)
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
-BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
-Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")]
+BatchKey = Annotated[
+    str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")
+]
+Config = Annotated[
+    str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed or 64-true.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes of pretraining over the cells.")]
@@ -44,7 +50,9 @@ Channels = Annotated[int | None, typer.Option(help="Width C of the features.")]
 Layers = Annotated[int | None, typer.Option(help="Number of blocks L.")]
 Genes = Annotated[int | None, typer.Option(help="Expressed genes sampled a cell, G.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order, samples and masks.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")]
 AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
@@ -52,13 +60,19 @@ AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own th
 @app.command()
 def bench(
     models: Models = "gnn,tf",
-    data: Annotated[list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")] = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")
+    ] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: Annotated[
+        bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")
+    ] = False,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split, weights, samples and probe.")] = None,
     epochs: Epochs = None,
     channels: Channels = None,
@@ -118,7 +132,9 @@ def pretrain(
     set_: Set = None,
     device: Device = None,
     precision: Precision = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder.")
+    ] = False,
     overwrite: Overwrite = False,
     json_: Json = None,
 ) -> None:
@@ -133,14 +149,22 @@ def pretrain(
         train={"epochs": epochs, "genes": genes, "seed": seed, "device": device, "precision": precision},
     )
     trained = run(
-        data, model=model, config=settings, out=out, layer=layer, resume=resume, overwrite=overwrite,
-        show_progress=err_console.is_terminal, say=_say,
-    )  # fmt: skip
+        data,
+        model=model,
+        config=settings,
+        out=out,
+        layer=layer,
+        resume=resume,
+        overwrite=overwrite,
+        show_progress=err_console.is_terminal,
+        say=_say,
+    )
     last = trained.history.iloc[-1]
     out_console.print(
-        f"{model}: {len(trained.history)} epochs, validation loss {last['validation_loss']:.4f}. Saved in {out}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        f"{model}: {len(trained.history)} epochs, validation loss {last['validation_loss']:.4f}, in {out}",
+        markup=False,
+        soft_wrap=True,
+    )
     _write_json(json_, json.loads(trained.history.to_json(orient="records")))
 
 
@@ -163,9 +187,16 @@ def probe(
 
     settings = _bench_config(config, set_, {"seeds": seeds}, model={}, train={})
     rows = run(
-        model, data, config=settings, label=label, layer=layer, batch_key=batch_key,
-        device=device or "auto", allow_conv=allow_conv or [], say=_say,
-    )  # fmt: skip
+        model,
+        data,
+        config=settings,
+        label=label,
+        layer=layer,
+        batch_key=batch_key,
+        device=device or "auto",
+        allow_conv=allow_conv or [],
+        say=_say,
+    )
     _table(f"{model} on {data}", rows)
     _write_json(json_, rows)
 
@@ -186,10 +217,21 @@ def embed(
     from scgraph.api import embed_file
 
     record = embed_file(
-        model, data, out=out, layer=layer, min_matched=min_matched, device=device or "auto",
-        allow_conv=allow_conv or [], overwrite=overwrite, say=_say,
-    )  # fmt: skip
-    out_console.print(f"{record['cells']:,} cells, {record['channels']} numbers each, in {out}", markup=False, soft_wrap=True)
+        model,
+        data,
+        out=out,
+        layer=layer,
+        min_matched=min_matched,
+        device=device or "auto",
+        allow_conv=allow_conv or [],
+        overwrite=overwrite,
+        say=_say,
+    )
+    out_console.print(
+        f"{record['cells']:,} cells, {record['channels']} numbers each, in {out}",
+        markup=False,
+        soft_wrap=True,
+    )
     _write_json(json_, record)
 
 
@@ -213,9 +255,17 @@ def profile(
     from scgraph.api import profile as run
 
     costs = run(
-        _names(models), channels=channels, genes=genes, layers=layers, rank=rank, batch_size=batch_size,
-        vocabulary_size=vocabulary, attention=attention, device=device or "auto", precision=precision or "32-true",
-    )  # fmt: skip
+        _names(models),
+        channels=channels,
+        genes=genes,
+        layers=layers,
+        rank=rank,
+        batch_size=batch_size,
+        vocabulary_size=vocabulary,
+        attention=attention,
+        device=device or "auto",
+        precision=precision or "32-true",
+    )
     rows = [asdict(cost) for cost in costs]
     first = costs[0]
     shown = [
@@ -241,7 +291,9 @@ def profile(
 
 @app.command()
 def models(
-    check: Annotated[str | None, typer.Option(help="Check package.module:Class against the contract.")] = None,
+    check: Annotated[
+        str | None, typer.Option(help="Check package.module:Class against the contract.")
+    ] = None,
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
@@ -348,7 +400,9 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
         text = all(isinstance(row[name], str) and not row[name][:1].isdigit() for row in rows)
         table.add_column(name, justify="left" if number == 0 or text else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(f"{value:.4f}" if isinstance(value, float) else str(value)) for value in row.values()))
+        table.add_row(
+            *(Text(f"{value:.4f}" if isinstance(value, float) else str(value)) for value in row.values())
+        )
     out_console.print(table)
 
 

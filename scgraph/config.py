@@ -39,14 +39,24 @@ class ModelConfig(_Config):
     channels: Positive = Field(256, description="width C of the features")
     layers: Positive = Field(6, description="number of blocks L")
     rank: Positive = Field(48, description="rank R of the adjacency")
-    shared_adjacency: bool = Field(True, description="one adjacency for all layers, or one a layer")
-    value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
+    shared_adjacency: bool = Field(default=True, description="one adjacency for all layers, or one a layer")
+    value_encoding: Literal["linear", "product"] = Field(
+        "linear", description="how a value enters a gene's features"
+    )
     embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
-    activation: Literal["gelu", "relu", "none"] | None = Field(None, description="behind the conv; null: the conv's own")
-    feed_forward: Annotated[int, Field(ge=0)] | None = Field(None, description="width; null: C where the conv asks for one")
-    cell_head: bool = Field(False, description="also predict values from the vector of the cell")
-    conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of features dropped in the blocks"
+    )
+    activation: Literal["gelu", "relu", "none"] | None = Field(
+        None, description="behind the conv; null: the conv's own"
+    )
+    feed_forward: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="width; null: C where the conv asks for one"
+    )
+    cell_head: bool = Field(default=False, description="also predict values from the vector of the cell")
+    conv_options: dict[str, Any] = Field(
+        default_factory=dict, description="keyword arguments of the convolution"
+    )
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -68,14 +78,24 @@ class TrainConfig(_Config):
     batch_size: Positive = Field(256, description="cells a step")
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of the steps with a rising rate"
+    )
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
     clip: Rate | None = Field(1.0, description="largest gradient norm; null: no clipping")
-    patience: Positive | None = Field(None, description="stop after so many epochs without a better validation loss")
-    cell_loss: Weight = Field(0.0, description="weight of the loss on values predicted from the cell's vector")
-    cell_loss_genes: Positive = Field(2048, description="vocabulary genes, zeros included, that loss looks at a step")
+    patience: Positive | None = Field(
+        None, description="stop after so many epochs without a better validation loss"
+    )
+    cell_loss: Weight = Field(
+        0.0, description="weight of the loss on values predicted from the cell's vector"
+    )
+    cell_loss_genes: Positive = Field(
+        2048, description="vocabulary genes, zeros included, that loss looks at a step"
+    )
     seed: int = Field(0, description="of weights, order, samples and masks")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field("32-true", description="Lightning's name")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
+        "32-true", description="Lightning's name"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that prepare batches")
@@ -100,12 +120,18 @@ class BenchConfig(_Config):
         default_factory=dict, description="settings of `model` that differ for one model, by its name"
     )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
-    n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
-    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
+    n_top_genes: Positive | None = Field(
+        None, description="highly variable genes of the vocabulary; null: all genes"
+    )
+    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="share of the vocabulary a set must hold"
+    )
     test_share: Share = Field(0.3, description="share of the cells in the test part")
     validation_share: Share = Field(0.1, description="share of the cells in the validation part")
     components: Positive = Field(50, description="principal components of the baseline")
-    projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
+    projection: Literal["tsne", "umap"] = Field(
+        "tsne", description="how features are drawn in two dimensions"
+    )
     equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
 
     @model_validator(mode="after")
@@ -140,11 +166,15 @@ def load_yaml(name: str | Path) -> dict[str, Any]:
     if not path.suffix:
         path = _shipped() / f"{name}.yaml"
         if not path.is_file():
-            raise ConfigError(f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}")
+            raise ConfigError(
+                f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}"
+            )
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file. Shipped configurations: {', '.join(config_names())}.") from error
+        raise ConfigError(
+            f"{path}: no such file. Shipped configurations: {', '.join(config_names())}."
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if data is None:
@@ -166,7 +196,9 @@ def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
     for override in overrides:
         for key, value in override.items():
             below = result.get(key)
-            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+            result[key] = (
+                merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+            )
     return result
 
 

@@ -7,7 +7,10 @@ names the file, key or cell at fault and says what to do. Anything else that esc
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "ConfigError",

@@ -1,6 +1,7 @@
 """Comparing models on labelled cells.
 
-The package is also the function that users call: ``scgraph.bench(models=["gnn", "tf"], data=["cells.h5ad"])``.
+The package is also the function that users call:
+``scgraph.bench(models=["gnn", "tf"], data=["cells.h5ad"])``.
 """
 
 from __future__ import annotations

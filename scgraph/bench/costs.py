@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Attention", "Costs", "matmul_peak", "profile", "saved_bytes"]
 
 Attention = Literal["fused", "math"]
-DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "64-true": torch.float64}
+DTYPES = {
+    "32-true": torch.float32,
+    "bf16-mixed": torch.bfloat16,
+    "16-mixed": torch.float16,
+    "64-true": torch.float64,
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,9 @@ def profile(
         model = model.double()
     ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
     ids = ids.to(place)
-    values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
+    values = torch.rand(
+        batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32
+    )
     mask = torch.rand(batch_size, genes, device=place) < 0.15
 
     def forward() -> Tensor:
@@ -114,8 +121,10 @@ def profile(
         )
         with mixed:
             out = model(ids, values, mask, padded=False)
-            loss = (out.values - values)[mask].square().mean()
-            return loss if out.cell_values is None else loss + (out.cell_values - values).square().mean()
+            loss: Tensor = (out.values - values)[mask].square().mean()
+            if out.cell_values is not None:
+                loss = loss + (out.cell_values - values).square().mean()
+            return loss
 
     def step() -> None:
         model.zero_grad(set_to_none=True)

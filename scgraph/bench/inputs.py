@@ -27,8 +27,6 @@ __all__ = ["DEFAULT_LABEL", "Prepared", "ProbeSet", "prepare", "read_corpus", "r
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
 
-Source = "str | Path | AnnData"
-
 
 @dataclass(frozen=True)
 class ProbeSet:
@@ -70,13 +68,15 @@ def read_probe_sets(
     Raises:
         DataError: a set cannot be used as it is, or two sets have the same name.
     """
-    sets = []
+    sets: list[ProbeSet] = []
     for source in sources:
         column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
         cells = read_cells(source, layer=layer, label=column, batch_key=batch_key)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
-            raise DataError(f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file.")
+            raise DataError(
+                f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file."
+            )
         labels = np.asarray(cells.labels).astype(str)
         classes, codes = np.unique(labels, return_inverse=True)
         sets.append(ProbeSet(cells, tuple(classes.tolist()), codes.astype(np.int64)))

@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scgraph.bench.baselines import majority, pca_logreg
 from scgraph.bench.inputs import ProbeSet, prepare
 from scgraph.bench.results import UNTRAINED
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -123,10 +122,16 @@ def measure(
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
             prepared = prepare(probe, run.split, corpus, config, seed=seed, drop_leaks=drop_leaks)
             for note in prepared.notes:
-                measured.note(note if config.seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
+                measured.note(
+                    note if config.seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note
+                )
             for name, model_config in configs.items():
                 done += 1
-                folder = None if models_folder is None or seed else models_folder / f"{probe.cells.name}-{_safe(name)}"
+                folder = (
+                    None
+                    if models_folder is None or seed
+                    else models_folder / f"{probe.cells.name}-{_safe(name)}"
+                )
                 run.model(name, model_config, prepared, folder, show_progress=show_progress)
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
     return measured
@@ -178,7 +183,13 @@ class _Run:
             self.measured.predictions[self.name, "pca+logreg"] = found.predictions
 
     def model(
-        self, name: str, model_config: ModelConfig, prepared: Prepared, folder: Path | None, *, show_progress: bool
+        self,
+        name: str,
+        model_config: ModelConfig,
+        prepared: Prepared,
+        folder: Path | None,
+        *,
+        show_progress: bool,
     ) -> None:
         """Add the rows of one model, untrained and pretrained."""
         import torch
@@ -216,7 +227,9 @@ class _Run:
             epochs=int(last["epoch"]) + 1,
         )
 
-    def _probe(self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any) -> None:
+    def _probe(
+        self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any
+    ) -> None:
         from scgraph.train import embed, linear_probe
 
         features = embed(model, prepared.probe, genes=train.genes, seed=self.seed, device=train.device)

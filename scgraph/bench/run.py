@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -84,11 +84,13 @@ def run_bench(
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
     from scgraph.files import prepare_output_folder
+    from scgraph.train import resolve_device
 
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
     configs = model_configs(models, settings)
+    resolve_device(settings.train.device)
     folder = None
     sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
     sources = read_corpus(corpus, layer=layer)
@@ -180,4 +182,12 @@ def _write(
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     margin = settings.equivalence_margin
     write_results(folder, done.results, notes=done.notes, config_yaml=text, environment=where, margin=margin)
-    write_report(folder / "report.html", done, measured, classes=classes, config_yaml=text, environment=where, margin=margin)
+    write_report(
+        folder / "report.html",
+        done,
+        measured,
+        classes=classes,
+        config_yaml=text,
+        environment=where,
+        margin=margin,
+    )

@@ -51,7 +51,11 @@ class FactorizedAdjacency(nn.Module):
 
     def view(self, graph: GeneGraph) -> AdjacencyView:
         """Look up the rows of the genes of a batch."""
-        return AdjacencyView(graph, nn.functional.embedding(graph.genes, self.target), nn.functional.embedding(graph.genes, self.source))
+        return AdjacencyView(
+            graph,
+            nn.functional.embedding(graph.genes, self.target),
+            nn.functional.embedding(graph.genes, self.source),
+        )
 
     def logits(self, target_genes: Tensor, source_genes: Tensor) -> Tensor:
         """Return the logits of pairs of gene ids. ``[...]`` and ``[...]`` to ``[...]``."""

@@ -44,5 +44,5 @@ def normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
 
 
 def pair_attention(logits: Tensor, key_mask: Tensor | None, values: Tensor) -> Tensor:
-    """``softmax(logits) values`` a head. Logits ``[B, H, G, G]``, values ``[B, H, G, D]`` to ``[B, H, G, D]``."""
+    """``softmax(logits) values`` a head: ``[B, H, G, G]`` and ``[B, H, G, D]`` to ``[B, H, G, D]``."""
     return masked_softmax(logits, None if key_mask is None else key_mask.unsqueeze(1)) @ values

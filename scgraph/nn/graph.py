@@ -66,7 +66,7 @@ class GeneGraph:
 
     def with_complete_edges(self) -> GeneGraph:
         """Write the complete graph down as edges: G² a cell, so for small graphs and for tests only."""
-        cells, genes = self.genes.shape
+        _cells, genes = self.genes.shape
         mask = self.mask
         pairs = mask.unsqueeze(2) & mask.unsqueeze(1)  # [B, target, source]
         cell, target, source = pairs.nonzero(as_tuple=True)
@@ -77,7 +77,9 @@ class GeneGraph:
         """Keep for each gene its k strongest senders in the learned adjacency, always itself among them."""
         return replace(self, edge_index=view.top_k_edges(k))
 
-    def to_batch(self, x: Tensor | None = None, values: Tensor | None = None, edge_logits: Tensor | None = None) -> Batch:
+    def to_batch(
+        self, x: Tensor | None = None, values: Tensor | None = None, edge_logits: Tensor | None = None
+    ) -> Batch:
         """Convert to a `torch_geometric.data.Batch` with one `Data` a cell and no padding nodes.
 
         Args:
@@ -89,7 +91,9 @@ class GeneGraph:
             ValueError: edge logits for a graph that has no edges written down.
         """
         if self.edge_index is None and edge_logits is not None:
-            raise ValueError("edge_logits belong to edges: call with_complete_edges or with_top_k_edges first.")
+            raise ValueError(
+                "edge_logits belong to edges: call with_complete_edges or with_top_k_edges first."
+            )
         edge_index = self.edge_index if self.edge_index is not None else self.with_complete_edges().edge_index
         if edge_index is None:
             raise AssertionError("a graph with edges has an edge_index")

@@ -29,7 +29,7 @@ class ModelOutput:
     Attributes:
         values: predicted value of every gene of the cell, ``[B, G]``, zero for padding.
         cell: features of the cell, ``[B, C]``.
-        cell_values: values of the queried genes predicted from `cell` alone, ``[B, K]``; None without a cell head.
+        cell_values: values of the queried genes predicted from `cell` alone, ``[B, K]``, if there is a head.
     """
 
     values: Tensor
@@ -82,7 +82,12 @@ class GeneModel(nn.Module):
         conv_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        for name, number in {"vocabulary_size": vocabulary_size, "channels": channels, "layers": layers, "rank": rank}.items():
+        for name, number in {
+            "vocabulary_size": vocabulary_size,
+            "channels": channels,
+            "layers": layers,
+            "rank": rank,
+        }.items():
             if number < 1:
                 raise ConfigError(f"{name} must be at least 1, not {number}.")
         self.channels = channels
@@ -129,13 +134,15 @@ class GeneModel(nn.Module):
         predicted = self.value_head(x)
         if padded:
             predicted = predicted.masked_fill(~graph.mask, 0.0)
-        cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
+        cell_values = (
+            None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
+        )
         return ModelOutput(predicted, cell, cell_values)
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes after the last norm, ``[B, G, C]``."""
         x = self.encoder(graph, values, mask)
-        views = [adjacency.view(graph) for adjacency in self.adjacencies]
+        views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
         for number, block in enumerate(self.blocks):
             view = views[number % len(views)] if views else None
             x = block(x, graph, view)
@@ -154,7 +161,9 @@ class GeneModel(nn.Module):
         The embeddings and the heads are left out, as in the paper: they are the same for every model.
         """
         blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(
+            genes
+        )
 
     def adjacency_multiply_adds(self, genes: int) -> int:
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""

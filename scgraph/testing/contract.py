@@ -10,7 +10,6 @@ import torch
 
 from scgraph.errors import ContractError
 from scgraph.nn.adjacency import FactorizedAdjacency
-from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.graph import GeneGraph
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
+
+    from scgraph.nn.conv.base import GeneConv
 
 __all__ = ["SENTENCES", "ConvContract", "check_conv"]
 
@@ -40,7 +41,9 @@ class _Case:
         self.conv = conv.double().train(mode=False)
         torch.manual_seed(2)
         self.adjacency = FactorizedAdjacency(VOCABULARY, RANK).double()
-        genes = torch.stack([torch.randperm(VOCABULARY, generator=generator)[:GENES] + 1 for _ in range(CELLS)])
+        genes = torch.stack(
+            [torch.randperm(VOCABULARY, generator=generator)[:GENES] + 1 for _ in range(CELLS)]
+        )
         if padded:
             genes[0, 7:] = 0
             genes[1, 1:] = 0  # a cell with a single gene
@@ -60,8 +63,10 @@ class _Case:
         if self.conv.uses_adjacency:
             named |= dict(self.adjacency.named_parameters(prefix="adjacency"))
         named["x"] = self.x
-        found = torch.autograd.grad((out * self.weight).sum(), list(named.values()), allow_unused=True)
-        return {name: torch.zeros_like(named[name]) if g is None else g for name, g in zip(named, found, strict=True)}
+        found = torch.autograd.grad(
+            (out * self.weight).sum(), list(named.values()), allow_unused=True, materialize_grads=True
+        )
+        return dict(zip(named, found, strict=True))
 
 
 def shape_and_dtype(conv: GeneConv) -> None:
@@ -115,9 +120,14 @@ def padding(conv: GeneConv) -> None:
     """5: padding changes nothing, and the output of padding is zero."""
     case = _Case(conv)
     wide_genes = torch.nn.functional.pad(case.graph.genes, (0, 4))
-    noise = torch.randn(CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    noise = torch.randn(
+        CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64
+    )
     noise[:, :GENES] = torch.where(case.graph.mask.unsqueeze(-1), case.x, noise[:, :GENES])
-    for name, graph in {"complete": GeneGraph(wide_genes), "edges": GeneGraph(wide_genes).with_complete_edges()}.items():
+    for name, graph in {
+        "complete": GeneGraph(wide_genes),
+        "edges": GeneGraph(wide_genes).with_complete_edges(),
+    }.items():
         wide = case.run(graph, noise)
         if bool(wide[~graph.mask].any()):
             _fail(conv, 5, f"the output of padding is not zero ({name}).")
@@ -164,7 +174,11 @@ def counted_cost(conv: GeneConv) -> None:
 def documented(conv: GeneConv) -> None:
     """8: the docstring gives the equation, the shapes and the source."""
     text = inspect.cleandoc(type(conv).__doc__ or "")
-    for what, pattern in {"an equation": r"``.*[=←].*``", "shapes": r"(?m)^Shapes?:", "the source": r"(?m)^Source:"}.items():
+    for what, pattern in {
+        "an equation": r"``.*[=←].*``",
+        "shapes": r"(?m)^Shapes?:",
+        "the source": r"(?m)^Source:",
+    }.items():
         if not re.search(pattern, text):
             _fail(conv, 8, f"its docstring lacks {what}.")
 

@@ -25,8 +25,11 @@ def test_padding_and_masked_values_change_nothing(conv: str, encoding: str) -> N
     model = _model(conv, value_encoding=encoding, cell_head=True).double()
     values = VALUES.double()
     out = model(GENES, values, MASK)
-    wide = model(torch.nn.functional.pad(GENES, (0, 5)), torch.nn.functional.pad(values, (0, 5), value=7.0),
-                 torch.nn.functional.pad(MASK, (0, 5)))
+    wide = model(
+        torch.nn.functional.pad(GENES, (0, 5)),
+        torch.nn.functional.pad(values, (0, 5), value=7.0),
+        torch.nn.functional.pad(MASK, (0, 5)),
+    )
     torch.testing.assert_close(out.cell, wide.cell, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(out.values, wide.values[:, :6], rtol=1e-9, atol=1e-9)
     assert not wide.values[:, 6:].any()
@@ -46,7 +49,7 @@ def test_edges_and_complete_agree_through_the_stack(conv: str) -> None:
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("conv", conv_names())
-def test_stated_multiply_adds_are_what_a_run_counts(conv: str, shared: bool) -> None:  # noqa: FBT001
+def test_stated_multiply_adds_are_what_a_run_counts(conv: str, shared: bool) -> None:
     model = _model(conv, shared_adjacency=shared)
     graph = GeneGraph(GENES[:1], padded=False)
     counted = counted_multiply_adds(lambda: model.encode(graph, VALUES[:1]))
@@ -57,7 +60,13 @@ def test_stated_multiply_adds_are_what_a_run_counts(conv: str, shared: bool) -> 
 @pytest.mark.parametrize(
     ("channels", "genes", "tf", "gnn"),
     # Table II of the paper, in billions.
-    [(256, 512, 2.01, 0.76), (128, 512, 0.70, 0.41), (512, 512, 6.44, 1.77), (256, 256, 0.81, 0.24), (256, 1024, 5.64, 2.63)],
+    [
+        (256, 512, 2.01, 0.76),
+        (128, 512, 0.70, 0.41),
+        (512, 512, 6.44, 1.77),
+        (256, 256, 0.81, 0.24),
+        (256, 1024, 5.64, 2.63),
+    ],
 )
 def test_multiply_adds_are_the_papers(channels: int, genes: int, tf: float, gnn: float) -> None:
     with torch.device("meta"):

@@ -30,7 +30,7 @@ def _flat(graph: GeneGraph, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 
 @pytest.mark.parametrize("root_weight", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_transformer_equals_pyg(root_weight: bool, bias: bool) -> None:  # noqa: FBT001
+def test_transformer_equals_pyg(root_weight: bool, bias: bool) -> None:
     theirs = PyGTransformerConv(12, 4, heads=3, root_weight=root_weight, bias=bias)
     ours = TransformerConv.from_pyg(theirs)
     graph, x = GeneGraph(GENES), torch.randn(2, 6, 12)
@@ -79,7 +79,9 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
     view = FactorizedAdjacency(9, 3).view(graph)
     with_edges = graph.with_complete_edges() if k is None else graph.with_top_k_edges(view, k)
     assert with_edges.edge_index is not None
-    batch = with_edges.to_batch(x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index))
+    batch = with_edges.to_batch(
+        x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index)
+    )
     assert isinstance(batch, Batch)
     assert batch.num_graphs == 2
     assert batch.num_nodes == 9
@@ -90,7 +92,9 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
     assert features is not None
     assert torch.equal(features, graph.zero_padding(x))
     assert back.edge_index is not None
-    assert {*zip(*back.edge_index.tolist(), strict=True)} == {*zip(*with_edges.edge_index.tolist(), strict=True)}
+    assert {*zip(*back.edge_index.tolist(), strict=True)} == {
+        *zip(*with_edges.edge_index.tolist(), strict=True)
+    }
 
 
 def test_pyg_transforms_run_on_a_cell() -> None:

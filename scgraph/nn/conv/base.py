@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["GeneConv"]
 
 
-class GeneConv(MessagePassing):
+class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     """A layer in which the genes of a cell exchange features: ``y_i = Σ_j α_ij Θ x_j``.
 
     It is a `torch_geometric.nn.MessagePassing`. A subclass states `message`, the reference that works
@@ -79,7 +79,9 @@ class GeneConv(MessagePassing):
             ContractError: the layer needs the adjacency and got none, or returned another shape.
         """
         if self.uses_adjacency and view is None:
-            raise ContractError(f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph).")
+            raise ContractError(
+                f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph)."
+            )
         if graph.is_complete and type(self).complete is not GeneConv.complete:
             y = self.complete(x, graph, view)
         else:
@@ -92,10 +94,12 @@ class GeneConv(MessagePassing):
         return graph.zero_padding(y)
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Run the layer on the complete graph without edges. ``[B, G, C]`` to ``[B, G, C]``; optional."""
+        """Run the layer on the complete graph without edges; optional. ``[B, G, C]`` to ``[B, G, C]``."""
         raise NotImplementedError
 
-    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+    def edge_inputs(
+        self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None
+    ) -> dict[str, Tensor]:
         """Return what `message` is given for each edge besides the features, ``{name: [E, ...]}``.
 
         By default ``edge_logit``, the static logits, where the layer uses the adjacency.
@@ -120,7 +124,7 @@ class GeneConv(MessagePassing):
             ContractError: the layer does not state its cost.
         """
         raise ContractError(
-            f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds(genes, rank)."
+            f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds."
         )
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
-from torch_geometric.nn import GATConv as PyGGATConv
 from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
@@ -16,6 +15,8 @@ from scgraph.nn.functional import pair_attention
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
+    from torch_geometric.nn import GATConv as PyGGATConv
+
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.graph import GeneGraph
 
@@ -46,7 +47,9 @@ class GATConv(GeneConv):
     summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
     search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "use_adjacency": [False, True]}
 
-    def __init__(self, channels: int, *, heads: int = 8, use_adjacency: bool = False, negative_slope: float = 0.2) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 8, use_adjacency: bool = False, negative_slope: float = 0.2
+    ) -> None:
         super().__init__(channels)
         if heads < 1 or channels % heads:
             raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
@@ -65,7 +68,7 @@ class GATConv(GeneConv):
         """Build the layer from the weights of PyG's own `GATConv`.
 
         Raises:
-            ConfigError: the PyG layer averages heads, has a residual or wide edge attributes, or changes width.
+            ConfigError: the PyG layer averages heads, has a residual or wide attributes, or changes width.
         """
         channels = conv.heads * conv.out_channels
         if not conv.concat or conv.residual or conv.edge_dim not in (None, 1) or conv.in_channels != channels:
@@ -73,7 +76,9 @@ class GATConv(GeneConv):
                 "A GATConv can be taken over when concat=True, residual=False, edge_dim is None or 1 and "
                 f"in_channels = heads x out_channels; this one is {conv}."
             )
-        new = cls(channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope)
+        new = cls(
+            channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope
+        )
         with torch.no_grad():
             new.linear.weight.copy_(conv.lin.weight)
             new.target.copy_(conv.att_dst[0])
@@ -83,7 +88,8 @@ class GATConv(GeneConv):
             new.bias.zero_()
             if conv.bias is not None:
                 new.bias.copy_(conv.bias)
-        return new.to(conv.lin.weight)
+        new.to(conv.lin.weight)
+        return new
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
@@ -99,7 +105,7 @@ class GATConv(GeneConv):
         """Attend along the edges. ``[N, C]`` to ``[N, C]``."""
         z = self.linear(x).view(-1, self.heads, self.channels // self.heads)
         alpha = ((z * self.source).sum(-1), (z * self.target).sum(-1))
-        y = self.propagate(edge_index, z=z, alpha=alpha, edge_logit=edge_inputs.get("edge_logit"))
+        y: Tensor = self.propagate(edge_index, z=z, alpha=alpha, edge_logit=edge_inputs.get("edge_logit"))
         return y.flatten(1) + self.bias
 
     def message(
@@ -117,12 +123,15 @@ class GATConv(GeneConv):
         if edge_logit is not None and self.edge is not None:
             logits = logits + edge_logit.unsqueeze(-1) * self.edge
         logits = leaky_relu(logits, self.negative_slope)
-        return softmax(logits, index, ptr, size_i).unsqueeze(-1) * z_j
+        alpha: Tensor = softmax(logits, index, ptr, size_i)
+        return alpha.unsqueeze(-1) * z_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """Attention from two numbers a gene and head, ``[B, H, G, G]``."""
         cells, genes, channels = x.shape
-        z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
+        z = (
+            self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)
+        )  # [B, H, G, D]
         to = (z * self.target.unsqueeze(1)).sum(-1).unsqueeze(-1)  # [B, H, G, 1]
         logits = to + (z * self.source.unsqueeze(1)).sum(-1).unsqueeze(-2)
         if self.edge is not None:

@@ -49,7 +49,9 @@ class GNNConv(GeneConv):
         """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
         return super().edges(self.linear(x), edge_index, **edge_inputs)
 
-    def message(self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None) -> Tensor:
+    def message(
+        self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None
+    ) -> Tensor:
         """``α_ij Θ x_j``, ``[E, C]``."""
         return softmax(edge_logit, index, ptr, size_i).unsqueeze(-1) * x_j
 

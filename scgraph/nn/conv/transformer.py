@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from torch_geometric.nn import TransformerConv as PyGTransformerConv
 from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
@@ -15,6 +14,8 @@ from scgraph.nn.conv.base import GeneConv
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
+    from torch_geometric.nn import TransformerConv as PyGTransformerConv
+
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.graph import GeneGraph
 
@@ -59,7 +60,7 @@ class TransformerConv(GeneConv):
         """Build the layer from the weights of PyG's own `TransformerConv`, which has no output map.
 
         Raises:
-            ConfigError: the PyG layer gates (`beta`), averages heads, reads edge attributes, or changes width.
+            ConfigError: the PyG layer gates (`beta`), averages heads, reads attributes, or changes width.
         """
         channels = conv.heads * conv.out_channels
         if conv.beta or conv.edge_dim is not None or not conv.concat or conv.in_channels != channels:
@@ -81,7 +82,8 @@ class TransformerConv(GeneConv):
                 new.root.bias.zero_()
                 if conv.lin_skip.bias is not None:
                     new.root.bias.copy_(conv.lin_skip.bias)
-        return new.to(conv.lin_query.weight)
+        new.to(conv.lin_query.weight)
+        return new
 
     def reset_parameters(self) -> None:
         """Draw the linear maps anew."""
@@ -99,7 +101,13 @@ class TransformerConv(GeneConv):
         return self._finish(y.flatten(1), x)
 
     def message(
-        self, query_i: Tensor, key_j: Tensor, value_j: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None
+        self,
+        query_i: Tensor,
+        key_j: Tensor,
+        value_j: Tensor,
+        index: Tensor,
+        ptr: Tensor | None,
+        size_i: int | None,
     ) -> Tensor:
         """``α_ij v(x_j)`` a head, ``[E, H, D]``."""
         logits = (query_i * key_j).sum(-1) * key_j.shape[-1] ** -0.5
@@ -111,7 +119,9 @@ class TransformerConv(GeneConv):
         parts = self.query_key_value(x).view(cells, genes, 3, self.heads, channels // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mask = graph.key_mask()
-        y = scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.unsqueeze(1))
+        y = scaled_dot_product_attention(
+            query, key, value, attn_mask=None if mask is None else mask.unsqueeze(1)
+        )
         return self._finish(y.transpose(1, 2).reshape(cells, genes, channels), x)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
@@ -121,4 +131,6 @@ class TransformerConv(GeneConv):
 
     def _finish(self, y: Tensor, x: Tensor) -> Tensor:
         out: Tensor = self.out(y)
-        return out if self.root is None else out + self.root(x)
+        if self.root is not None:
+            out = out + self.root(x)
+        return out

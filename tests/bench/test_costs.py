@@ -1,0 +1,47 @@
+"""What is said of costs is what a run shows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scgraph.bench.costs import matmul_peak, profile, saved_bytes
+from scgraph.config import ModelConfig
+from scgraph.registry import conv_names
+
+
+@pytest.mark.parametrize("name", conv_names())
+def test_stated_and_counted_agree(name: str) -> None:
+    config = ModelConfig(conv=name, channels=16, layers=2, rank=4, value_encoding="product", cell_head=True)
+    cost = profile(config, genes=24, vocabulary_size=50, batch_size=2, seconds=0.01, peak=1e9)
+    assert cost.multiply_adds == cost.counted_multiply_adds
+    assert cost.saved_mb > 0
+    assert cost.cells_per_second > 0
+    assert cost.matmul_share == pytest.approx(6 * cost.multiply_adds * cost.cells_per_second / 1e9)
+
+
+def test_math_attention_keeps_the_scores() -> None:
+    config = ModelConfig(conv="tf", channels=16, layers=2, rank=4, conv_options={"heads": 4})
+    fused, math = (
+        profile(config, genes=64, vocabulary_size=80, batch_size=2, seconds=0.01, attention=attention)
+        for attention in ("fused", "math")
+    )
+    scores = 2 * 4 * 64 * 64 * 4 / 1e6  # layers x heads x G x G in float32
+    assert math.saved_mb > fused.saved_mb + 0.9 * scores  # the fused kernel keeps a sum a row instead
+    assert math.multiply_adds == fused.multiply_adds
+
+
+def test_saved_bytes_counts_each_storage_once_and_no_parameter() -> None:
+    layer = torch.nn.Linear(8, 8, bias=False)
+    x = torch.randn(4, 8)
+
+    def forward() -> torch.Tensor:
+        y = layer(x)
+        return (y * y).sum() + y.exp().sum()
+
+    # x, y and exp(y), 4 x 8 floats each.
+    assert saved_bytes(forward, layer, torch.device("cpu")) == 3 * 4 * 8 * 4
+
+
+def test_matmul_peak_is_a_rate() -> None:
+    assert 1e8 < matmul_peak(size=256) < 1e14

@@ -1,0 +1,248 @@
+"""The command line: what it offers, what it says of wrong words, and that it starts at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scgraph.cli import _spread, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = ["bench", "pretrain", "probe", "embed", "profile", "models"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(list(words))
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+def test_options_are_frozen() -> None:
+    """A new option is a decision: knobs go to configurations (`--set`)."""
+    import typer
+
+    from scgraph.cli import app
+
+    group: Any = typer.main.get_command(app)
+    options = {
+        name: sorted(o for p in command.params if p.name != "help" for o in p.opts if o.startswith("-"))
+        for name, command in group.commands.items()
+    }
+    assert options == {
+        "bench": sorted(
+            [
+                "--models",
+                "--data",
+                "--corpus",
+                "--out",
+                "--label",
+                "--layer",
+                "--batch-key",
+                "--drop-leaks",
+                "--seeds",
+                "--epochs",
+                "--channels",
+                "--layers",
+                "--genes",
+                "--config",
+                "--set",
+                "--device",
+                "--precision",
+                "--overwrite",
+                "--json",
+            ]
+        ),
+        "pretrain": sorted(
+            [
+                "--out",
+                "--model",
+                "--layer",
+                "--epochs",
+                "--channels",
+                "--layers",
+                "--genes",
+                "--seed",
+                "--config",
+                "--set",
+                "--device",
+                "--precision",
+                "--resume",
+                "--overwrite",
+                "--json",
+            ]
+        ),
+        "probe": sorted(
+            [
+                "--label",
+                "--layer",
+                "--batch-key",
+                "--seeds",
+                "--config",
+                "--set",
+                "--device",
+                "--allow-conv",
+                "--json",
+            ]
+        ),
+        "embed": sorted(
+            ["--out", "--layer", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]
+        ),
+        "profile": sorted(
+            [
+                "--models",
+                "--channels",
+                "--genes",
+                "--layers",
+                "--rank",
+                "--batch-size",
+                "--vocabulary",
+                "--attention",
+                "--device",
+                "--precision",
+                "--json",
+            ]
+        ),
+        "models": sorted(["--check", "--json"]),
+    }
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in COMMANDS)], ids=lambda words: " ".join(words) or "scgraph"
+)
+def test_help_is_quick(command: list[str]) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "scgraph.cli", *command, "--help"]
+    start = time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 20  # a machine under load; what is imported is what makes it quick
+    assert "Usage: scgraph" in done.stdout
+    imported = {
+        line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")
+    }
+    assert not imported & {
+        "torch",
+        "pandas",
+        "anndata",
+        "scanpy",
+        "lightning",
+        "sklearn",
+        "numpy",
+        "matplotlib",
+    }
+
+
+def test_several_files_after_one_option() -> None:
+    assert _spread(["bench", "--data", "a", "b", "--label", "x"]) == [
+        "bench",
+        "--data",
+        "a",
+        "--data",
+        "b",
+        "--label",
+        "x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bnch"], "Did you mean 'bench'"),
+        (["bench", "--modles", "gnn"], "--models"),
+        (["bench", "--models", "gnm"], "Did you mean 'gnn'"),
+        (["bench", "--models", "gnn,gnn"], "gnn is named twice"),
+        (["bench", "--models", ","], "at least one model"),
+        (["bench", "--set", "train.epoch=3"], "Did you mean 'epochs'"),
+        (["bench", "--set", "train"], "key=value"),
+        (["bench", "--config", "bench/defalt"], "Did you mean 'bench/default'"),
+        (["bench", "--config", "missing.yaml"], "no such file"),
+        (["bench", "--epochs", "0"], "train.epochs"),
+        (["bench", "--genes", "0"], "train.genes"),
+        (["bench", "--set", "model.rank=0"], "model.rank"),
+        (["bench", "--set", "train.learning_rate=0"], "train.learning_rate"),
+        (["bench", "--set", "per_model.tf.conv_options.heads=7", "--models", "tf"], "must divide channels"),
+        (["bench", "--set", "per_model.gnn.chanels=7"], "Did you mean 'channels'"),
+        (["bench", "--data", "missing.h5ad"], "missing.h5ad"),
+        (["bench", "--data", "pbmc68k_reduce"], "Did you mean 'pbmc68k_reduced'"),
+        (["bench", "--label", "bulk_label"], "Did you mean 'bulk_labels'"),
+        (["bench", "--device", "cuda:99"], "not on this machine"),
+        (["profile", "--models", "gnn", "--rank", "0"], "rank"),
+        (["profile", "--attention", "flash"], "'math'"),
+        (["models", "--check", "nowhere:Conv"], "no module 'nowhere'"),
+        (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
+        (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
+        (["probe", "nowhere", "x.h5ad"], "nowhere"),
+        (["pretrain", "missing.h5ad", "--out", "m"], "missing.h5ad"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_words_get_one_message_and_code_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_lists_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "models", "--json", "-")
+    rows = json.loads(out[out.index("[\n") :])
+    assert code == 0
+    assert {row["model"] for row in rows} >= {"gnn", "tf", "gcn", "gat", "mean", "none"}
+
+
+def test_check_names_the_broken_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_lab.py").write_text(
+        "from scgraph.nn.conv import NoneConv\n"
+        "class Wide(NoneConv):\n"
+        "    def complete(self, x, graph, view):\n"
+        "        return x.repeat(1, 1, 2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    code, _, err = run(capsys, "models", "--check", "their_lab:Wide")
+    assert code == 2
+    assert "Wide breaks sentence 1 of the contract" in err
+    assert "[3, 11, 16] went in, [3, 11, 32] came out" in err
+    assert run(capsys, "models", "--check", "gnn")[0] == 0
+
+
+def test_profile_prints_the_papers_multiply_adds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+    code, out, _ = run(
+        capsys,
+        "profile",
+        "--models",
+        "gnn,tf",
+        "--channels",
+        "256",
+        "--genes",
+        "512",
+        "--batch-size",
+        "1",
+        "--vocabulary",
+        "600",
+        "--json",
+        str(path),
+    )
+    assert code == 0
+    costs = {row["model"]: row for row in json.loads(path.read_text())}
+    assert round(costs["tf"]["multiply_adds"] / 1e9, 2) == 2.01
+    assert costs["gnn"]["multiply_adds"] <= 0.63e9
+    assert all(row["multiply_adds"] == row["counted_multiply_adds"] for row in costs.values())
+    assert "2.01 G" in out
