@@ -368,7 +368,8 @@ def _bench_config(
 ) -> BenchConfig:
     import yaml
 
-    from scgraph.config import BenchConfig, load_yaml, merged, parse_config
+    from scgraph.bench.run import as_bench_config
+    from scgraph.config import BenchConfig, merged, parse_config
 
     given: dict[str, Any] = {key: value for key, value in top.items() if value is not None}
     for part, values in {"model": model, "train": train}.items():
@@ -378,12 +379,14 @@ def _bench_config(
         path, sign, text = assignment.partition("=")
         if not sign:
             raise ConfigError(f"--set {assignment}: write it as key=value, for example train.epochs=5.")
-        value: Any = yaml.safe_load(text)
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment}: the value is not YAML.") from error
         for key in reversed(path.split(".")):
             value = {key: value}
         written = merged(written, value)
-    base = load_yaml(name) if name else {}
-    parse_config(BenchConfig, base, source=f"--config {name}")
+    base = as_bench_config(name or {}).model_dump()
     return parse_config(BenchConfig, merged(base, written, given), source="options")
 
 

@@ -24,6 +24,9 @@ __all__ = ["OWNED", "BenchResult", "run_bench"]
 OWNED = ("results.csv", "summary.md", "report.html", "config.yaml", "environment.json", "models")
 """What a bench writes into its folder, and what `overwrite` may remove."""
 
+DEFAULT = "bench/default"
+"""The settings that others are laid over."""
+
 
 @dataclass(frozen=True)
 class BenchResult:
@@ -65,7 +68,8 @@ def run_bench(
         models: registered names, or ``package.module:Class``.
         data: labelled sets to probe: files, AnnData objects, or ``"pbmc68k_reduced"``.
         corpus: cells to pretrain on; none: the train part of each set.
-        config: sizes and rates: a `BenchConfig`, plain data, a YAML file or a name that ships with scgraph.
+        config: sizes and rates: a `BenchConfig`, plain data, a YAML file or a name that ships with scgraph;
+            what data or a file leave out comes from ``bench/default``.
         out: folder for the results; None writes nothing.
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
@@ -118,18 +122,18 @@ def run_bench(
 
 
 def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
-    """Return the configuration behind a name, a file or plain data.
+    """Return the configuration behind a name, a file or plain data, laid over ``bench/default``.
 
     Raises:
         ConfigError: it does not exist or holds an unknown or impossible setting.
     """
-    from scgraph.config import BenchConfig, load_yaml, parse_config
+    from scgraph.config import BenchConfig, load_yaml, merged, parse_config
 
     if isinstance(config, BenchConfig):
         return config
-    if isinstance(config, dict):
-        return parse_config(BenchConfig, config, source="config")
-    return parse_config(BenchConfig, load_yaml(config), source=str(config))
+    given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
+    parse_config(BenchConfig, given, source=source)
+    return parse_config(BenchConfig, merged(load_yaml(DEFAULT), given), source=source)
 
 
 def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, Costs]:

@@ -1,0 +1,66 @@
+"""The README and the docs pages are run: what they show works."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scgraph.registry import conv_class, conv_names
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def run(code: str, folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_example_of_the_readme(tmp_path: Path) -> None:
+    code = next(block for block in blocks("README.md") if "scgraph.pretrain" in block)
+    code = code.replace('adata.obsm["X_scgraph"].shape  # ', 'assert adata.obsm["X_scgraph"].shape == ')
+    assert "== (700, 64)" in code
+    run(code, tmp_path)
+
+
+def test_layer_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
+    layer = next(block for block in blocks("README.md") if "register_conv" in block)
+    (tmp_path / "my_lab.py").write_text(layer)
+    run("from scgraph.testing import check_conv\nfrom my_lab import SAGEConv\ncheck_conv(SAGEConv)", tmp_path)
+    suite, graphs = blocks("docs/layers.md")
+    (tmp_path / "test_my_lab.py").write_text(suite)
+    run("import pytest, sys; sys.exit(pytest.main(['-q', 'test_my_lab.py']))", tmp_path)
+    run(graphs, tmp_path)
+
+
+def test_table_of_layers_is_the_registry() -> None:
+    rows = [f"| `{name}` | {conv_class(name).summary} | {conv_class(name).cost} |" for name in conv_names()]
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    assert "\n".join(rows) in page
+
+
+def test_contract_in_the_docs_is_the_contract() -> None:
+    from scgraph.testing import SENTENCES
+
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    for number, check in SENTENCES.items():
+        sentence = (check.__doc__ or "").split(": ", 1)[1].rstrip(".").replace("``", "`")
+        assert f"{number}. {sentence[0].upper()}{sentence[1:]}." in page
+
+
+@pytest.mark.parametrize(
+    "name", ["Makefile", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"]
+)
+def test_top_level_is_complete(name: str) -> None:
+    assert (ROOT / name).stat().st_size > 200
