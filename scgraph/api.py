@@ -88,7 +88,7 @@ def pretrain(
 
     trained = train(
         model_config,
-        settings.train,
+        settings.train_for(sum(len(part) for part in kept)),
         store(kept),
         store(held),
         out=out,

@@ -387,6 +387,8 @@ def _bench_config(
             value = {key: value}
         written = merged(written, value)
     base = as_bench_config(name or {}).model_dump()
+    if "epochs" in given["train"] or "epochs" in written.get("train", {}):
+        base["max_steps"] = None  # epochs that are asked for by hand are not cut
     return parse_config(BenchConfig, merged(base, written, given), source="options")
 
 

@@ -119,6 +119,9 @@ class BenchConfig(_Config):
     per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `model` that differ for one model, by its name"
     )
+    max_steps: Positive | None = Field(
+        None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
+    )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
     n_top_genes: Positive | None = Field(
         None, description="highly variable genes of the vocabulary; null: all genes"
@@ -139,6 +142,15 @@ class BenchConfig(_Config):
         if self.test_share + self.validation_share >= 1:
             raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
         return self
+
+    def train_for(self, cells: int, *, seed: int | None = None) -> TrainConfig:
+        """Return the training settings for so many cells: epochs cut to `max_steps` (at least one), and a seed."""
+        epochs = self.train.epochs
+        if self.max_steps is not None:
+            epochs = max(1, min(epochs, round(self.max_steps / -(-cells // self.train.batch_size))))
+        return self.train.model_copy(
+            update={"epochs": epochs, "seed": self.train.seed if seed is None else seed}
+        )
 
 
 Config = TypeVar("Config", bound=_Config)

@@ -197,7 +197,12 @@ class _Run:
         from scgraph.nn import GeneModel
         from scgraph.train import pretrain
 
-        train_config = self.config.train.model_copy(update={"seed": self.seed})
+        train_config = self.config.train_for(len(prepared.train), seed=self.seed)
+        if train_config.epochs < self.config.train.epochs:
+            self.measured.note(
+                f"{self.name}: pretraining runs for {train_config.epochs} epochs instead of "
+                f"{self.config.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # the weights pretraining starts from
             blank = GeneModel(len(prepared.train.vocabulary), **model_config.model_kwargs())

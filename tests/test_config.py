@@ -1,0 +1,81 @@
+"""Configurations: every one that ships is valid, and what is wrong is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scgraph.config import BenchConfig, ModelConfig, config_names, load_yaml, merged, parse_config
+from scgraph.errors import ConfigError
+from scgraph.nn import GeneModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", [name for name in config_names() if name.startswith("bench/")])
+def test_shipped_benches_are_valid(name: str) -> None:
+    config = parse_config(BenchConfig, load_yaml(name), source=name)
+    for settings in [{}, *config.per_model.values()]:
+        parse_config(ModelConfig, merged(config.model.model_dump(), settings), source=name)
+
+
+def test_defaults_are_the_papers_sizes() -> None:
+    model, train = ModelConfig(), BenchConfig().train
+    assert (model.layers, model.channels, model.rank) == (6, 256, 48)
+    assert (train.genes, train.batch_size, train.epochs, train.learning_rate) == (512, 256, 10, 2e-4)
+
+
+def test_every_setting_of_a_model_reaches_it() -> None:
+    GeneModel(5, **ModelConfig(channels=8, layers=1, rank=2).model_kwargs())
+
+
+def test_every_field_is_described() -> None:
+    for cls in (ModelConfig, type(BenchConfig().train), type(BenchConfig().probe)):
+        assert all(field.description for field in cls.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"train": {"epoch": 3}}, "there is no key 'train.epoch'. Did you mean 'epochs'?"),
+        ({"modell": {}}, "Did you mean 'model'?"),
+        ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than or equal to 1, not 0."),
+        ({"train": {"mask_share": 1.0}}, "train.mask_share"),
+        ({"test_share": 0.8, "validation_share": 0.3}, "nothing is left to train on"),
+        ({"model": {"channels": "wide"}}, "model.channels"),
+    ],
+)
+def test_wrong_settings_are_named(data: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(BenchConfig, data, source="mine.yaml")
+    assert str(error.value).startswith("mine.yaml: ")
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("- 1\n", "holds list"), ("a: [", "cannot be read as YAML"), ("\x00", "cannot be read as YAML")],
+)
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_yaml(path)
+
+
+def test_merging_is_deep_and_changes_nothing() -> None:
+    base = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert merged(base, {"a": {"b": 5}}, {"d": 6}) == {"a": {"b": 5, "c": 2}, "d": 6}
+    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+@pytest.mark.parametrize(("cells", "epochs"), [(10, 20), (6400, 15), (10**7, 1)])
+def test_epochs_are_cut_to_the_steps_allowed(cells: int, epochs: int) -> None:
+    config = parse_config(
+        BenchConfig, {"train": {"epochs": 20, "batch_size": 64}, "max_steps": 1500}, source="test"
+    )
+    assert config.train_for(cells, seed=7).epochs == epochs
+    assert config.train_for(cells, seed=7).seed == 7
+    assert BenchConfig().train_for(cells).epochs == 10
