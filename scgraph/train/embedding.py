@@ -63,6 +63,7 @@ def embed(
 
     target = torch.device(resolve_device(device) if isinstance(device, str) else device)
     model = model.to(target).eval()
+    dtype = next(model.parameters()).dtype
     result = np.zeros((len(store), model.channels), dtype=np.float32)
     rows = np.flatnonzero(np.diff(store.indptr) > 0)
     if exact if exact is not None else target.type == "cpu":
@@ -72,7 +73,9 @@ def embed(
             part = rows[start : start + batch_size]
             ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
             with torch.inference_mode():
-                vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target))
+                vectors = model.embed(
+                    torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype)
+                )
             result[part] = vectors.float().cpu().numpy()
     wrong = np.flatnonzero(~np.isfinite(result).all(axis=1))
     if len(wrong):
@@ -96,6 +99,7 @@ def _one_by_one(
     import torch
 
     threads = torch.get_num_threads() if device.type == "cpu" else 1
+    dtype = next(model.parameters()).dtype
 
     def embed_part(part: NDArray[np.int64]) -> None:
         for start in range(0, len(part), _READ):
@@ -106,7 +110,7 @@ def _one_by_one(
                 for at, row in enumerate(chunk):
                     # Copies, not views: kernels may treat aligned memory differently from unaligned.
                     one = torch.tensor(ids[None, at, : lengths[at]], device=device)
-                    value = torch.tensor(values[None, at, : lengths[at]], device=device)
+                    value = torch.tensor(values[None, at, : lengths[at]], device=device, dtype=dtype)
                     result[row] = model.embed(one, value)[0].float().cpu().numpy()
 
     # One thread inside each operation: how many there are, and how they share an array, changes last bits.

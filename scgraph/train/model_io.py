@@ -161,7 +161,7 @@ def load_model(
         vocabulary=vocabulary,
         model_config=model_config,
         metadata=config["metadata"],
-        progress=header["progress"],
+        progress=header.get("progress", {}),
         versions=config["versions"],
     )
 
@@ -194,7 +194,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     refuse_foreign(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: is not valid JSON ({error}). Copy it again.") from error
     version = config.get("format") if isinstance(config, dict) else None
     if not isinstance(version, int):
@@ -218,7 +218,7 @@ def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[s
 
     path = folder / CONFIG
     conv = values.get("conv")
-    if conv not in allow_conv and conv not in conv_names():
+    if not isinstance(conv, str) or conv not in {*allow_conv, *conv_names()}:
         raise ModelFileError(
             f"{path}: asks for the convolution {conv!r}, which is not registered here. scgraph never imports "
             "what a file names: import or register it yourself, or allow it by name (load_model(..., "
@@ -275,6 +275,10 @@ def _build(
     path = folder / WEIGHTS
     arguments = model_config.model_kwargs()
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
+    if model_config.layers > len(tensors):
+        raise ModelFileError(
+            f"{path}: holds fewer tensors than the {model_config.layers:,} layers of {CONFIG}."
+        )
     with torch.device("meta"):
         expected = GeneModel(len(vocabulary), **arguments).state_dict()
     problems = [f"{name} is missing" for name in expected if name not in tensors]

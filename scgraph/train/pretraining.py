@@ -115,6 +115,8 @@ def pretrain(
         validation_loader = CellLoader(validation, train_config, shuffle=False, query=query)
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
+    if device.type == "cpu" and train_config.precision == "16-mixed":
+        raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train_config.seed)
         model = _new_model(model_config, train.vocabulary)
@@ -139,10 +141,9 @@ def pretrain(
     run = _Run(model, model_config, train_config, train.vocabulary, metadata, out, done)
     if not done.finished:
         run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
+    model = model.cpu().float().eval()
     run.take_best()
-    return Pretrained(
-        model.cpu().eval(), train.vocabulary, model_config, metadata, _history_frame(done), notes
-    )
+    return Pretrained(model, train.vocabulary, model_config, metadata, _history_frame(done), notes)
 
 
 @dataclass

@@ -49,8 +49,8 @@ def linear_probe(
 
     Features are standardised with mean and standard deviation of the train part; one that is constant
     there is only centred. The weights kept are those of the epoch with the highest macro-F1 on the
-    validation part (on a tie, the lowest validation loss, then the earliest). The test part is looked at once,
-    with these weights. The same input and seed give the same result on one machine.
+    validation part (on a tie, the lowest validation loss, then the earliest). The test part is looked at
+    once, with these weights. The same input and seed give the same result on one machine.
 
     Args:
         train_x: features `[n_train, C]`.
@@ -124,14 +124,14 @@ def _train(
     best = (weight.detach().clone(), bias.detach().clone())
     reached = (-1.0, -np.inf)
     history = []
-    # A plain loop, not Lightning: 2,700 cells, 64 features and 50 epochs take 0.6 s on one core here, and with
-    # a Trainer 2.3 s and its import of some seconds.
+    # A plain loop, not Lightning: 2,700 cells, 64 features and 50 epochs take 0.6 s on one core here, and
+    # with a Trainer 2.3 s, after an import of some seconds.
     for epoch in range(config.epochs):
         total = 0.0
-        for rows in torch.randperm(len(x), generator=generator).split(config.batch_size):
+        for rows in torch.split(torch.randperm(len(x), generator=generator), config.batch_size):
             loss = cross_entropy(linear(x[rows], weight, bias), y[rows])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             total += float(loss.detach()) * len(rows)
         with torch.no_grad():

@@ -144,8 +144,11 @@ def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
             f"{path}: has format {version}, and this scgraph resumes format {STATE_FORMAT} only. "
             "Resume with the version that wrote it, or start anew with --overwrite."
         )
-    values = header["progress"]
-    return Progress(**values | {"sums": Sums(**values["sums"])}), header["run"]
+    try:
+        values = header["progress"]
+        return Progress(**values | {"sums": Sums(**values["sums"])}), header["run"]
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{path}: is damaged ({error}). Start anew with --overwrite.") from error
 
 
 def fingerprint(

@@ -1,0 +1,113 @@
+"""Runs in a process of its own so that it can be killed: a slow pretraining, or saves without end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.config import ModelConfig, TrainConfig
+from scgraph.data import CellStore, Vocabulary
+
+GENES, CELLS = 40, 120
+
+
+def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> CellStore:
+    """Cells whose genes come in two programmes, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    rate = np.where(rng.random((cells, 1)) < 0.5, np.linspace(0.2, 2, genes), np.linspace(2, 0.2, genes))
+    matrix = sparse.csr_matrix(np.log1p(rng.poisson(rate)).astype(np.float32))
+    return CellStore(
+        matrix.indptr.astype(np.int64),
+        (matrix.indices + 1).astype(np.int32),
+        matrix.data,
+        rng.integers(0, 2**63, cells, dtype=np.uint64),
+        Vocabulary(tuple(f"G{at}" for at in range(genes)), ("",) * genes),
+    )
+
+
+def small_model(**changes: object) -> ModelConfig:
+    return ModelConfig(
+        **{"channels": 16, "layers": 2, "rank": 4, "cell_head": True, "dropout": 0.1} | changes
+    )
+
+
+def small_training(**changes: object) -> TrainConfig:
+    settings = {
+        "genes": 16, "batch_size": 4, "epochs": 3, "learning_rate": 1e-2, "warmup_share": 0.1,
+        "cell_loss": 0.5, "checkpoint_every": 3, "device": "cpu",
+    }  # fmt: skip
+    return TrainConfig(**settings | changes)
+
+
+def parts() -> tuple[CellStore, CellStore]:
+    store = small_store()
+    return store.subset(np.arange(100)), store.subset(np.arange(100, CELLS))
+
+
+class SlowStore(CellStore):
+    """A store on a slow disk, so that a signal finds the run in the middle of an epoch."""
+
+    def batch(self, *args: object, **options: object) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(0.02)
+        return super().batch(*args, **options)
+
+
+def run_training(out: Path) -> None:
+    from scgraph.train import pretrain
+
+    train, validation = parts()
+    slow = SlowStore(**vars(train))
+    try:
+        pretrain(small_model(), small_training(), slow, validation, out=out, resume=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def kill_saves(out: Path, times: int) -> None:
+    """Kill a process that saves without end, many times; check each time that what it left loads."""
+    import torch
+
+    from scgraph.nn import GeneModel
+    from scgraph.train import load_model, save_model
+
+    torch.set_num_threads(1)
+    store, config = small_store(4), small_model()
+    delays, seen = random.Random(0), []
+    for trial in range(times):
+        folder = out / str(trial % 4)
+        pid = os.fork()
+        if pid == 0:
+            model = GeneModel(len(store.vocabulary), **config.model_kwargs())
+            for number in range(100_000):
+                with torch.no_grad():
+                    for weight in model.parameters():
+                        weight.fill_(number % 1000)
+                save_model(
+                    folder, model, store.vocabulary, config, metadata={"seed": 0}, progress={"n": number}
+                )
+            os._exit(0)
+        while not (folder / "model.safetensors").exists():
+            time.sleep(0.001)
+        time.sleep(delays.uniform(0, 0.03))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        saved = load_model(folder)
+        values = {float(value) for weight in saved.model.parameters() for value in weight.unique()}
+        if values != {float(saved.progress["n"] % 1000)}:
+            raise SystemExit(f"weights {values} with progress {saved.progress}")
+        seen.append(saved.progress["n"])
+    sys.stdout.write(" ".join(map(str, seen)))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "train":
+        run_training(Path(sys.argv[2]))
+    else:
+        kill_saves(Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,142 @@
+"""Pretraining: what it learns, refuses and leaves alone."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import signal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from scgraph.errors import ConfigError, DataError
+from scgraph.train import load_model, mvp_loss, pretrain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_loss_is_the_mean_squared_error_of_the_masked_genes() -> None:
+    prediction = torch.tensor([[1.0, 2.0, float("nan")], [0.0, 5.0, 1.0]], requires_grad=True)
+    values = torch.tensor([[0.0, 4.0, 0.0], [9.0, 2.0, 9.0]])
+    mask = torch.tensor([[True, True, False], [False, True, False]])
+    loss = mvp_loss(prediction, values, mask)
+    assert loss.item() == pytest.approx((1 + 4 + 9) / 3)
+    loss.backward()
+    assert prediction.grad is not None
+    assert prediction.grad[~mask].eq(0).all()
+
+
+def test_without_masked_genes_the_loss_and_its_gradient_are_zero() -> None:
+    prediction = torch.ones(2, 3, requires_grad=True)
+    loss = mvp_loss(prediction, torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool))
+    loss.backward()
+    assert loss.item() == 0
+    assert prediction.grad is not None
+    assert prediction.grad.eq(0).all()
+
+
+def test_a_run_in_memory_leaves_no_trace(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    importlib.import_module("scgraph.train.module")  # importing Lightning draws from Python's generator
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(7)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002 - the global one
+    threads, handler = torch.get_num_threads(), signal.getsignal(signal.SIGINT)
+    result = pretrain(small.small_model(), small.small_training(epochs=1), *small.parts())
+    assert len(result.history) == 1
+    assert not result.model.training
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002 - the global one
+    assert random.getstate() == before[2]
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_seeds_decide_the_outcome(small: Any) -> None:
+    weights = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed * 11)
+        training = small.small_training(epochs=1, seed=seed)
+        weights.append(pretrain(small.small_model(), training, *small.parts()).model.state_dict())
+    first, again, other = weights
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_threads_that_prepare_batches_change_nothing(small: Any) -> None:
+    results = [
+        pretrain(small.small_model(), small.small_training(epochs=1, num_workers=workers), *small.parts())
+        for workers in (0, 2)
+    ]
+    first, second = (result.model.state_dict() for result in results)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_patience_stops_and_keeps_the_best_epoch(small: Any, tmp_path: Path) -> None:
+    training = small.small_training(learning_rate=0.3, epochs=12, patience=2, warmup_share=0.0)
+    kept = pretrain(small.small_model(), training, *small.parts(), out=tmp_path / "run")
+    losses = kept.history["validation_loss"].to_numpy()
+    assert len(losses) < 12
+    assert len(losses) - 1 - losses.argmin() == 2
+    saved = load_model(tmp_path / "run")
+    assert saved.progress["epoch"] == losses.argmin()
+    in_memory = pretrain(small.small_model(), training, *small.parts())
+    for name, weight in saved.model.state_dict().items():
+        assert torch.equal(weight, kept.model.state_dict()[name])
+        assert torch.equal(weight, in_memory.model.state_dict()[name])
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions_train_and_give_a_float32_model(small: Any, tmp_path: Path, precision: str) -> None:
+    training = small.small_training(precision=precision, epochs=1)
+    result = pretrain(small.small_model(), training, *small.parts(), out=tmp_path / "run")
+    assert np.isfinite(result.history[["train_loss", "validation_loss"]].to_numpy()).all()
+    assert {weight.dtype for weight in result.model.parameters()} == {torch.float32}
+    load_model(tmp_path / "run")
+
+
+def test_cells_with_one_gene_are_left_out_and_said_aloud(small: Any) -> None:
+    train, validation = small.parts()
+    lengths = np.minimum(np.diff(train.indptr), np.where(np.arange(len(train)) < 9, 1, 99))
+    keep = np.concatenate([np.arange(a, a + n) for a, n in zip(train.indptr[:-1], lengths, strict=True)])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    thin = type(train)(ends, train.genes[keep], train.values[keep], train.keys, train.vocabulary)
+    result = pretrain(small.small_model(), small.small_training(epochs=1), thin, validation)
+    assert result.history["step"].iloc[0] == -(-91 // 4)
+    assert "9 of 100 training cells" in result.notes[0]
+    empty = thin.subset(np.arange(9))
+    with pytest.raises(DataError, match="None of the 9 training cells"):
+        pretrain(small.small_model(), small.small_training(batch_size=2), empty)
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "message"),
+    [
+        ({}, {"batch_size": 101}, "batch_size is 101, and there are 100 training cells"),
+        ({}, {"genes": 1}, "genes must be at least 2"),
+        ({"cell_head": False}, {}, "cell head"),
+        ({}, {"device": "cuda:99"}, "not on this machine"),
+        ({}, {"device": "gpu0"}, "no device 'gpu0'"),
+        ({}, {"precision": "16-mixed"}, "needs a GPU"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_anything_is_written(
+    small: Any, tmp_path: Path, model: dict[str, Any], training: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pretrain(
+            small.small_model(**model), small.small_training(**training), *small.parts(), out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_patience_needs_validation_cells(small: Any) -> None:
+    with pytest.raises(ConfigError, match="validation cells"):
+        pretrain(small.small_model(), small.small_training(patience=1), small.parts()[0])

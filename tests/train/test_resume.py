@@ -1,0 +1,192 @@
+"""A run that is stopped and killed ends like one that never was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
+from scgraph.train import load_model, pretrain
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+STEPS = 25  # of an epoch
+
+
+@pytest.fixture(scope="module")
+def whole(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    pretrain(small.small_model(), small.small_training(), *small.parts(), out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def disturbed(
+    small: Any, start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """A run that got Ctrl-C in its first epoch and SIGKILL in its second, and then went on."""
+    out = tmp_path_factory.mktemp("disturbed") / "run"
+    stops = []
+    for number, (epoch, step) in ((signal.SIGINT, (0, 5)), (signal.SIGKILL, (1, 4))):
+        process = start("train", out)
+        _wait_for(out, process, epoch, step)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        stops.append((process.returncode, errors, _progress(out)))
+    result = pretrain(small.small_model(), small.small_training(), *small.parts(), out=out, resume=True)
+    return {"out": out, "stops": stops, "result": result}
+
+
+def _progress(out: Path) -> dict[str, Any]:
+    with safe_open(out / "state" / "run.safetensors", framework="pt") as file:
+        return json.loads(file.metadata()["progress"])
+
+
+def _wait_for(out: Path, process: subprocess.Popen[str], epoch: int, step: int) -> None:
+    for _ in range(6000):
+        if (out / "state" / "run.safetensors").exists():
+            done = _progress(out)
+            if (done["epoch"], done["step"]) >= (epoch, step):
+                return
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[1])
+        time.sleep(0.01)
+    raise AssertionError("the run does not come on")
+
+
+def test_ctrl_c_saves_the_state_and_exits_with_130(disturbed: dict[str, Any]) -> None:
+    code, errors, done = disturbed["stops"][0]
+    assert (code, errors) == (130, "")
+    assert done["epoch"] == 0
+    assert 5 <= done["step"] < STEPS
+
+
+def test_the_kill_came_in_the_middle_of_an_epoch(disturbed: dict[str, Any]) -> None:
+    code, _, done = disturbed["stops"][1]
+    assert code == -signal.SIGKILL
+    assert done["epoch"] == 1
+    assert 0 < done["step"] < STEPS
+    assert done["sums"]["masked"] > 0
+
+
+def test_a_killed_run_ends_with_the_same_weights_to_the_last_bit(
+    whole: Path, disturbed: dict[str, Any]
+) -> None:
+    for name in ("model.safetensors", "state/run.safetensors"):
+        expected, found = load_file(whole / name), load_file(disturbed["out"] / name)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected), name
+
+
+def test_a_killed_run_ends_with_the_same_history(whole: Path, disturbed: dict[str, Any]) -> None:
+    expected, found = pd.read_csv(whole / "history.csv"), pd.read_csv(disturbed["out"] / "history.csv")
+    assert len(expected) == 3
+    pd.testing.assert_frame_equal(
+        expected.drop(columns="seconds"), found.drop(columns="seconds"), check_exact=True
+    )
+    assert expected["validation_mvp_loss"].iloc[-1] < expected["validation_mvp_loss"].iloc[0]
+    assert (expected["seconds"] > 0).all()
+
+
+def test_nothing_but_the_named_files_is_written(whole: Path) -> None:
+    files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
+    assert files == [
+        "config.json", "history.csv", "model.safetensors", "state/run.safetensors", "vocabulary.tsv"
+    ]  # fmt: skip
+
+
+def test_resuming_a_finished_run_returns_it_unchanged(small: Any, whole: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    again = pretrain(small.small_model(), small.small_training(), *small.parts(), out=whole, resume=True)
+    after = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    assert {path: when for path, when in after.items() if path.is_file()}.items() <= before.items()
+    assert before.keys() == after.keys()
+    assert len(again.history) == 3
+    saved = load_model(whole).model.state_dict()
+    assert all(torch.equal(saved[key], value) for key, value in again.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "named"),
+    [
+        ({}, {"batch_size": 8}, ["training.batch_size was 4 and is 8"]),
+        ({}, {"precision": "bf16-mixed"}, ["training.precision was '32-true' and is 'bf16-mixed'"]),
+        ({}, {"seed": 1, "genes": 8}, ["training.seed was 0 and is 1", "training.genes was 16 and is 8"]),
+        ({"channels": 8}, {}, ["model.channels was 16 and is 8"]),
+    ],
+)
+def test_another_run_is_not_resumed(
+    small: Any, whole: Path, model: dict[str, Any], training: dict[str, Any], named: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pretrain(
+            small.small_model(**model),
+            small.small_training(**training),
+            *small.parts(),
+            out=whole,
+            resume=True,
+        )
+    assert all(part in str(caught.value) for part in named)
+    assert str(whole) in str(caught.value)
+
+
+def test_other_cells_are_not_resumed(small: Any, whole: Path) -> None:
+    train, validation = small.parts()
+    fewer = train.subset(list(range(99)))
+    with pytest.raises(ConfigError, match=r"data\.training cells was '100 cells, .*' and is '99 cells"):
+        pretrain(small.small_model(), small.small_training(), fewer, validation, out=whole, resume=True)
+    with pytest.raises(ConfigError, match=r"data\.validation cells"):
+        pretrain(small.small_model(), small.small_training(), train, out=whole, resume=True)
+
+
+def test_a_folder_with_a_run_is_not_overwritten_unasked(small: Any, whole: Path) -> None:
+    before = (whole / "model.safetensors").read_bytes()
+    with pytest.raises(OutputError, match="already holds files"):
+        pretrain(small.small_model(), small.small_training(), *small.parts(), out=whole)
+    assert (whole / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("kept", [0, 20, -100])
+def test_a_damaged_state_is_said(small: Any, whole: Path, tmp_path: Path, kept: int) -> None:
+    state = shutil.copytree(whole, tmp_path / "run") / "state" / "run.safetensors"
+    state.write_bytes(state.read_bytes()[:kept])
+    with pytest.raises(ModelFileError, match=r"run\.safetensors: is (empty|cut or damaged)"):
+        pretrain(
+            small.small_model(), small.small_training(), *small.parts(), out=tmp_path / "run", resume=True
+        )
+
+
+def test_a_loss_that_is_not_a_number_names_its_cells_and_keeps_the_last_state(
+    small: Any, tmp_path: Path
+) -> None:
+    train, validation = small.parts()
+    bad = 17
+    train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
+    training = small.small_training(checkpoint_every=1, clip=None)
+    with pytest.raises(TrainingError) as caught:
+        pretrain(small.small_model(), training, train, validation, out=tmp_path / "run")
+    assert f"The predictions of rows {bad} are not finite" in str(caught.value)
+    state = tmp_path / "run" / "state" / "run.safetensors"
+    assert _progress(tmp_path / "run")["total_steps"] > 0
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(state).values())
+
+
+def test_a_run_that_diverges_keeps_finite_states(small: Any, tmp_path: Path) -> None:
+    training = small.small_training(learning_rate=1e25, checkpoint_every=1, warmup_share=0.0, clip=None)
+    with pytest.raises(TrainingError, match="learning rate"):
+        pretrain(small.small_model(), training, *small.parts(), out=tmp_path / "run")
+    state = tmp_path / "run" / "state" / "run.safetensors"
+    assert not state.exists() or all(torch.isfinite(tensor).all() for tensor in load_file(state).values())
