@@ -30,6 +30,7 @@ test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compil
 
 lint: $(DEV_STAMP) ## Check the style with ruff
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 
 types: $(DEV_STAMP) ## Check the types with mypy, strict
 	$(PY) -m mypy

@@ -73,9 +73,7 @@ def pretrain(
         rows = np.random.default_rng([settings.train.seed, number]).permutation(len(cells))
         cut = max(1, round(settings.validation_share * len(cells)))
         if cut >= len(cells):
-            raise DataError(
-                f"{cells.name}: has {len(cells)} cells; some must be held out and some trained on."
-            )
+            raise DataError(f"{cells.name}: has {len(cells)} cells; some must be held out and some trained on.")
         held.append(cells.subset(np.sort(rows[:cut])))
         kept.append(cells.subset(np.sort(rows[cut:])))
     top = settings.n_top_genes

@@ -34,15 +34,9 @@ err_console = Console(stderr=True, highlight=False)
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
-BatchKey = Annotated[
-    str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")
-]
-Config = Annotated[
-    str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")
-]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")
-]
+BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
+Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed or 64-true.")]
 Epochs = Annotated[int | None, typer.Option(help="Passes of pretraining over the cells.")]
@@ -50,9 +44,7 @@ Channels = Annotated[int | None, typer.Option(help="Width C of the features.")]
 Layers = Annotated[int | None, typer.Option(help="Number of blocks L.")]
 Genes = Annotated[int | None, typer.Option(help="Expressed genes sampled a cell, G.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights, order, samples and masks.")]
-Json = Annotated[
-    Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")
-]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")]
 AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
@@ -60,19 +52,13 @@ AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own th
 @app.command()
 def bench(
     models: Models = "gnn,tf",
-    data: Annotated[
-        list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")
-    ] = None,
-    corpus: Annotated[
-        list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")
-    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")] = None,
+    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")
-    ] = False,
+    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split, weights, samples and probe.")] = None,
     epochs: Epochs = None,
     channels: Channels = None,
@@ -132,9 +118,7 @@ def pretrain(
     set_: Set = None,
     device: Device = None,
     precision: Precision = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the output folder.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     overwrite: Overwrite = False,
     json_: Json = None,
 ) -> None:
@@ -291,9 +275,7 @@ def profile(
 
 @app.command()
 def models(
-    check: Annotated[
-        str | None, typer.Option(help="Check package.module:Class against the contract.")
-    ] = None,
+    check: Annotated[str | None, typer.Option(help="Check package.module:Class against the contract.")] = None,
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
@@ -405,9 +387,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
         text = all(isinstance(row[name], str) and not row[name][:1].isdigit() for row in rows)
         table.add_column(name, justify="left" if number == 0 or text else "right", overflow="fold")
     for row in rows:
-        table.add_row(
-            *(Text(f"{value:.4f}" if isinstance(value, float) else str(value)) for value in row.values())
-        )
+        table.add_row(*(Text(f"{value:.4f}" if isinstance(value, float) else str(value)) for value in row.values()))
     out_console.print(table)
 
 

@@ -40,13 +40,9 @@ class ModelConfig(_Config):
     layers: Positive = Field(6, description="number of blocks L")
     rank: Positive = Field(48, description="rank R of the adjacency")
     shared_adjacency: bool = Field(default=True, description="one adjacency for all layers, or one a layer")
-    value_encoding: Literal["linear", "product"] = Field(
-        "linear", description="how a value enters a gene's features"
-    )
+    value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
     embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of features dropped in the blocks"
-    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
     activation: Literal["gelu", "relu", "none"] | None = Field(
         None, description="behind the conv; null: the conv's own"
     )
@@ -54,9 +50,7 @@ class ModelConfig(_Config):
         None, description="width; null: C where the conv asks for one"
     )
     cell_head: bool = Field(default=False, description="also predict values from the vector of the cell")
-    conv_options: dict[str, Any] = Field(
-        default_factory=dict, description="keyword arguments of the convolution"
-    )
+    conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -78,20 +72,12 @@ class TrainConfig(_Config):
     batch_size: Positive = Field(256, description="cells a step")
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the steps with a rising rate"
-    )
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
     clip: Rate | None = Field(1.0, description="largest gradient norm; null: no clipping")
-    patience: Positive | None = Field(
-        None, description="stop after so many epochs without a better validation loss"
-    )
-    cell_loss: Weight = Field(
-        0.0, description="weight of the loss on values predicted from the cell's vector"
-    )
-    cell_loss_genes: Positive = Field(
-        2048, description="vocabulary genes, zeros included, that loss looks at a step"
-    )
+    patience: Positive | None = Field(None, description="stop after so many epochs without a better validation loss")
+    cell_loss: Weight = Field(0.0, description="weight of the loss on values predicted from the cell's vector")
+    cell_loss_genes: Positive = Field(2048, description="vocabulary genes, zeros included, that loss looks at a step")
     seed: int = Field(0, description="of weights, order, samples and masks")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
         "32-true", description="Lightning's name"
@@ -123,18 +109,12 @@ class BenchConfig(_Config):
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
-    n_top_genes: Positive | None = Field(
-        None, description="highly variable genes of the vocabulary; null: all genes"
-    )
-    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.3, description="share of the vocabulary a set must hold"
-    )
+    n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
+    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
     test_share: Share = Field(0.3, description="share of the cells in the test part")
     validation_share: Share = Field(0.1, description="share of the cells in the validation part")
     components: Positive = Field(50, description="principal components of the baseline")
-    projection: Literal["tsne", "umap"] = Field(
-        "tsne", description="how features are drawn in two dimensions"
-    )
+    projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
     equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
 
     @model_validator(mode="after")
@@ -144,13 +124,11 @@ class BenchConfig(_Config):
         return self
 
     def train_for(self, cells: int, *, seed: int | None = None) -> TrainConfig:
-        """Return the training settings for so many cells: epochs cut to `max_steps` (at least one), and a seed."""
+        """Return the training settings for so many cells: epochs cut to `max_steps`, and a seed."""
         epochs = self.train.epochs
         if self.max_steps is not None:
             epochs = max(1, min(epochs, round(self.max_steps / -(-cells // self.train.batch_size))))
-        return self.train.model_copy(
-            update={"epochs": epochs, "seed": self.train.seed if seed is None else seed}
-        )
+        return self.train.model_copy(update={"epochs": epochs, "seed": self.train.seed if seed is None else seed})
 
 
 Config = TypeVar("Config", bound=_Config)
@@ -178,15 +156,11 @@ def load_yaml(name: str | Path) -> dict[str, Any]:
     if not path.suffix:
         path = _shipped() / f"{name}.yaml"
         if not path.is_file():
-            raise ConfigError(
-                f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}"
-            )
+            raise ConfigError(f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path}: no such file. Shipped configurations: {', '.join(config_names())}."
-        ) from error
+        raise ConfigError(f"{path}: no such file. Shipped configurations: {', '.join(config_names())}.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if data is None:
@@ -208,9 +182,7 @@ def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
     for override in overrides:
         for key, value in override.items():
             below = result.get(key)
-            result[key] = (
-                merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-            )
+            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
 
 

@@ -76,9 +76,7 @@ def prepare_output_folder(
     """
     folder = Path(path).expanduser().absolute()
     if folder.exists() and not folder.is_dir():
-        raise OutputError(
-            f"{folder}: is a file, and a folder is needed. Choose another place for the output."
-        )
+        raise OutputError(f"{folder}: is a file, and a folder is needed. Choose another place for the output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
@@ -122,8 +120,9 @@ def _remove_owned(folder: Path, owned: Iterable[str]) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.glob(f".*{_TEMPORARY}"):
-        leftover.unlink()
+    for depth in ("", "*/"):
+        for leftover in folder.glob(f"{depth}.*{_TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -92,9 +92,7 @@ def _import_conv(path: str) -> type[GeneConv]:
         ) from error
     if not hasattr(module, class_name):
         public = [name for name in vars(module) if not name.startswith("_")]
-        raise ConfigError(
-            f"Model {path!r}: {module_name} has no {class_name!r}.{did_you_mean(class_name, public)}"
-        )
+        raise ConfigError(f"Model {path!r}: {module_name} has no {class_name!r}.{did_you_mean(class_name, public)}")
     return _checked(path, getattr(module, class_name))
 
 

@@ -92,9 +92,7 @@ def test_options_are_frozen() -> None:
                 "--json",
             ]
         ),
-        "embed": sorted(
-            ["--out", "--layer", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]
-        ),
+        "embed": sorted(["--out", "--layer", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]),
         "profile": sorted(
             [
                 "--models",
@@ -123,9 +121,7 @@ def test_help_is_quick(command: list[str]) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 20  # a machine under load; what is imported is what makes it quick
     assert "Usage: scgraph" in done.stdout
-    imported = {
-        line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")
-    }
+    imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert not imported & {
         "torch",
         "pandas",

@@ -73,9 +73,7 @@ def test_merging_is_deep_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("cells", "epochs"), [(10, 20), (6400, 15), (10**7, 1)])
 def test_epochs_are_cut_to_the_steps_allowed(cells: int, epochs: int) -> None:
-    config = parse_config(
-        BenchConfig, {"train": {"epochs": 20, "batch_size": 64}, "max_steps": 1500}, source="test"
-    )
+    config = parse_config(BenchConfig, {"train": {"epochs": 20, "batch_size": 64}, "max_steps": 1500}, source="test")
     assert config.train_for(cells, seed=7).epochs == epochs
     assert config.train_for(cells, seed=7).seed == 7
     assert BenchConfig().train_for(cells).epochs == 10

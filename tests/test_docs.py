@@ -30,8 +30,10 @@ def broken_links(document: Path) -> list[str]:
         name, _, anchor = link.partition("#")
         target = (document.parent / name).resolve() if name else document
         outside = not target.is_relative_to(ROOT)
-        if outside or not target.exists() or (
-            anchor and target.suffix == ".md" and anchor not in anchors(target.read_text(encoding="utf-8"))
+        if (
+            outside
+            or not target.exists()
+            or (anchor and target.suffix == ".md" and anchor not in anchors(target.read_text(encoding="utf-8")))
         ):
             broken.append(link)
     return broken

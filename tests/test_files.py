@@ -75,8 +75,10 @@ def test_overwrite_removes_only_what_it_owns(tmp_path: Path) -> None:
 def test_resume_removes_nothing_but_leftovers_of_a_kill(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_text("x")
     (tmp_path / ".model.bin.0a1b.scgraph-tmp").write_text("half")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / ".run.0a1b.scgraph-tmp").write_text("half")
     prepare_output_folder(tmp_path, resume=True, overwrite=True, owned=["model.*"])
-    assert [path.name for path in tmp_path.iterdir()] == ["model.bin"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["model.bin", "state"]
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:

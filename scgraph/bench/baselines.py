@@ -70,9 +70,7 @@ def pca_logreg(
     y = np.asarray(train_y)
     kept = min(components, min(train_x.shape) - 1)
     if kept < 1:
-        raise DataError(
-            f"pca+logreg needs at least 2 cells and 2 genes in the train part; it has {train_x.shape}."
-        )
+        raise DataError(f"pca+logreg needs at least 2 cells and 2 genes in the train part; it has {train_x.shape}.")
     # These products are small: threads of the linear algebra library cost ten times what they give.
     with threadpool_limits(1):
         pca = PCA(kept, svd_solver="arpack", random_state=seed)

@@ -110,9 +110,7 @@ def profile(
         model = model.double()
     ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
     ids = ids.to(place)
-    values = torch.rand(
-        batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32
-    )
+    values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
     mask = torch.rand(batch_size, genes, device=place) < 0.15
 
     def forward() -> Tensor:

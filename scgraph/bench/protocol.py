@@ -127,11 +127,7 @@ def measure(
                 )
             for name, model_config in configs.items():
                 done += 1
-                folder = (
-                    None
-                    if models_folder is None or seed
-                    else models_folder / f"{probe.cells.name}-{_safe(name)}"
-                )
+                folder = None if models_folder is None or seed else models_folder / f"{probe.cells.name}-{_safe(name)}"
                 run.model(name, model_config, prepared, folder, show_progress=show_progress)
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
     return measured
@@ -232,9 +228,7 @@ class _Run:
             epochs=int(last["epoch"]) + 1,
         )
 
-    def _probe(
-        self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any
-    ) -> None:
+    def _probe(self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any) -> None:
         from scgraph.train import embed, linear_probe
 
         features = embed(model, prepared.probe, genes=train.genes, seed=self.seed, device=train.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,7 @@ def run_bench(
     done = BenchResult(results, summary, tuple(costs.values()), tuple(measured.notes), folder)
     if folder is not None:
         classes = {probe.cells.name: probe.classes for probe in sets}
-        _write(done, folder, measured, classes, settings, list(models))
+        _write(done, folder, measured, classes, settings)
     return done
 
 
@@ -174,24 +173,31 @@ def _write(
     measured: Measured,
     classes: dict[str, tuple[str, ...]],
     settings: BenchConfig,
-    models: list[str],
 ) -> None:
+    import pandas as pd
     import yaml
 
     from scgraph.bench.environment import environment
-    from scgraph.bench.report import write_report
+    from scgraph.bench.report import BenchReport, render
     from scgraph.bench.results import write_results
+    from scgraph.files import write_atomic
 
-    where = environment(["scgraph", *sys.argv[1:]])
+    where = environment()
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     margin = settings.equivalence_margin
     write_results(folder, done.results, notes=done.notes, config_yaml=text, environment=where, margin=margin)
-    write_report(
-        folder / "report.html",
-        done,
-        measured,
+    page = BenchReport(
+        summary=done.summary,
+        histories=pd.concat(measured.histories),
         classes=classes,
+        truths=measured.truths,
+        features=measured.features,
+        predictions=measured.predictions,
+        costs=done.costs,
+        notes=done.notes,
         config_yaml=text,
         environment=where,
         margin=margin,
+        projection=settings.projection,
     )
+    write_atomic(folder / "report.html", render(page))

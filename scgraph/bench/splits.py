@@ -66,9 +66,7 @@ def make_split(
             three batches, or a class that no batch split can put into train when it is in test.
     """
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ConfigError(
-            f"Split fractions {fractions}: train, validation and test must be positive and add up to 1."
-        )
+        raise ConfigError(f"Split fractions {fractions}: train, validation and test must be positive and add up to 1.")
     class_names, codes = _codes(labels, "label")
     if len(class_names) < 2:
         only = repr(class_names[0]) if class_names else "none"
@@ -134,7 +132,7 @@ def _random_parts(
 def _quota(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
     """Share of every class, rounded so that the total is right (largest remainders first)."""
     exact = counts * fraction
-    quota = np.floor(exact).astype(np.int64)
+    quota: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     short = round(float(counts.sum()) * fraction) - int(quota.sum())
     quota[np.argsort(quota - exact, kind="stable")[:short]] += 1
     return quota

@@ -69,9 +69,7 @@ def score(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     classes = np.unique(true)
     return {
         "accuracy": float(np.mean(true == guess)),
-        "balanced_accuracy": float(
-            recall_score(true, guess, labels=classes, average="macro", zero_division=0)
-        ),
+        "balanced_accuracy": float(recall_score(true, guess, labels=classes, average="macro", zero_division=0)),
         "macro_f1": float(f1_score(true, guess, labels=classes, average="macro", zero_division=0)),
     }
 

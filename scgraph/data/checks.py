@@ -72,8 +72,7 @@ def check_compressed(matrix: Compressed, where: str) -> None:
     indptr = matrix.indptr.astype(np.int64)
     if len(indptr) != rows + 1:
         raise DataError(
-            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. "
-            f"{mend}"
+            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. {mend}"
         )
     if indptr[0] != 0 or indptr[-1] != len(matrix.indices):
         raise DataError(
@@ -139,9 +138,7 @@ def canonical(
     return rows
 
 
-def _check_twice(
-    rows: sparse.csr_matrix, where: str, obs_names: NDArray[np.str_], var_names: NDArray[np.str_]
-) -> None:
+def _check_twice(rows: sparse.csr_matrix, where: str, obs_names: NDArray[np.str_], var_names: NDArray[np.str_]) -> None:
     same = rows.indices[1:] == rows.indices[:-1]
     starts = rows.indptr[1:-1]
     same[starts[(starts > 0) & (starts < len(rows.indices))] - 1] = False
@@ -162,7 +159,7 @@ def _place(
     return str(obs_names[row]), str(var_names[rows.indices[at]])
 
 
-def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False) -> pd.Categorical[Any]:
+def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False) -> pd.Categorical:
     """Return the column `key` of obs as text categories, unused ones dropped.
 
     Args:
@@ -179,14 +176,10 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
     columns = [str(name) for name in obs.columns]
     if key not in columns:
         if not columns:
-            raise DataError(
-                f"{where}: obs has no column {key!r}, and no other. Add it: adata.obs[{key!r}] = ..."
-            )
+            raise DataError(f"{where}: obs has no column {key!r}, and no other. Add it: adata.obs[{key!r}] = ...")
         listed = ", ".join(columns[:_SAMPLE_SIZE]) + (", ..." if len(columns) > _SAMPLE_SIZE else "")
         guess = did_you_mean(key, columns)
-        raise DataError(
-            f"{where}: obs has no column {key!r}.{guess if 'mean' in guess else ''} Columns: {listed}."
-        )
+        raise DataError(f"{where}: obs has no column {key!r}.{guess if 'mean' in guess else ''} Columns: {listed}.")
     column = obs.iloc[:, columns.index(key)]
     text = column.astype(object)
     missing = column.isna().to_numpy() | np.asarray([str(value).strip() == "" for value in text], dtype=bool)
@@ -199,9 +192,7 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
     # The type of the values, not of the column: numbers may sit in a categorical or an object column.
     kind = np.asarray(text.tolist()).dtype.kind
     if kind in "fc" or (kind in "iu" and not numbers and not isinstance(column.dtype, pd.CategoricalDtype)):
-        groups = [
-            name for name in columns if not pd.api.types.is_numeric_dtype(obs.iloc[:, columns.index(name)])
-        ]
+        groups = [name for name in columns if not pd.api.types.is_numeric_dtype(obs.iloc[:, columns.index(name)])]
         raise DataError(
             f"{where}: obs[{key!r}] holds numbers. If they are names of classes, convert them: "
             f"adata.obs[{key!r}] = adata.obs[{key!r}].astype(str). "
@@ -227,9 +218,7 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
     counts = cells.labels.value_counts()
     counts = counts[counts > 0]
     if len(counts) < 2:
-        raise DataError(
-            f"{where}: all {len(cells):,} cells are {str(counts.index[0])!r}. Two classes are needed."
-        )
+        raise DataError(f"{where}: all {len(cells):,} cells are {str(counts.index[0])!r}. Two classes are needed.")
     rare = counts[counts < min_cells]
     if len(rare):
         named = ", ".join(f"{name!r} ({count})" for name, count in rare.items())

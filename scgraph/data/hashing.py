@@ -60,9 +60,7 @@ def stream(*numbers: int) -> np.uint64:
 
 
 @kernel
-def row_hashes(
-    indptr: NDArray[np.int64], genes: NDArray[np.int32], bits: NDArray[np.uint32]
-) -> NDArray[np.uint64]:
+def row_hashes(indptr: NDArray[np.int64], genes: NDArray[np.int32], bits: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Hash the (gene, value) pairs of every row, uint64 `[n]`; their order does not matter."""
     n = len(indptr) - 1
     hashes = np.empty(n, dtype=np.uint64)

@@ -80,9 +80,7 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{where}: this is a git-LFS pointer, not the data. Run git lfs pull.")
     if not head.startswith(_SIGNATURE) and not h5py.is_hdf5(path):
         packed = " It is packed with gzip: unpack it first." if head.startswith(b"\x1f\x8b") else ""
-        raise DataError(
-            f"{where}: this is not an HDF5 file, whatever its name says.{packed} Give .h5ad or 10x .h5."
-        )
+        raise DataError(f"{where}: this is not an HDF5 file, whatever its name says.{packed} Give .h5ad or 10x .h5.")
     try:
         opened = h5py.File(path, "r")
     except OSError as error:
@@ -156,9 +154,7 @@ def read_matrix(element: Any, where: str) -> Compressed | NDArray[Any]:
     _check_format(element, where, element.name)
     if isinstance(element, h5py.Dataset):
         if element.ndim != 2:
-            raise DataError(
-                f"{where}: {element.name} has {element.ndim} dimensions instead of cells and genes."
-            )
+            raise DataError(f"{where}: {element.name} has {element.ndim} dimensions instead of cells and genes.")
         return np.asarray(element[()])
     kind = _text(element.attrs.get("encoding-type", element.attrs.get("h5sparse_format", "")))
     if not kind.startswith(("csr", "csc")):
@@ -179,9 +175,7 @@ def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
     _check_format(group, where, name)
     index = _text(group.attrs.get("_index", ""))
     if index not in group:
-        raise DataError(
-            f"{where}: {name} has no names (its index is missing). Write the file again from its source."
-        )
+        raise DataError(f"{where}: {name} has no names (its index is missing). Write the file again from its source.")
     for column in group:
         _check_format(group[column], where, f"{name}[{column!r}]")
     table: pd.DataFrame = read_elem(group)

@@ -21,9 +21,7 @@ __all__ = ["check_unique", "ensembl_id", "examples", "gene_names", "is_date", "s
 # GENCODE marks the copies on Y of the pseudoautosomal genes after the version; they are other genes.
 _ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}G\d{6,})(?:\.\d+)?(_PAR_Y)?")
 _MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
-_DATE = re.compile(
-    rf"\d{{1,2}}-(?:{_MONTH})|(?:{_MONTH})-\d{{1,2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?", re.IGNORECASE
-)
+_DATE = re.compile(rf"\d{{1,2}}-(?:{_MONTH})|(?:{_MONTH})-\d{{1,2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?", re.IGNORECASE)
 
 _ENSEMBL_COLUMNS = (
     "feature_id",
@@ -102,9 +100,7 @@ def check_unique(names: Sequence[str], where: str, what: str, remedy: str) -> No
     if twice:
         dates = [name for name in twice if is_date(name)]
         hint = f" {examples(dates)} are dates that a spreadsheet made of gene names." if dates else ""
-        raise DataError(
-            f"{where}: {len(twice):,} {what} stand more than once ({examples(twice)}).{hint} {remedy}"
-        )
+        raise DataError(f"{where}: {len(twice):,} {what} stand more than once ({examples(twice)}).{hint} {remedy}")
 
 
 def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray[np.str_], list[str]]:
@@ -123,9 +119,7 @@ def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray
     remedy = "Merge them or run adata.var_names_make_unique()."
     check_unique(index, where, "gene names (var_names)", remedy)
     own = [ensembl_id(name) for name in index]
-    check_unique(
-        [name for name in own if name], where, "Ensembl ids, once the version is off,", "Merge them."
-    )
+    check_unique([name for name in own if name], where, "Ensembl ids, once the version is off,", "Merge them.")
     listed = _column(var, _ENSEMBL_COLUMNS)
     ensembl = [mine or ensembl_id(other) for mine, other in zip(own, listed, strict=True)]
     ensembl, repeated = _first_only(ensembl)
@@ -151,11 +145,7 @@ def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray
             "them from "
             "the source of the file (1-Mar was MARCHF1 or MTARC1), or leave these genes out."
         )
-    notes = (
-        [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"]
-        if repeated
-        else []
-    )
+    notes = [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"] if repeated else []
     return np.asarray(symbols, dtype=np.str_), np.asarray(ensembl, dtype=np.str_), notes
 
 

@@ -135,8 +135,7 @@ def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.C
     names = [str(name) for name in labels.categories]
     if len(names) < 2:
         raise DataError(
-            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or "
-            "more."
+            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or more."
         )
     alike = [one for one in names if one != one.strip() and one.strip() in names]
     if alike:
@@ -182,18 +181,14 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
         return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
     if isinstance(matrix, np.ndarray):
         return np.asarray(matrix)
-    raise DataError(
-        f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix."
-    )
+    raise DataError(f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix.")
 
 
 def _built_in() -> AnnData:
     try:
         import scanpy
     except ImportError as error:
-        raise DataError(
-            f"{BUILT_IN}: scanpy carries this set and is not installed. Run pip install scanpy."
-        ) from error
+        raise DataError(f"{BUILT_IN}: scanpy carries this set and is not installed. Run pip install scanpy.") from error
     return scanpy.datasets.pbmc68k_reduced()
 
 

@@ -98,9 +98,7 @@ class CellStore:
         lengths = np.diff(self.indptr)[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         at = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return CellStore(
-            indptr, self.genes[at], self.values[at], self.keys[rows], self.vocabulary, self.match_note
-        )
+        return CellStore(indptr, self.genes[at], self.values[at], self.keys[rows], self.vocabulary, self.match_note)
 
     def matrix(self) -> sparse.csr_matrix:
         """Return the values as a matrix `[n, V]`; gene `g` is column `g - 1`."""

@@ -131,9 +131,7 @@ class Vocabulary:
     def subset(self, ids: NDArray[np.integer]) -> Vocabulary:
         """Return the vocabulary of the genes `ids` (1 to `len(self)`), in that order."""
         positions = (np.asarray(ids) - 1).tolist()
-        return Vocabulary(
-            tuple(self.symbols[at] for at in positions), tuple(self.ensembl[at] for at in positions)
-        )
+        return Vocabulary(tuple(self.symbols[at] for at in positions), tuple(self.ensembl[at] for at in positions))
 
     def names(self) -> tuple[str, ...]:
         """Return the symbol of every gene, or its Ensembl id where it has none."""
@@ -176,9 +174,7 @@ class Vocabulary:
         found = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
         taken = set(found)
         by_id = len(taken - {0})
-        for at, (symbol, ensembl) in enumerate(
-            zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)
-        ):
+        for at, (symbol, ensembl) in enumerate(zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)):
             gene = 0 if found[at] else self._by_symbol.get(symbol, 0)
             if gene and gene not in taken and not (ensembl and self.ensembl[gene - 1]):
                 found[at] = gene

@@ -36,9 +36,7 @@ class Block(nn.Module):
     def __init__(self, conv: GeneConv, *, activation: str, feed_forward: int, dropout: float) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise ConfigError(
-                f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}"
-            )
+            raise ConfigError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
         channels = conv.channels
         self.norm = nn.LayerNorm(channels)
         self.conv = conv

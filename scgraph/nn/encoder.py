@@ -37,14 +37,11 @@ class GeneEncoder(nn.Module):
         genes, values, mask ``[B, G]`` to ``[B, G, C]``, zero for padding.
     """
 
-    def __init__(
-        self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0
-    ) -> None:
+    def __init__(self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0) -> None:
         super().__init__()
         if value_encoding not in VALUE_ENCODINGS:
             raise ConfigError(
-                f"There is no value encoding {value_encoding!r}."
-                + did_you_mean(value_encoding, VALUE_ENCODINGS)
+                f"There is no value encoding {value_encoding!r}." + did_you_mean(value_encoding, VALUE_ENCODINGS)
             )
         self.sd = sd
         self.gene = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
@@ -72,9 +69,7 @@ class GeneEncoder(nn.Module):
         if mask is not None:
             # The hidden value itself must not enter, not even times zero: it could be an infinity.
             value = value.masked_fill(mask.unsqueeze(-1), 0.0)
-        encoded = (
-            value * self.value(graph.genes) if isinstance(self.value, nn.Embedding) else self.value(value)
-        )
+        encoded = value * self.value(graph.genes) if isinstance(self.value, nn.Embedding) else self.value(value)
         if mask is not None:
             encoded = torch.where(mask.unsqueeze(-1), self.mask_token.to(encoded.dtype), encoded)
         return graph.zero_padding(self.gene(graph.genes) + encoded)

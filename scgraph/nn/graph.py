@@ -91,9 +91,7 @@ class GeneGraph:
             ValueError: edge logits for a graph that has no edges written down.
         """
         if self.edge_index is None and edge_logits is not None:
-            raise ValueError(
-                "edge_logits belong to edges: call with_complete_edges or with_top_k_edges first."
-            )
+            raise ValueError("edge_logits belong to edges: call with_complete_edges or with_top_k_edges first.")
         edge_index = self.edge_index if self.edge_index is not None else self.with_complete_edges().edge_index
         if edge_index is None:
             raise AssertionError("a graph with edges has an edge_index")

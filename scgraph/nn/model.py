@@ -134,9 +134,7 @@ class GeneModel(nn.Module):
         predicted = self.value_head(x)
         if padded:
             predicted = predicted.masked_fill(~graph.mask, 0.0)
-        cell_values = (
-            None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
-        )
+        cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
         return ModelOutput(predicted, cell, cell_values)
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -161,9 +159,7 @@ class GeneModel(nn.Module):
         The embeddings and the heads are left out, as in the paper: they are the same for every model.
         """
         blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(
-            genes
-        )
+        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
 
     def adjacency_multiply_adds(self, genes: int) -> int:
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""

@@ -41,9 +41,7 @@ class _Case:
         self.conv = conv.double().train(mode=False)
         torch.manual_seed(2)
         self.adjacency = FactorizedAdjacency(VOCABULARY, RANK).double()
-        genes = torch.stack(
-            [torch.randperm(VOCABULARY, generator=generator)[:GENES] + 1 for _ in range(CELLS)]
-        )
+        genes = torch.stack([torch.randperm(VOCABULARY, generator=generator)[:GENES] + 1 for _ in range(CELLS)])
         if padded:
             genes[0, 7:] = 0
             genes[1, 1:] = 0  # a cell with a single gene
@@ -120,9 +118,7 @@ def padding(conv: GeneConv) -> None:
     """5: padding changes nothing, and the output of padding is zero."""
     case = _Case(conv)
     wide_genes = torch.nn.functional.pad(case.graph.genes, (0, 4))
-    noise = torch.randn(
-        CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64
-    )
+    noise = torch.randn(CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     noise[:, :GENES] = torch.where(case.graph.mask.unsqueeze(-1), case.x, noise[:, :GENES])
     for name, graph in {
         "complete": GeneGraph(wide_genes),

@@ -73,9 +73,7 @@ def embed(
             part = rows[start : start + batch_size]
             ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
             with torch.inference_mode():
-                vectors = model.embed(
-                    torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype)
-                )
+                vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype))
             result[part] = vectors.float().cpu().numpy()
     wrong = np.flatnonzero(~np.isfinite(result).all(axis=1))
     if len(wrong):

@@ -117,9 +117,7 @@ class CellLoader:
         if not self.query:
             return batch
         query = self._query(at["epoch"], step)
-        return replace(
-            batch, query=torch.from_numpy(query), targets=torch.from_numpy(_dense(self.store, rows, query))
-        )
+        return replace(batch, query=torch.from_numpy(query), targets=torch.from_numpy(_dense(self.store, rows, query)))
 
     def __iter__(self) -> Iterator[CellBatch]:
         """Yield the batches from the step that `seek` named to the end of its epoch."""

@@ -112,9 +112,7 @@ def write_description(
         except ValueError:
             old = None
         # The versions are of the day the model was begun; a model may be trained on with newer ones.
-        differing = [
-            key for key in config if key != "versions" and (old is None or old.get(key) != config[key])
-        ]
+        differing = [key for key in config if key != "versions" and (old is None or old.get(key) != config[key])]
         if differing:
             raise OutputError(
                 f"{folder}: holds another model already ({', '.join(differing)} in {CONFIG} differ). "
@@ -179,13 +177,10 @@ def _check_folder(folder: Path) -> None:
             "Go on with --resume."
         )
     if missing:
-        for found in (
-            sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.ckpt"))
-        ):
+        for found in sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.ckpt")):
             refuse_foreign(found)
         raise ModelFileError(
-            f"{folder}: is no saved model, {', '.join(missing)} missing. A model folder holds "
-            f"{', '.join(MODEL_FILES)}."
+            f"{folder}: is no saved model, {', '.join(missing)} missing. A model folder holds {', '.join(MODEL_FILES)}."
         )
 
 
@@ -226,15 +221,11 @@ def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[s
         )
     for key, value in _texts("model", {key: value for key, value in values.items() if key != "conv"}):
         if any(sign in value for sign in ("/", "\\", "..", "~", ":")):
-            raise ModelFileError(
-                f"{path}: {key} is {value!r}; a model is never built from paths, so it is refused."
-            )
+            raise ModelFileError(f"{path}: {key} is {value!r}; a model is never built from paths, so it is refused.")
     try:
         return ModelConfig(**values)
     except (ValidationError, ConfigError, TypeError) as error:
-        raise ModelFileError(
-            f"{path}: does not describe a model this scgraph knows: {_first_line(error)}"
-        ) from error
+        raise ModelFileError(f"{path}: does not describe a model this scgraph knows: {_first_line(error)}") from error
 
 
 def _texts(key: str, value: Any) -> list[tuple[str, str]]:
@@ -276,9 +267,7 @@ def _build(
     arguments = model_config.model_kwargs()
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
     if model_config.layers > len(tensors):
-        raise ModelFileError(
-            f"{path}: holds fewer tensors than the {model_config.layers:,} layers of {CONFIG}."
-        )
+        raise ModelFileError(f"{path}: holds fewer tensors than the {model_config.layers:,} layers of {CONFIG}.")
     with torch.device("meta"):
         expected = GeneModel(len(vocabulary), **arguments).state_dict()
     problems = [f"{name} is missing" for name in expected if name not in tensors]
@@ -291,8 +280,7 @@ def _build(
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ModelFileError(
-            f"{path}: does not fit {CONFIG}: {'; '.join(problems[:3])}{more}. "
-            "Copy the three files of one model."
+            f"{path}: does not fit {CONFIG}: {'; '.join(problems[:3])}{more}. Copy the three files of one model."
         )
     with torch.random.fork_rng(devices=[]):
         model = GeneModel(len(vocabulary), **arguments)

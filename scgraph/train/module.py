@@ -91,11 +91,7 @@ class MaskedValueModule(LightningModule):
             predicted = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded).values
             guilty = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
         culprits = batch.rows[guilty].tolist()
-        alone = (
-            f" The predictions of rows {_some(culprits)} are not finite."
-            if 0 < len(culprits) < len(rows)
-            else ""
-        )
+        alone = f" The predictions of rows {_some(culprits)} are not finite." if 0 < len(culprits) < len(rows) else ""
         return (
             f"Training stopped at step {self.steps_done}: {what}. The batch holds the cells of rows "
             f"{_some(rows)} of the training cells.{alone} The last good state is kept. Lower the learning "

@@ -246,9 +246,7 @@ def _check(
     if training.genes < 2:
         raise ConfigError("genes must be at least 2: one value is hidden and another one has to be seen.")
     if training.cell_loss > 0 and not model.cell_head:
-        raise ConfigError(
-            "cell_loss needs a model with a cell head: set model.cell_head to true, or cell_loss to 0."
-        )
+        raise ConfigError("cell_loss needs a model with a cell head: set model.cell_head to true, or cell_loss to 0.")
     if training.patience is not None and validation is None:
         raise ConfigError("patience needs validation cells: give some, or leave patience out.")
     notes = []

@@ -93,9 +93,7 @@ def linear_probe(
     finally:
         torch.set_num_threads(threads)
     frame = pd.DataFrame(history)
-    order = frame.sort_values(
-        ["validation_macro_f1", "validation_loss", "epoch"], ascending=[False, True, True]
-    )
+    order = frame.sort_values(["validation_macro_f1", "validation_loss", "epoch"], ascending=[False, True, True])
     return ProbeResult(predictions, int(order["epoch"].iloc[0]), frame)
 
 
@@ -166,9 +164,7 @@ def _check(parts: dict[str, tuple[NDArray[np.floating], ArrayLike | None]], clas
     width = parts["train"][0].shape[1:]
     for name, (x, y) in parts.items():
         if not len(x) or x.shape[1:] != width:
-            raise DataError(
-                f"The {name} part of the probe has the shape {list(x.shape)}: no cells, or other features."
-            )
+            raise DataError(f"The {name} part of the probe has the shape {list(x.shape)}: no cells, or other features.")
         if not np.isfinite(x).all():
             row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
             raise DataError(f"The {name} part of the probe holds NaN or Inf, first in row {row}.")

@@ -95,9 +95,7 @@ class SafetensorsIO(CheckpointIO):
         self.run = dict(run)
         self.progress = progress
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write the state; a kill at any moment leaves the old one or the new one."""
         tensors: dict[str, Any] = {}
         # A resumed run begins its loops anew at the epoch and step of `progress`.
@@ -156,9 +154,7 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Return what decides the outcome of a run, as flat JSON values with names a user knows."""
     settings = {f"model.{key}": value for key, value in model.model_dump(mode="json").items()}
-    settings |= {
-        f"training.{key}": value for key, value in training.model_dump(mode="json").items() if key not in FREE
-    }
+    settings |= {f"training.{key}": value for key, value in training.model_dump(mode="json").items() if key not in FREE}
     return settings | {
         "data.vocabulary": f"{len(train.vocabulary):,} genes, {train.vocabulary.sha256[:16]}",
         "data.training cells": _describe(train),

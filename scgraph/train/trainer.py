@@ -38,9 +38,7 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(
-            f"device: there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps."
-        ) from error
+        raise ConfigError(f"device: there is no device {name!r}; use auto, cpu, cuda, cuda:N or mps.") from error
     counts = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,

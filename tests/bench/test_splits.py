@@ -16,7 +16,7 @@ def _labels(n: int = 400) -> np.ndarray:
 
 
 @pytest.mark.parametrize("by_batch", [False, True])
-def test_parts_cover_every_cell_once(by_batch: bool) -> None:  # noqa: FBT001
+def test_parts_cover_every_cell_once(by_batch: bool) -> None:
     labels = _labels()
     batches = np.arange(400) % 10 if by_batch else None
     split = make_split(labels, batches=batches, seed=3)

@@ -33,16 +33,12 @@ TWO = ["T", "B"] * 20
 def test_missing_labels_are_refused(make_adata: Make, column: object) -> None:
     adata = make_adata()
     adata.obs["cell_type"] = column
-    with pytest.raises(
-        DataError, match=r"^mine: obs\['cell_type'\] says nothing for 2 of 40 cells .first: 'cell0'"
-    ):
+    with pytest.raises(DataError, match=r"^mine: obs\['cell_type'\] says nothing for 2 of 40 cells .first: 'cell0'"):
         read_cells(adata, label="cell_type", name="mine")
 
 
 def test_missing_column_lists_the_columns(h5ad: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"(?s)no column 'celltype'.*mean 'cell_type'.*cell_type, donor, n_genes"
-    ):
+    with pytest.raises(DataError, match=r"(?s)no column 'celltype'.*mean 'cell_type'.*cell_type, donor, n_genes"):
         read_cells(h5ad, label="celltype")
     with pytest.raises(DataError, match=r"no column 'zzz'. Columns: cell_type, donor, n_genes"):
         read_cells(h5ad, batch_key="zzz")
@@ -94,9 +90,7 @@ def test_numbers_as_labels_are_asked_about(make_adata: Make, column: object) -> 
         read_cells(adata, label="cluster")
 
 
-@pytest.mark.parametrize(
-    "column", [pd.Categorical(["0", "1"] * 20), pd.Categorical([0, 1] * 20), ["0", "1"] * 20]
-)
+@pytest.mark.parametrize("column", [pd.Categorical(["0", "1"] * 20), pd.Categorical([0, 1] * 20), ["0", "1"] * 20])
 def test_numbered_classes_are_fine_where_they_are_meant(h5ad: Path, make_adata: Make, column: object) -> None:
     adata = make_adata()
     adata.obs["louvain"] = column

@@ -89,9 +89,7 @@ def test_damaged_matrix_is_refused(h5ad: Path, case: str) -> None:
 
 @pytest.mark.parametrize("index", [10**9, -(10**9)])
 @pytest.mark.parametrize("by_row", [True, False])
-def test_index_out_of_range_never_kills_the_process(
-    tmp_path: Path, make_adata: Make, index: int, by_row: bool
-) -> None:
+def test_index_out_of_range_never_kills_the_process(tmp_path: Path, make_adata: Make, index: int, by_row: bool) -> None:
     path = tmp_path / "wild.h5ad"
     adata = make_adata()
     adata.X = adata.X if by_row else adata.X.tocsc()
@@ -105,9 +103,7 @@ def test_index_out_of_range_never_kills_the_process(
         "try:\n    read_cells(sys.argv[1])\n"
         "except DataError as error:\n    sys.exit(str(error))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done
     assert f"{path}: " in done.stderr
     assert f"{index:,}" in done.stderr
@@ -176,9 +172,7 @@ def test_matrix_is_canonical_and_the_source_stays_as_it_was(make_adata: Make) ->
 
 
 @pytest.mark.parametrize(("rows", "columns", "message"), [(0, 30, "no cells"), (40, 0, "no genes")])
-def test_nothing_left_is_refused(
-    tmp_path: Path, make_adata: Make, rows: int, columns: int, message: str
-) -> None:
+def test_nothing_left_is_refused(tmp_path: Path, make_adata: Make, rows: int, columns: int, message: str) -> None:
     path = tmp_path / "none.h5ad"
     make_adata()[:rows, :columns].copy().write_h5ad(path)
     with pytest.raises(DataError, match=f"none.h5ad: it has {message}"):

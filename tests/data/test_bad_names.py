@@ -34,9 +34,7 @@ def test_duplicate_gene_names_are_refused(h5ad: Path) -> None:
 
 def test_duplicate_cell_names_are_refused(h5ad: Path) -> None:
     _rename(h5ad, "obs/_index", {7: "cell0"})
-    with pytest.raises(
-        DataError, match=f"^{h5ad}: 1 cell names .* more than once .'cell0'.*obs_names_make_unique"
-    ):
+    with pytest.raises(DataError, match=f"^{h5ad}: 1 cell names .* more than once .'cell0'.*obs_names_make_unique"):
         read_cells(h5ad)
 
 

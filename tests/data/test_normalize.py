@@ -43,9 +43,7 @@ def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
     ("scale", "message"),
     [(1e4, "neither counts nor log1p values"), (1.0, "every cell adds up to 1:")],
 )
-def test_normalised_values_without_logarithm_are_refused(
-    make_adata: Make, scale: float, message: str
-) -> None:
+def test_normalised_values_without_logarithm_are_refused(make_adata: Make, scale: float, message: str) -> None:
     adata = make_adata()
     sc.pp.normalize_total(adata, target_sum=scale)
     with pytest.raises(DataError, match=f"^mine: .* of the values are fractions.*{message}"):

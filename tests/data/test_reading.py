@@ -67,9 +67,7 @@ def test_record_of_a_file_and_of_an_object(h5ad: Path, make_adata: Make) -> None
 
 @pytest.mark.parametrize("name", ["matrix.h5", "matrix.h5ad"])
 @pytest.mark.parametrize("version", [2, 3])
-def test_10x_file_is_read_as_scanpy_reads_it(
-    tmp_path: Path, make_adata: Make, name: str, version: int
-) -> None:
+def test_10x_file_is_read_as_scanpy_reads_it(tmp_path: Path, make_adata: Make, name: str, version: int) -> None:
     adata = make_adata()
     path = tmp_path / name
     _write_10x(path, adata, version=version)

@@ -30,9 +30,7 @@ def test_sampling_equals_the_reference(limit: int, seed: int, epoch: int) -> Non
     store = _store(np.array([1, 2, 7, 8, 65, 700, 3000]), 4000)
     genes, _ = store.batch(np.arange(7), genes=limit, seed=seed, epoch=epoch)
     for row, (first, last) in enumerate(pairwise(store.indptr.tolist())):
-        expected = sample_reference(
-            store.genes[first:last], store.keys[row], limit=limit, seed=seed, epoch=epoch
-        )
+        expected = sample_reference(store.genes[first:last], store.keys[row], limit=limit, seed=seed, epoch=epoch)
         np.testing.assert_array_equal(genes[row, : len(expected)], expected)
         assert not genes[row, len(expected) :].any()
 
@@ -54,9 +52,7 @@ def test_large_batches_in_threads_equal_small_ones() -> None:
     np.testing.assert_array_equal(whole, np.concatenate([genes for genes, _ in pieces]))
     np.testing.assert_array_equal(values, np.concatenate([some for _, some in pieces]))
     mask = mask_values(whole, store.keys, share=0.15, seed=0, epoch=0)
-    np.testing.assert_array_equal(
-        mask[:100], mask_values(whole[:100], store.keys[:100], share=0.15, seed=0, epoch=0)
-    )
+    np.testing.assert_array_equal(mask[:100], mask_values(whole[:100], store.keys[:100], share=0.15, seed=0, epoch=0))
 
 
 def test_every_gene_of_a_cell_is_as_likely_as_any_other() -> None:

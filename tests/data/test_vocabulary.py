@@ -101,6 +101,4 @@ def test_impossible_vocabulary_is_refused(symbols: tuple[str, ...], ensembl: tup
 
 
 def test_subset_keeps_the_order_given() -> None:
-    assert Vocabulary(("X", "Y", "Z"), ("", "", A)).subset(np.array([3, 1])) == Vocabulary(
-        ("Z", "X"), (A, "")
-    )
+    assert Vocabulary(("X", "Y", "Z"), ("", "", A)).subset(np.array([3, 1])) == Vocabulary(("Z", "X"), (A, ""))

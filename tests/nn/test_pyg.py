@@ -79,9 +79,7 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
     view = FactorizedAdjacency(9, 3).view(graph)
     with_edges = graph.with_complete_edges() if k is None else graph.with_top_k_edges(view, k)
     assert with_edges.edge_index is not None
-    batch = with_edges.to_batch(
-        x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index)
-    )
+    batch = with_edges.to_batch(x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index))
     assert isinstance(batch, Batch)
     assert batch.num_graphs == 2
     assert batch.num_nodes == 9
@@ -92,9 +90,7 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
     assert features is not None
     assert torch.equal(features, graph.zero_padding(x))
     assert back.edge_index is not None
-    assert {*zip(*back.edge_index.tolist(), strict=True)} == {
-        *zip(*with_edges.edge_index.tolist(), strict=True)
-    }
+    assert {*zip(*back.edge_index.tolist(), strict=True)} == {*zip(*with_edges.edge_index.tolist(), strict=True)}
 
 
 def test_pyg_transforms_run_on_a_cell() -> None:

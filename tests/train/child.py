@@ -33,9 +33,7 @@ def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> Cel
 
 
 def small_model(**changes: object) -> ModelConfig:
-    return ModelConfig(
-        **{"channels": 16, "layers": 2, "rank": 4, "cell_head": True, "dropout": 0.1} | changes
-    )
+    return ModelConfig(**{"channels": 16, "layers": 2, "rank": 4, "cell_head": True, "dropout": 0.1} | changes)
 
 
 def small_training(**changes: object) -> TrainConfig:
@@ -78,7 +76,8 @@ def kill_saves(out: Path, times: int) -> None:
     from scgraph.train import load_model, save_model
 
     torch.set_num_threads(1)
-    store, config = small_store(4), small_model()
+    # Large enough that a kill often comes while bytes are being written.
+    store, config = small_store(4), small_model(channels=512)
     delays, seen = random.Random(0), []
     for trial in range(times):
         folder = out / str(trial % 4)
@@ -89,9 +88,7 @@ def kill_saves(out: Path, times: int) -> None:
                 with torch.no_grad():
                     for weight in model.parameters():
                         weight.fill_(number % 1000)
-                save_model(
-                    folder, model, store.vocabulary, config, metadata={"seed": 0}, progress={"n": number}
-                )
+                save_model(folder, model, store.vocabulary, config, metadata={"seed": 0}, progress={"n": number})
             os._exit(0)
         while not (folder / "model.safetensors").exists():
             time.sleep(0.001)

@@ -20,9 +20,7 @@ def model(request: pytest.FixtureRequest) -> GeneModel:
     return GeneModel(40, conv=request.param, channels=24, layers=2, rank=5)
 
 
-def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(
-    small: Any, model: GeneModel
-) -> None:
+def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(small: Any, model: GeneModel) -> None:
     store = small.small_store()
     whole = embed(model, store, genes=13, device="cpu")
     assert whole.shape == (120, 24)

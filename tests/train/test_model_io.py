@@ -211,12 +211,8 @@ def test_a_config_of_absurd_size_takes_no_memory(
     refused(tmp_path / "huge", part)
 
 
-@pytest.mark.parametrize(
-    "conv", ["evil_module:Evil", "torch_geometric.nn.SAGEConv", "os:system", "nope", 3, None]
-)
-def test_a_class_named_in_a_config_is_not_imported(
-    saved: Path, monkeypatch: pytest.MonkeyPatch, conv: str
-) -> None:
+@pytest.mark.parametrize("conv", ["evil_module:Evil", "torch_geometric.nn.SAGEConv", "os:system", "nope", 3, None])
+def test_a_class_named_in_a_config_is_not_imported(saved: Path, monkeypatch: pytest.MonkeyPatch, conv: str) -> None:
     (saved.parent / "evil_module.py").write_text(f"open({str(saved.parent / 'boom')!r}, 'w')")
     monkeypatch.syspath_prepend(saved.parent)
     change(saved, model__conv=conv)

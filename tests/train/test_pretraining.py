@@ -131,9 +131,7 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_written(
     small: Any, tmp_path: Path, model: dict[str, Any], training: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        pretrain(
-            small.small_model(**model), small.small_training(**training), *small.parts(), out=tmp_path / "run"
-        )
+        pretrain(small.small_model(**model), small.small_training(**training), *small.parts(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

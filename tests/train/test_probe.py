@@ -63,9 +63,7 @@ def test_the_seed_decides_and_nothing_else(parts: Parts) -> None:
 
 def test_scale_and_shift_of_the_features_do_not_matter(parts: Parts) -> None:
     moved = parts | {key: parts[key] * 1000 + 5000 for key in ("train_x", "validation_x", "test_x")}
-    np.testing.assert_allclose(
-        probe(moved).history["train_loss"], probe(parts).history["train_loss"], rtol=1e-3
-    )
+    np.testing.assert_allclose(probe(moved).history["train_loss"], probe(parts).history["train_loss"], rtol=1e-3)
 
 
 def test_a_constant_feature_does_no_harm(parts: Parts) -> None:
@@ -98,8 +96,6 @@ def test_macro_f1_is_that_of_scikit_learn() -> None:
         ({"train_y": np.full(200, 3)}, ConfigError, "outside 0 to 2"),
     ],
 )
-def test_what_it_cannot_use_is_named(
-    parts: Parts, change: Parts, error: type[Exception], message: str
-) -> None:
+def test_what_it_cannot_use_is_named(parts: Parts, change: Parts, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         probe(parts | change)

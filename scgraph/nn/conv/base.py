@@ -79,9 +79,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             ContractError: the layer needs the adjacency and got none, or returned another shape.
         """
         if self.uses_adjacency and view is None:
-            raise ContractError(
-                f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph)."
-            )
+            raise ContractError(f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph).")
         if graph.is_complete and type(self).complete is not GeneConv.complete:
             y = self.complete(x, graph, view)
         else:
@@ -97,9 +95,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         """Run the layer on the complete graph without edges; optional. ``[B, G, C]`` to ``[B, G, C]``."""
         raise NotImplementedError
 
-    def edge_inputs(
-        self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None
-    ) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return what `message` is given for each edge besides the features, ``{name: [E, ...]}``.
 
         By default ``edge_logit``, the static logits, where the layer uses the adjacency.
@@ -123,9 +119,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         Raises:
             ContractError: the layer does not state its cost.
         """
-        raise ContractError(
-            f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds."
-        )
+        raise ContractError(f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds.")
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
         """Return what the static logits cost a cell: once where layers share an adjacency, else a layer."""

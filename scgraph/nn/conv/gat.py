@@ -76,9 +76,7 @@ class GATConv(GeneConv):
                 "A GATConv can be taken over when concat=True, residual=False, edge_dim is None or 1 and "
                 f"in_channels = heads x out_channels; this one is {conv}."
             )
-        new = cls(
-            channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope
-        )
+        new = cls(channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope)
         with torch.no_grad():
             new.linear.weight.copy_(conv.lin.weight)
             new.target.copy_(conv.att_dst[0])
@@ -129,9 +127,7 @@ class GATConv(GeneConv):
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """Attention from two numbers a gene and head, ``[B, H, G, G]``."""
         cells, genes, channels = x.shape
-        z = (
-            self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)
-        )  # [B, H, G, D]
+        z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
         to = (z * self.target.unsqueeze(1)).sum(-1).unsqueeze(-1)  # [B, H, G, 1]
         logits = to + (z * self.source.unsqueeze(1)).sum(-1).unsqueeze(-2)
         if self.edge is not None:

@@ -45,16 +45,12 @@ class GCNConv(GeneConv):
         super().reset_parameters()
         self.linear.reset_parameters()
 
-    def edge_inputs(
-        self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None
-    ) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the normalised edge weights, ``[E]``."""
         assert view is not None
         weight = view.edge_weights(edge_index)
         nodes = graph.genes.numel()
-        _, norm = gcn_norm(
-            edge_index, weight, nodes, add_self_loops=False, flow=self.flow, dtype=weight.dtype
-        )
+        _, norm = gcn_norm(edge_index, weight, nodes, add_self_loops=False, flow=self.flow, dtype=weight.dtype)
         return {"edge_weight": norm}
 
     def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:

@@ -49,16 +49,16 @@ class GNNConv(GeneConv):
         """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
         return super().edges(self.linear(x), edge_index, **edge_inputs)
 
-    def message(
-        self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None
-    ) -> Tensor:
+    def message(self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None) -> Tensor:
         """``α_ij Θ x_j``, ``[E, C]``."""
-        return softmax(edge_logit, index, ptr, size_i).unsqueeze(-1) * x_j
+        alpha: Tensor = softmax(edge_logit, index, ptr, size_i)
+        return alpha.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """One product of the shared softmax, ``[B, G, G]``, with the mapped features."""
         assert view is not None
-        return view.softmax @ self.linear(x)
+        mapped: Tensor = self.linear(x)
+        return view.softmax @ mapped
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C² + G² C``."""

@@ -111,7 +111,8 @@ class TransformerConv(GeneConv):
     ) -> Tensor:
         """``α_ij v(x_j)`` a head, ``[E, H, D]``."""
         logits = (query_i * key_j).sum(-1) * key_j.shape[-1] ** -0.5
-        return softmax(logits, index, ptr, size_i).unsqueeze(-1) * value_j
+        alpha: Tensor = softmax(logits, index, ptr, size_i)
+        return alpha.unsqueeze(-1) * value_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """`scaled_dot_product_attention` over all genes of a cell."""
@@ -119,9 +120,7 @@ class TransformerConv(GeneConv):
         parts = self.query_key_value(x).view(cells, genes, 3, self.heads, channels // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mask = graph.key_mask()
-        y = scaled_dot_product_attention(
-            query, key, value, attn_mask=None if mask is None else mask.unsqueeze(1)
-        )
+        y = scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.unsqueeze(1))
         return self._finish(y.transpose(1, 2).reshape(cells, genes, channels), x)
 
     def multiply_adds(self, genes: int, rank: int) -> int:

@@ -1,0 +1,154 @@
+"""The report of a bench: one HTML file that opens offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scgraph.bench import figures, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from scgraph.bench.costs import Costs
+
+__all__ = ["BenchReport", "render"]
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What the report shows.
+
+    Attributes:
+        summary: of `scgraph.bench.results.summarise`.
+        histories: columns dataset, model, seed, epoch, train_mvp_loss, validation_mvp_loss.
+        classes: names of the classes, by dataset.
+        truths: class codes of the test part of the first seed, by dataset, `[n]`.
+        features: features of those cells, by dataset and model, `[n, C]`.
+        predictions: predicted codes of those cells, by dataset and model, `[n]`.
+        costs: one entry a model.
+        notes: what must be said aloud.
+        config_yaml: the settings.
+        environment: of `scgraph.bench.environment.environment`.
+        reference: the model the others are compared with.
+        margin: of the test of equivalence.
+        projection: "tsne" or "umap".
+    """
+
+    summary: pd.DataFrame
+    histories: pd.DataFrame
+    classes: Mapping[str, Sequence[str]]
+    truths: Mapping[str, NDArray[np.int64]]
+    features: Mapping[tuple[str, str], NDArray[np.float32]]
+    predictions: Mapping[tuple[str, str], NDArray[np.int64]]
+    costs: Sequence[Costs]
+    notes: Sequence[str]
+    config_yaml: str
+    environment: Mapping[str, object]
+    reference: str = "tf"
+    margin: float = 0.01
+    projection: Literal["tsne", "umap"] = "tsne"
+
+
+def render(report: BenchReport) -> str:
+    """Return the HTML page; everything it shows is inside it."""
+    import jinja2
+
+    template = resources.files("scgraph.bench").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(template).render(
+        headlines=tables.headlines(report.summary, report.reference, margin=report.margin),
+        findings=tables.findings(report.summary),
+        sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
+        header=tables.table_header(report.reference),
+        legend=tables.legend(report.reference, report.margin),
+        cost_header=COST_HEADER,
+        cost_rows=[_cost_cells(cost) for cost in report.costs],
+        notes=list(report.notes),
+        config_yaml=report.config_yaml,
+        environment=tables.environment_lines(report.environment),
+        command=report.environment.get("command", ""),
+        date=str(report.environment.get("date", ""))[:10],
+        projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
+    )
+
+
+COST_HEADER = [
+    "model",
+    "parameters in blocks",
+    "multiply-adds",
+    "counted",
+    "of them adjacency",
+    "saved MB",
+    "cells/s",
+    "of matmul peak",
+    "attention",
+]
+
+
+def _cost_cells(cost: Costs) -> list[str]:
+    quantity = tables.quantity
+    return [
+        cost.model,
+        quantity(cost.block_parameters),
+        quantity(cost.multiply_adds),
+        quantity(cost.counted_multiply_adds),
+        quantity(cost.adjacency_multiply_adds),
+        f"{cost.saved_mb:.2f}",
+        f"{cost.cells_per_second:,.0f}",
+        "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+        cost.attention if cost.model == "tf" else "-",
+    ]
+
+
+def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
+    rows = report.summary[report.summary["dataset"] == dataset]
+    colors = figures.model_colors(rows["model"])
+    histories = report.histories[report.histories["dataset"] == dataset]
+    features = {model: x for (name, model), x in report.features.items() if name == dataset}
+    confusions = _confusions(report, dataset)
+    classes = report.classes[dataset]
+    records = tables.records(rows)
+    pictures = {
+        "scores": figures.score_bars(rows, metrics={"macro_f1": "macro-F1", "accuracy": "accuracy"}, colors=colors),
+        "losses": figures.loss_curves(histories, colors=colors),
+        "costs": figures.cost_panels(rows, colors=colors),
+        "features": figures.feature_maps(features, report.truths[dataset], classes, method=report.projection),
+        "confusions": figures.confusion_matrices(confusions, classes),
+    }
+    return {
+        "name": dataset,
+        "split": ", ".join(dict.fromkeys(rows["split"])),
+        "sizes": " / ".join(f"{int(records[0][part]):,}" for part in ("n_train", "n_validation", "n_test")),
+        "classes": len(classes),
+        "rows": [
+            {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in records
+        ],
+        **{name: figures.data_uri(figure) for name, figure in pictures.items()},
+    }
+
+
+def _confusions(report: BenchReport, dataset: str) -> dict[str, NDArray[np.int64]]:
+    """Counts, true class x predicted class, of every trained model and the stronger baseline."""
+    truth, count = report.truths[dataset], len(report.classes[dataset])
+    found = {}
+    for (name, model), predicted in report.predictions.items():
+        if name == dataset and _kind(model) != "untrained":
+            table = np.zeros((count, count), dtype=np.int64)
+            np.add.at(table, (truth, predicted), 1)
+            found[model] = table
+    return found
+
+
+def _kind(model: str) -> str:
+    from scgraph.bench.results import BASELINES, UNTRAINED
+
+    if model in BASELINES:
+        return "baseline"
+    return "untrained" if model.endswith(UNTRAINED) else "trained"

@@ -1,0 +1,134 @@
+"""Results of a bench: one row a model x dataset x split x seed, and what several seeds say together."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from scgraph.bench.statistics import METRICS, mean_sd, paired_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["BASELINES", "RESULT_COLUMNS", "model_order", "results_frame", "summarise", "write_results"]
+
+BASELINES = ("majority", "pca+logreg")
+UNTRAINED = " untrained"
+KEY = ("dataset", "split", "model")
+COSTS = ("parameters", "multiply_adds", "saved_mb", "cells_per_second", "seconds_pretrain")
+LOSSES = ("mvp_loss", "validation_mvp_loss")
+SIZES = ("n_train", "n_validation", "n_test")
+RESULT_COLUMNS = ("dataset", "split", "seed", "model", *METRICS, *LOSSES, *COSTS, *SIZES)
+REQUIRED = ("dataset", "split", "seed", "model", *METRICS)
+
+
+def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a frame with the columns of `RESULT_COLUMNS`, further ones behind them; what is not given is NaN.
+
+    Raises:
+        ValueError: a row lacks one of dataset, split, seed, model and the metrics, or a run stands there twice.
+    """
+    import pandas as pd
+
+    listed = list(rows)
+    for row in listed:
+        lacking = [name for name in REQUIRED if name not in row]
+        if lacking:
+            raise ValueError(f"a result row lacks {', '.join(lacking)}: {dict(row)}")
+    further = list(dict.fromkeys(name for row in listed for name in row if name not in RESULT_COLUMNS))
+    frame = pd.DataFrame(listed, columns=[*RESULT_COLUMNS, *further])
+    twice = frame.duplicated([*KEY, "seed"])
+    if twice.any():
+        raise ValueError(f"the same run stands there twice: {frame.loc[twice, [*KEY, 'seed']].iloc[0].to_dict()}")
+    return frame
+
+
+def model_order(models: Iterable[str]) -> list[str]:
+    """Baselines first, then every model in order of appearance with its untrained row above it."""
+    names = list(dict.fromkeys(models))
+    ordered = [name for name in BASELINES if name in names]
+    for name in names:
+        base = name.removesuffix(UNTRAINED)
+        ordered += [n for n in (base + UNTRAINED, base) if n in names and n not in ordered]
+    return ordered
+
+
+def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> pd.DataFrame:
+    """One row a dataset x split x model, over its seeds.
+
+    Columns: `dataset`, `split`, `model`, `n` (seeds); for every metric `_mean`, `_sd`, `_difference` (paired, model
+    minus `reference`), `_low`, `_high` (95 % interval), `_p` and `_equivalent` (two one-sided tests within
+    ± `margin`); means of losses, costs and sizes of the parts. NaN and None where a value does not exist: one seed,
+    no reference, a baseline without costs.
+
+    Args:
+        results: as `results_frame` makes it.
+        reference: the model the others are compared with; may be absent.
+        margin: for the test of equivalence, in units of the metric.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for (dataset, split), group in results.groupby(["dataset", "split"], sort=False):
+        by_seed = group.set_index("seed")
+        against = by_seed[by_seed["model"] == reference]
+        for model in model_order(group["model"]):
+            own = by_seed[by_seed["model"] == model]
+            row: dict[str, Any] = {"dataset": dataset, "split": split, "model": model, "n": len(own)}
+            for metric in METRICS:
+                whole = mean_sd(own[metric])
+                row |= {f"{metric}_mean": whole.mean, f"{metric}_sd": whole.sd}
+                row |= _difference(own[metric], against[metric], metric, margin, same=model == reference)
+            for name in (*LOSSES, *COSTS, *SIZES):
+                row[name] = mean_sd(own[name]).mean
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _difference(own: pd.Series, against: pd.Series, metric: str, margin: float, *, same: bool) -> dict[str, Any]:
+    seeds = own.index.intersection(against.index)
+    if same or not len(seeds):
+        values: tuple[Any, ...] = (math.nan, math.nan, math.nan, math.nan, None)
+    else:
+        d = paired_difference(own.loc[seeds], against.loc[seeds], margin=margin)
+        values = (d.mean, d.low, d.high, d.p_equivalence, d.equivalent)
+    return {
+        f"{metric}_{name}": value
+        for name, value in zip(("difference", "low", "high", "p", "equivalent"), values, strict=True)
+    }
+
+
+def write_results(
+    folder: Path,
+    results: pd.DataFrame,
+    *,
+    notes: Sequence[str],
+    config_yaml: str,
+    environment: Mapping[str, object],
+    reference: str = "tf",
+    margin: float = 0.01,
+) -> pd.DataFrame:
+    """Write `results.csv`, `summary.md`, `config.yaml` and `environment.json` into an existing folder.
+
+    Every file is written beside its place and renamed, so a reader never sees half of one.
+
+    Returns:
+        The summary of `summarise`, for the table on the terminal and the report.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    from scgraph.bench.tables import summary_markdown
+    from scgraph.files import write_atomic
+
+    summary = summarise(results, reference, margin=margin)
+    markdown = summary_markdown(summary, notes=notes, environment=environment, reference=reference, margin=margin)
+    write_atomic(folder / "results.csv", results.to_csv(index=False, float_format="%.10g"))
+    write_atomic(folder / "config.yaml", config_yaml)
+    write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
+    write_atomic(folder / "summary.md", markdown)
+    return summary

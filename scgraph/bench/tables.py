@@ -1,0 +1,276 @@
+"""The summary of a bench as people read it: sentences, markdown, a table for the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from scgraph.bench.results import BASELINES, UNTRAINED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from rich.console import Group
+    from rich.table import Table
+
+__all__ = [
+    "METRIC_NAMES",
+    "environment_lines",
+    "findings",
+    "headlines",
+    "rich_tables",
+    "summary_markdown",
+    "table_cells",
+    "table_header",
+]
+
+METRIC_NAMES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+HEADLINE_METRIC = "macro_f1"
+NOTHING = "-"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries with text keys."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def table_header(reference: str) -> list[str]:
+    """Column titles of the results table, in the order of `table_cells`."""
+    return [
+        "model",
+        *METRIC_NAMES.values(),
+        f"macro-F1 minus {reference} [95 %]",
+        f"accuracy minus {reference} [95 %]",
+        "equivalent",
+        "MVP loss",
+        "seeds",
+    ]
+
+
+def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
+    """One row of the summary as text; `-` where there is no such number."""
+    if row["model"] == reference:
+        differences, verdict = ["reference", "reference"], ""
+    else:
+        differences = [_interval(row, metric) for metric in ("macro_f1", "accuracy")]
+        verdict = {None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{HEADLINE_METRIC}_equivalent"])]
+    return [
+        str(row["model"]),
+        *(mean_and_sd(row, metric) for metric in METRIC_NAMES),
+        *differences,
+        verdict,
+        _number(row["validation_mvp_loss"], ".4f"),
+        str(int(row["n"])),
+    ]
+
+
+def cost_header() -> list[str]:
+    """Column titles of the short cost table, in the order of `cost_cells`."""
+    return ["model", "parameters", "multiply-adds", "saved MB", "cells/s", "pretraining s"]
+
+
+def cost_cells(row: Mapping[str, Any]) -> list[str]:
+    """Costs of one row of the summary as text."""
+    return [
+        str(row["model"]),
+        quantity(row["parameters"]),
+        quantity(row["multiply_adds"]),
+        _number(row["saved_mb"], ".1f"),
+        _number(row["cells_per_second"], ",.0f"),
+        _number(row["seconds_pretrain"], ",.0f"),
+    ]
+
+
+def headlines(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:
+    """One sentence a dataset and split: the first model against the reference, in quality and in cost."""
+    sentences = []
+    for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
+        rows = {row["model"]: row for row in records(group)}
+        trained = [name for name in rows if name not in BASELINES and not name.endswith(UNTRAINED)]
+        if not trained:
+            continue
+        first = next((name for name in trained if name != reference), trained[0])
+        where = f"On {dataset} ({split} split) {first} reaches macro-F1 {mean_and_sd(rows[first], HEADLINE_METRIC)}"
+        if first == reference or reference not in rows:
+            sentences.append(f"{where}.")
+            continue
+        text = f"{where}, {reference} {mean_and_sd(rows[reference], HEADLINE_METRIC)}; {_verdict(rows[first], margin)}"
+        ratio = rows[first]["multiply_adds"] / rows[reference]["multiply_adds"]
+        if math.isfinite(ratio):
+            text += f". {first} needs {ratio:.2f}x the multiply-adds of {reference}"
+        sentences.append(text + ".")
+    return sentences
+
+
+def findings(summary: pd.DataFrame) -> list[str]:
+    """What keeps the headline honest: the gain over the untrained backbone, and the best plain baseline."""
+    found = []
+    for (dataset, _), group in summary.groupby(["dataset", "split"], sort=False):
+        means = dict(zip(group["model"], group[f"{HEADLINE_METRIC}_mean"], strict=True))
+        gains = [f"{name} {means[name] - means[name + UNTRAINED]:+.3f}" for name in means if name + UNTRAINED in means]
+        if gains:
+            found.append(f"{dataset}: pretraining changes macro-F1 over the untrained backbone by {', '.join(gains)}.")
+        trained = {n: m for n, m in means.items() if n not in BASELINES and not n.endswith(UNTRAINED)}
+        if "pca+logreg" in means and trained:
+            best = max(trained, key=lambda name: trained[name])
+            gap = trained[best] - means["pca+logreg"]
+            side = "above" if gap >= 0 else "below"
+            found.append(
+                f"{dataset}: the best trained model ({best}) is {abs(gap):.3f} {side} logistic regression on principal "
+                f"components ({means['pca+logreg']:.3f})."
+            )
+    return found
+
+
+def summary_markdown(
+    summary: pd.DataFrame,
+    *,
+    notes: Sequence[str] = (),
+    environment: Mapping[str, object] | None = None,
+    reference: str = "tf",
+    margin: float = 0.01,
+) -> str:
+    """The text of `summary.md`."""
+    lines = ["# Bench summary", ""]
+    lines += [f"- {text}" for text in (*headlines(summary, reference, margin=margin), *findings(summary))]
+    for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
+        rows = records(group)
+        lines += ["", f"## {_escape(str(dataset))}, {_escape(str(split))} split", ""]
+        lines += _markdown_table(table_header(reference), [table_cells(row, reference) for row in rows])
+        costs = [row for row in rows if math.isfinite(row["multiply_adds"])]
+        if costs:
+            lines += ["", *_markdown_table(cost_header(), [cost_cells(row) for row in costs])]
+    lines += ["", *legend(reference, margin)]
+    if notes:
+        lines += ["", "## Notes", "", *(f"- {_escape(note)}" for note in notes)]
+    if environment:
+        lines += [
+            "",
+            "## Environment",
+            "",
+            *(f"- {k}: {_escape(v)}" for k, v in environment_lines(environment)),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def legend(reference: str, margin: float) -> list[str]:
+    """How to read the table."""
+    return [
+        f"Mean ± standard deviation over seeds on the test part. Differences are paired by seed, model minus "
+        f"{reference}, with a 95 % t interval; the seeds share cells, so it speaks of new seeds, not of new data. "
+        f"Equivalent: two one-sided t tests of macro-F1 within ± {margin:g}, each at level 0.05. Multiply-adds and "
+        f"memory saved for the backward pass are for one cell.",
+    ]
+
+
+def environment_lines(environment: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Name and value of everything known about the machine, as text."""
+    lines = []
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
+        else:
+            text = "none" if value is None else str(value)
+        lines.append((name, text))
+    return lines
+
+
+def rich_tables(summary: pd.DataFrame, *, reference: str = "tf", margin: float = 0.01) -> Group:
+    """The same for a terminal of 80 columns: scores and costs of a dataset, headlines below."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Table | Text] = []
+    for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
+        rows = records(group)
+        scores = _rich_table(
+            f"{dataset}, {split} split",
+            ["model", "macro-F1", "accuracy", f"macro-F1 minus {reference} [95 %]"],
+        )
+        for row in rows:
+            cells = table_cells(row, reference)
+            plain = row["model"] in BASELINES or str(row["model"]).endswith(UNTRAINED)
+            scores.add_row(*(Text(cells[i]) for i in (0, 1, 2, 4)), style="dim" if plain else "")
+        costs = _rich_table("", cost_header())
+        trained = [row for row in rows if math.isfinite(row["seconds_pretrain"])]
+        for row in trained:
+            costs.add_row(*(Text(cell) for cell in cost_cells(row)))
+        parts += [scores, *([costs] if trained else [])]
+    parts += [Text(line) for line in headlines(summary, reference, margin=margin)]
+    return Group(*parts)
+
+
+def _rich_table(title: str, header: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
+    return table
+
+
+def mean_and_sd(row: Mapping[str, Any], metric: str) -> str:
+    """`0.812 ± 0.004`, or the mean alone for one seed."""
+    mean, sd = row[f"{metric}_mean"], row[f"{metric}_sd"]
+    if not math.isfinite(mean):
+        return NOTHING
+    return f"{mean:.3f} ± {sd:.3f}" if math.isfinite(sd) else f"{mean:.3f}"
+
+
+def quantity(value: float) -> str:
+    """A large number with three digits and its unit: `2.01 G`, `853 k`."""
+    if not math.isfinite(value):
+        return NOTHING
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # The next unit from where three digits would round up to 1000 of this one.
+        if abs(value) >= limit * 0.9995:
+            scaled = value / limit
+            digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{value:.0f}"
+
+
+def _interval(row: Mapping[str, Any], metric: str) -> str:
+    difference, low, high = (row[f"{metric}_{name}"] for name in ("difference", "low", "high"))
+    if not math.isfinite(difference):
+        return NOTHING
+    if not math.isfinite(low):
+        return f"{difference:+.3f} (n = 1)"
+    return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _verdict(row: Mapping[str, Any], margin: float) -> str:
+    text = f"paired difference {_interval(row, HEADLINE_METRIC)}"
+    low, high = row[f"{HEADLINE_METRIC}_low"], row[f"{HEADLINE_METRIC}_high"]
+    equivalent = _flag(row[f"{HEADLINE_METRIC}_equivalent"])
+    if equivalent is None:
+        return text
+    if equivalent:
+        return f"{text}, equivalent within ± {margin:g}"
+    if low > 0 or high < 0:
+        return f"{text}, a difference"
+    return f"{text}, neither a difference nor equivalence within ± {margin:g} is shown"
+
+
+def _flag(value: object) -> bool | None:
+    """A column with None among booleans may come back from pandas as NaN."""
+    return None if value is None or value != value else bool(value)
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else NOTHING
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(header) + " |",
+        "|---|" + "---:|" * (len(header) - 1),
+        *("| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows),
+    ]

@@ -1,0 +1,151 @@
+"""The protocol end to end on small cells: what is written, what is learned from, what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import scgraph
+from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets
+from scgraph.bench.run import as_bench_config
+from scgraph.bench.splits import make_split
+from scgraph.errors import ConfigError, DataError, OutputError
+from tests.bench.conftest import QUICK, make_cells
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said: list[str] = []
+    result = scgraph.bench(["gnn", "tf"], [cells_file], config=QUICK | {"seeds": 2}, out=out, say=said.append)
+
+    written = {path.name for path in out.iterdir()}
+    assert written == {
+        "results.csv",
+        "summary.md",
+        "report.html",
+        "config.yaml",
+        "environment.json",
+        "models",
+    }
+    rows = pd.read_csv(out / "results.csv")
+    models = ["majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf"]
+    assert rows.groupby("seed")["model"].apply(list).tolist() == [models, models]
+    assert rows["accuracy"].between(0, 1).all()
+    assert (rows["n_train"] + rows["n_validation"] + rows["n_test"]).unique().tolist() == [90]
+    trained = rows[rows["model"].isin(["gnn", "tf"])]
+    assert (
+        trained[["mvp_loss", "validation_mvp_loss", "multiply_adds", "saved_mb", "seconds_pretrain"]]
+        .notna()
+        .all()
+        .all()
+    )
+    assert rows.loc[rows["model"] == "majority", "multiply_adds"].isna().all()
+    # Majority of three equal classes, and classes that PCA tells apart.
+    assert rows.loc[rows["model"] == "majority", "accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3], abs=0.05)
+    assert rows.loc[rows["model"] == "pca+logreg", "accuracy"].min() > 0.9
+
+    assert yaml.safe_load((out / "config.yaml").read_text())["train"]["epochs"] == 2
+    assert json.loads((out / "environment.json").read_text())["versions"]["torch"]
+    assert "cells: random, stratified by class" in (out / "summary.md").read_text()
+    assert result.summary.set_index("model").loc["gnn", "macro_f1_difference"] == pytest.approx(
+        trained[trained["model"] == "gnn"]["macro_f1"].mean() - trained[trained["model"] == "tf"]["macro_f1"].mean()
+    )
+    assert len(said) == 2 * 3 + 1
+    saved = scgraph.load_model(out / "models" / "cells-gnn")
+    assert saved.model_config.conv == "gnn"
+
+
+def test_the_same_bench_gives_the_same_numbers(cells_file: Path) -> None:
+    columns = ["model", "accuracy", "macro_f1", "mvp_loss", "validation_mvp_loss"]
+    first, again = (scgraph.bench(["gnn"], [cells_file], config=QUICK).results[columns] for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
+    adata = make_cells()
+    split = make_split(adata.obs["cell_type"], seed=0)
+    adata.X[:, 7] = 0
+    adata.X[split.test, 7] = 5  # a gene that only test cells express
+    probe = read_probe_sets([adata])[0]
+    prepared = prepare(probe, split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    assert "GENE7" not in prepared.train.vocabulary.names()
+    assert len(prepared.train) == len(split.train)
+    assert len(prepared.validation) == len(split.validation)
+    other = adata.copy()
+    other.X[split.test] = np.random.default_rng(1).poisson(3.0, size=other.X[split.test].shape)
+    again = prepare(read_probe_sets([other])[0], split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    assert np.array_equal(prepared.train.values, again.train.values)
+    assert prepared.train.vocabulary == again.train.vocabulary
+
+
+def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
+    probe_cells, other = make_cells(), make_cells(60, seed=1)
+    mixed = ad.concat([other, probe_cells])
+    mixed = mixed[:, ::-1].copy()  # genes in another order
+    probe, corpus = read_probe_sets([probe_cells])[0], read_corpus([mixed])
+    split = make_split(probe.codes, seed=0)
+    config = as_bench_config(QUICK)
+    kept = prepare(probe, split, corpus, config, seed=0, drop_leaks=False)
+    dropped = prepare(probe, split, corpus, config, seed=0, drop_leaks=True)
+    assert kept.leaks == dropped.leaks == len(split.test)
+    assert len(kept.train) + len(kept.validation) == 150
+    assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)
+    test_keys = set(dropped.probe.subset(split.test).keys.tolist())
+    assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
+    assert f"{len(split.test)} corpus cells have the counts of a test cell" in kept.notes[0]
+
+
+def test_batches_stay_whole(cells_file: Path) -> None:
+    result = scgraph.bench(["none"], [cells_file], config=QUICK, batch_key="donor")
+    assert result.results["split"].unique().tolist() == ["batch"]
+    assert any("donor" in note or "batch" in note for note in result.notes)
+
+
+def test_settings_of_one_model(cells_file: Path) -> None:
+    config = QUICK | {"per_model": {"gnn": {"layers": 3}}}
+    costs = {cost.model: cost for cost in scgraph.bench(["gnn", "mean"], [cells_file], config=config).costs}
+    assert (costs["gnn"].layers, costs["mean"].layers) == (3, 1)
+
+
+def test_a_layer_of_ones_own(cells_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_lab.py").write_text("from scgraph.nn.conv import NoneConv\nclass Own(NoneConv):\n    key = ''\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    out = tmp_path / "out"
+    result = scgraph.bench(["own_lab:Own"], [cells_file], config=QUICK, out=out)
+    assert "own_lab:Own" in set(result.results["model"])
+    assert (out / "models" / "cells-own_lab-Own").is_dir()
+
+
+def test_what_is_there_stays(cells_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.csv").write_text("precious")
+    with pytest.raises(OutputError, match="out"):
+        scgraph.bench(["none"], [cells_file], config=QUICK, out=out)
+    assert (out / "results.csv").read_text() == "precious"
+    scgraph.bench(["none"], [cells_file], config=QUICK, out=out, overwrite=True)
+    assert (out / "results.csv").read_text() != "precious"
+
+
+def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for request, error in (
+        ({"models": ["gnm"]}, ConfigError),
+        ({"models": []}, ConfigError),
+        ({"data": [cells_file, cells_file]}, DataError),
+        ({"label": "celltype"}, DataError),
+        ({"config": {"trainn": {}}}, ConfigError),
+        ({"corpus": [tmp_path / "missing.h5ad"]}, DataError),
+    ):
+        with pytest.raises(error):
+            scgraph.bench(**({"models": ["none"], "data": [cells_file], "config": QUICK, "out": out} | request))
+        assert not out.exists()
