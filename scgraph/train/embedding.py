@@ -39,7 +39,9 @@ def embed(
     cells at once on several threads): its vector then depends on nothing but the cell, so a file and its
     pieces, in any order and on any number of threads, give the same vectors to the last bit. In a
     batch the last bits of a cell depend on where it stands: vectorised kernels treat the end of an
-    array differently from its middle. A cell without any gene of the vocabulary gets zeros.
+    array differently from its middle. On two cores this is as fast as batches for large models (C 256, L 6,
+    G 512: 1.0 to 2.8 times as fast) and up to 4 times slower for small linear ones, where a call costs more
+    than its arithmetic. A cell without any gene of the vocabulary gets zeros.
 
     Args:
         model: the network; left on `device` in evaluation mode.
