@@ -84,7 +84,7 @@ class TrainConfig(_Config):
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
-    num_workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that prepare batches")
+    num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
 
 
 class ProbeConfig(_Config):

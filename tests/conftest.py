@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+
+# Small tensors on a busy machine: threads that wait for each other cost more than they give.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,136 @@
+"""The Python functions and commands a user works with: pretrain, embed, probe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import scgraph
+from scgraph.api import OBSM_KEY, embed_file, probe
+from scgraph.cli import main
+from scgraph.errors import DataError, OutputError
+from scgraph.train import SavedModel
+from tests.bench.conftest import QUICK, make_cells
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "gnn"
+    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=folder)
+    return folder
+
+
+def test_a_file_embeds_as_its_pieces_do(model: Path) -> None:
+    whole = make_cells(75, seed=3)
+    scgraph.embed(whole, model)
+    order = np.random.default_rng(0).permutation(75)
+    for rows in np.split(order, [1, 20, 33]):
+        piece = make_cells(75, seed=3)[rows].copy()
+        scgraph.embed(piece, model)
+        assert np.array_equal(piece.obsm[OBSM_KEY], whole.obsm[OBSM_KEY][rows])
+
+
+def test_the_record_says_how_vectors_came_about(model: Path, tmp_path: Path) -> None:
+    adata = make_cells()
+    record = scgraph.embed(adata, scgraph.load_model(model))
+    assert adata.obsm[OBSM_KEY].shape == (90, 8)
+    assert adata.obsm[OBSM_KEY].dtype == np.float32
+    assert record["genes_matched"].startswith("40 of 40 genes matched")
+    adata.write_h5ad(tmp_path / "out.h5ad")
+    assert ad.read_h5ad(tmp_path / "out.h5ad").uns["scgraph"]["model"] == "gnn"
+
+
+def test_cells_without_counts_get_no_vector(model: Path) -> None:
+    adata, whole = make_cells(), make_cells()
+    adata.X[5] = 0
+    said: list[str] = []
+    scgraph.embed(adata, model, say=said.append)
+    scgraph.embed(whole, model)
+    assert np.isnan(adata.obsm[OBSM_KEY][5]).all()
+    others = np.arange(90) != 5
+    assert np.array_equal(adata.obsm[OBSM_KEY][others], whole.obsm[OBSM_KEY][others])
+    assert any("1 " in text and "cell" in text for text in said)
+
+
+def test_other_genes_are_refused(model: Path) -> None:
+    adata = make_cells()
+    adata.var_names = [name.title() for name in adata.var_names]
+    with pytest.raises(DataError, match="0 of 40"):
+        scgraph.embed(adata, model)
+    assert OBSM_KEY not in adata.obsm
+
+
+def test_embed_file_writes_a_copy_whole_or_not_at_all(model: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "cells.h5ad", tmp_path / "embedded.h5ad"
+    make_cells().write_h5ad(source)
+    before = source.read_bytes()
+    embed_file(model, source, out=out)
+    assert source.read_bytes() == before
+    assert ad.read_h5ad(out).obsm[OBSM_KEY].shape == (90, 8)
+    with pytest.raises(OutputError, match="--overwrite"):
+        embed_file(model, source, out=out)
+    embed_file(model, source, out=out, overwrite=True)
+    with pytest.raises(OutputError, match="does not exist"):
+        embed_file(model, source, out=tmp_path / "nowhere" / "x.h5ad")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "embedded.h5ad"]
+
+
+def test_probe_scores_frozen_features() -> None:
+    config = QUICK | {"seeds": 3, "train": {**QUICK["train"], "genes": 40}, "probe": {"epochs": 300}}
+    trained = scgraph.pretrain([make_cells(180)], model="gnn", config=config)
+    saved = SavedModel(trained.model, trained.vocabulary, trained.model_config, trained.config, {}, {})
+    rows = probe(saved, make_cells(180), config=config)
+    assert [row["seed"] for row in rows] == [0, 1, 2]
+    assert np.mean([row["accuracy"] for row in rows]) > 0.6  # one in three by chance
+    assert rows == probe(saved, make_cells(180), config=config)
+
+
+def test_commands_from_cells_to_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_cells().write_h5ad("cells.h5ad")
+    Path("quick.yaml").write_text(json.dumps(QUICK))
+    for words in (
+        ["pretrain", "cells.h5ad", "--model", "tf", "--config", "quick.yaml", "--out", "m", "--json", "history.json"],
+        ["pretrain", "cells.h5ad", "--model", "tf", "--config", "quick.yaml", "--out", "m", "--resume"],
+        ["embed", "m", "cells.h5ad", "--out", "e.h5ad", "--json", "record.json"],
+        ["probe", "m", "cells.h5ad", "--config", "quick.yaml", "--json", "probe.json"],
+        [
+            "bench",
+            "--models",
+            "none",
+            "--data",
+            "cells.h5ad",
+            "--config",
+            "quick.yaml",
+            "--out",
+            "b",
+            "--json",
+            "b.json",
+        ],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert not stop.value.code, capsys.readouterr().err
+    assert len(json.loads(Path("history.json").read_text())) == 2
+    assert json.loads(Path("record.json").read_text())["cells"] == 90
+    assert len(json.loads(Path("probe.json").read_text())) == 1
+    assert ad.read_h5ad("e.h5ad").obsm[OBSM_KEY].shape == (90, 8)
+    assert "report.html" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["pretrain", "cells.h5ad", "--model", "gnn", "--config", "quick.yaml", "--out", "m", "--resume"])
+    assert stop.value.code == 2
+    assert "tf" in capsys.readouterr().err
+
+
+def test_the_package_is_the_function() -> None:
+    import scgraph.bench.costs  # importing a part of the package must not hide the function
+
+    assert callable(scgraph.bench)
+    assert scgraph.bench.costs.Costs
+    assert "models" in (scgraph.bench.__call__.__doc__ or "")
