@@ -40,7 +40,7 @@ def environment(command: Sequence[str] | None = None) -> dict[str, object]:
         command: words of the command line; by default those of this process.
 
     Returns:
-        Plain data: `versions`, `cpu`, `cores`, `memory_gb`, `gpu`, `platform`, `git` (None outside a checkout),
+        Plain data: `versions`, `cpu`, `cores`, `threads` (of PyTorch), `memory_gb`, `gpu`, `platform`, `git` (None outside a checkout),
         `command`, `date` (UTC). A package that is not installed is None.
     """
     words = list(command) if command is not None else ["scgraph", *sys.argv[1:]]
@@ -50,6 +50,7 @@ def environment(command: Sequence[str] | None = None) -> dict[str, object]:
         "versions": versions,
         "cpu": _cpu(),
         "cores": _cores(),
+        "threads": _threads(),
         "memory_gb": _memory_gb(),
         "gpu": _gpu(),
         "platform": platform.platform(),
@@ -81,6 +82,12 @@ def _cores() -> int | None:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _memory_gb() -> float | None:
