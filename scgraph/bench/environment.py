@@ -40,8 +40,8 @@ def environment(command: Sequence[str] | None = None) -> dict[str, object]:
         command: words of the command line; by default those of this process.
 
     Returns:
-        Plain data: `versions`, `cpu`, `cores`, `threads` (of PyTorch), `memory_gb`, `gpu`, `platform`, `git` (None outside a checkout),
-        `command`, `date` (UTC). A package that is not installed is None.
+        Plain data: `versions`, `cpu`, `cores`, `threads` (of PyTorch), `memory_gb`, `gpu`, `platform`, `git` (None
+        outside a checkout), `command`, `date` (UTC). A package that is not installed is None.
     """
     words = list(command) if command is not None else ["scgraph", *sys.argv[1:]]
     versions: dict[str, str | None] = {"python": platform.python_version()}
