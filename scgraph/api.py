@@ -219,8 +219,7 @@ def probe(
     Raises:
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
-    from scgraph.bench.inputs import read_probe_sets
-    from scgraph.bench.splits import make_split
+    from scgraph.bench.inputs import read_probe_sets, split_of
     from scgraph.bench.statistics import score
     from scgraph.data import CellStore
     from scgraph.train import embed as vectors
@@ -228,7 +227,9 @@ def probe(
 
     settings = as_bench_config(config)
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    labelled = read_probe_sets([data], layer=layer, label=label, batch_key=batch_key)[0]
+    labelled = read_probe_sets(
+        [data], layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
+    )[0]
     for note in labelled.cells.notes:
         say(note)
     store = CellStore.from_cells(labelled.cells, saved.vocabulary, min_matched=settings.min_matched)
@@ -236,14 +237,9 @@ def probe(
     training = saved.metadata["training"]
     x = vectors(saved.model, store, genes=training["genes"], seed=training["seed"], device=device)
     y = labelled.codes
-    fractions = (
-        1 - settings.validation_share - settings.test_share,
-        settings.validation_share,
-        settings.test_share,
-    )
     rows: list[dict[str, Any]] = []
     for seed in range(settings.seeds):
-        split = make_split(y, batches=labelled.cells.batches, seed=seed, fractions=fractions)
+        split = split_of(labelled, settings, seed=seed)
         if seed == 0:
             say(split.how)
         found = linear_probe(

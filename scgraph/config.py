@@ -110,6 +110,9 @@ class BenchConfig(_Config):
     )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
     n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
+    drop_classes_below: Annotated[int, Field(ge=0)] = Field(
+        0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
+    )
     min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
     test_share: Share = Field(0.3, description="share of the cells in the test part")
     validation_share: Share = Field(0.1, description="share of the cells in the validation part")

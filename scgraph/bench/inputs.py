@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.bench.splits import make_split
 from scgraph.data import CellStore, Vocabulary, check_labels, find_leaks, highly_variable, read_cells
 from scgraph.data.reading import BUILT_IN
 from scgraph.errors import DataError
@@ -62,8 +63,11 @@ def read_probe_sets(
     layer: str | None = None,
     label: str | None = None,
     batch_key: str | None = None,
+    drop_classes_below: int = 0,
 ) -> list[ProbeSet]:
     """Read labelled sets and refuse labels that cannot be split.
+
+    Cells of classes with fewer than `drop_classes_below` cells are left out, with a note.
 
     Raises:
         DataError: a set cannot be used as it is, or two sets have the same name.
@@ -72,6 +76,7 @@ def read_probe_sets(
     for source in sources:
         column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
         cells = read_cells(source, layer=layer, label=column, batch_key=batch_key)
+        cells = _without_rare(cells, drop_classes_below)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
             raise DataError(
@@ -83,9 +88,35 @@ def read_probe_sets(
     return sets
 
 
+def _without_rare(cells: Cells, least: int) -> Cells:
+    labels = np.asarray(cells.labels).astype(str)
+    names, counts = np.unique(labels, return_counts=True)
+    rare = names[counts < least]
+    if not len(rare):
+        return cells
+    keep = ~np.isin(labels, rare)
+    note = (
+        f"{int((~keep).sum()):,} cells of {len(rare)} classes with fewer than {least} cells are left out: "
+        f"{', '.join(rare)}"
+    )
+    kept = cells.subset(np.flatnonzero(keep))
+    return replace(kept, notes=(*kept.notes, note))
+
+
 def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = None) -> list[Cells]:
     """Read the cells to pretrain on; labels are not looked at."""
     return [read_cells(source, layer=layer) for source in sources]
+
+
+def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
+    """Divide a labelled set as the settings say: by batch where it has batches, else at random.
+
+    Raises:
+        DataError: it cannot be divided, see `make_split`.
+    """
+    rest = 1 - config.test_share - config.validation_share
+    fractions = (rest, config.validation_share, config.test_share)
+    return make_split(probe.codes, batches=probe.cells.batches, seed=seed, fractions=fractions)
 
 
 def prepare(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import majority, pca_logreg
-from scgraph.bench.inputs import ProbeSet, prepare
-from scgraph.bench.results import UNTRAINED
-from scgraph.bench.splits import make_split
+from scgraph.bench.inputs import ProbeSet, prepare, split_of
+from scgraph.bench.results import UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
 from scgraph.config import ModelConfig, merged, parse_config
+from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.inputs import Prepared
-    from scgraph.bench.splits import Split
     from scgraph.config import BenchConfig, TrainConfig
     from scgraph.data import Cells
     from scgraph.nn import GeneModel
@@ -86,7 +85,7 @@ def measure(
     config: BenchConfig,
     *,
     drop_leaks: bool = False,
-    models_folder: Path | None = None,
+    folder: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,
 ) -> Measured:
@@ -101,7 +100,7 @@ def measure(
         corpus: cells to pretrain on; none: the train part of each set.
         config: sizes, rates and shares.
         drop_leaks: leave corpus cells out that stand in a test part.
-        models_folder: where to save the models of the first seed.
+        folder: where to save the models of the first seed, and the rows after every model.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
     """
@@ -127,8 +126,10 @@ def measure(
                 )
             for name, model_config in configs.items():
                 done += 1
-                folder = None if models_folder is None or seed else models_folder / f"{probe.cells.name}-{_safe(name)}"
-                run.model(name, model_config, prepared, folder, show_progress=show_progress)
+                saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{_safe(name)}"
+                run.model(name, model_config, prepared, saved, show_progress=show_progress)
+                if folder is not None:  # an hour's rows outlive a Ctrl-C
+                    write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
     return measured
 
@@ -142,13 +143,7 @@ class _Run:
         self.config = config
         self.seed = seed
         self.name = probe.cells.name
-        rest = 1 - config.test_share - config.validation_share
-        self.split: Split = make_split(
-            probe.codes,
-            batches=probe.cells.batches,
-            seed=seed,
-            fractions=(rest, config.validation_share, config.test_share),
-        )
+        self.split = split_of(probe, config, seed=seed)
         self.first_row = len(measured.rows)
         measured.note(f"{self.name}: {self.split.how}")
         if seed == 0:

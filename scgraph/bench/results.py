@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["BASELINES", "RESULT_COLUMNS", "model_order", "results_frame", "summarise", "write_results"]
+__all__ = ["BASELINES", "RESULT_COLUMNS", "model_order", "results_csv", "results_frame", "summarise", "write_results"]
 
 BASELINES = ("majority", "pca+logreg")
 UNTRAINED = " untrained"
@@ -45,6 +45,11 @@ def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     if twice.any():
         raise ValueError(f"the same run stands there twice: {frame.loc[twice, [*KEY, 'seed']].iloc[0].to_dict()}")
     return frame
+
+
+def results_csv(results: pd.DataFrame) -> str:
+    """The text of `results.csv`."""
+    return results.to_csv(index=False, float_format="%.10g")
 
 
 def model_order(models: Iterable[str]) -> list[str]:
@@ -127,7 +132,7 @@ def write_results(
 
     summary = summarise(results, reference, margin=margin)
     markdown = summary_markdown(summary, notes=notes, environment=environment, reference=reference, margin=margin)
-    write_atomic(folder / "results.csv", results.to_csv(index=False, float_format="%.10g"))
+    write_atomic(folder / "results.csv", results_csv(results))
     write_atomic(folder / "config.yaml", config_yaml)
     write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
     write_atomic(folder / "summary.md", markdown)

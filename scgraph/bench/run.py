@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, ScgraphError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -82,8 +83,9 @@ def run_bench(
         ConfigError: an unknown model or setting.
         DataError: a file cannot be used as it is.
         OutputError: the folder cannot be written to; said before the work starts.
+        KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.inputs import read_corpus, read_probe_sets
+    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
     from scgraph.files import prepare_output_folder
@@ -95,20 +97,31 @@ def run_bench(
     configs = model_configs(models, settings)
     resolve_device(settings.train.device)
     folder = None
-    sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
+    sets = read_probe_sets(
+        data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
+    )
     sources = read_corpus(corpus, layer=layer)
+    for probe in sets:  # what cannot be divided or matched is refused before there is a folder
+        splits = [split_of(probe, settings, seed=seed) for seed in range(settings.seeds)]
+        prepare(probe, splits[0], sources, settings, seed=0, drop_leaks=drop_leaks)
+    is_new = out is not None and not Path(out).exists()
     if out is not None:
         folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    measured = measure(
-        configs,
-        sets,
-        sources,
-        settings,
-        drop_leaks=drop_leaks,
-        models_folder=None if folder is None else folder / "models",
-        say=say,
-        show_progress=show_progress,
-    )
+    try:
+        measured = measure(
+            configs,
+            sets,
+            sources,
+            settings,
+            drop_leaks=drop_leaks,
+            folder=folder,
+            say=say,
+            show_progress=show_progress,
+        )
+    except ScgraphError:
+        if folder is not None and is_new:
+            shutil.rmtree(folder)
+        raise
     say("measuring costs")
     costs = _costs(configs, settings)
     results = _with_costs(results_frame(measured.rows), costs)

@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["masked_softmax", "normalized_low_rank", "pair_attention"]
+__all__ = ["gat_attention", "masked_softmax", "normalized_low_rank", "pair_attention"]
 
 
 def masked_softmax(logits: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -46,3 +46,46 @@ def normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
 def pair_attention(logits: Tensor, key_mask: Tensor | None, values: Tensor) -> Tensor:
     """``softmax(logits) values`` a head: ``[B, H, G, G]`` and ``[B, H, G, D]`` to ``[B, H, G, D]``."""
     return masked_softmax(logits, None if key_mask is None else key_mask.unsqueeze(1)) @ values
+
+
+def gat_attention(target: Tensor, source: Tensor, key_mask: Tensor | None, values: Tensor, slope: float) -> Tensor:
+    """``softmax_j(LeakyReLU(s_i + t_j)) v_j`` in G log G operations, exactly.
+
+    ``exp(LeakyReLU(s_i + t_j))`` is ``exp(s_i) exp(t_j)`` where ``s_i + t_j > 0`` and
+    ``exp(slope s_i) exp(slope t_j)`` elsewhere. With t sorted, the first kind is a suffix and the second a
+    prefix: sums over both are cumulated once, each gene looks its border up by binary search. Every factor
+    is taken relative to the largest logit of the row, so none exceeds 1, and nothing is subtracted.
+
+    The plain form is ``pair_attention(leaky_relu(s_i + t_j), ...)``.
+
+    Args:
+        target: s, what the receiving gene adds, ``[B, H, G]``.
+        source: t, what the sending gene adds, ``[B, H, G]``.
+        key_mask: True where a gene may send, ``[B, 1, G]``; None where all may.
+        values: v, ``[B, H, G, D]``.
+        slope: of the LeakyReLU below 0, between 0 and 1.
+
+    Returns:
+        ``[B, H, G, D]``.
+    """
+    # A column of ones beside the values: its sums are the denominators.
+    weighed = torch.cat((values, torch.ones_like(values[..., :1])), dim=-1)
+    if key_mask is not None:
+        source = source.masked_fill(~key_mask, -torch.inf)
+        weighed = weighed.masked_fill(~key_mask.unsqueeze(-1), 0.0)
+    ordered, order = source.sort(dim=-1)
+    top = ordered[..., -1:].detach()
+    weighed = weighed.gather(2, order.unsqueeze(-1).expand_as(weighed))
+    # Masked genes stand first and weigh nothing; a finite number keeps slope 0 from making NaN of them.
+    relative = (ordered - top).clamp(min=torch.finfo(ordered.dtype).min).unsqueeze(-1)
+    above = (relative.exp() * weighed).flip(2).cumsum(2).flip(2)
+    below = ((slope * relative).exp() * weighed).cumsum(2)
+    nothing = torch.zeros_like(above[:, :, :1])
+    border = torch.searchsorted(ordered.detach(), -target.detach(), right=True)  # [B, H, G], 0 to G
+    at = border.unsqueeze(-1).expand(*border.shape, weighed.shape[-1])
+    suffix = torch.cat((above, nothing), dim=2).gather(2, at)
+    prefix = torch.cat((nothing, below), dim=2).gather(2, at)
+    largest = target + top
+    scale = torch.nn.functional.leaky_relu(largest, slope).detach()
+    summed = (largest - scale).exp().unsqueeze(-1) * suffix + (slope * largest - scale).exp().unsqueeze(-1) * prefix
+    return summed[..., :-1] / summed[..., -1:]

@@ -136,6 +136,28 @@ def test_what_is_there_stays(cells_file: Path, tmp_path: Path) -> None:
     assert (out / "results.csv").read_text() != "precious"
 
 
+def test_rare_classes_are_refused_or_left_out(tmp_path: Path) -> None:
+    adata = make_cells()
+    adata.obs["cell_type"] = ["rare", "rare", *adata.obs["cell_type"][2:]]
+    with pytest.raises(DataError, match="'rare'"):
+        scgraph.bench(["none"], [adata], config=QUICK)
+    result = scgraph.bench(["none"], [adata], config=QUICK | {"drop_classes_below": 3})
+    assert (result.results[["n_train", "n_validation", "n_test"]].sum(axis=1) == 88).all()
+    assert any("2 cells of 1 classes with fewer than 3 cells are left out: rare" in note for note in result.notes)
+
+
+def test_ctrl_c_keeps_finished_rows(cells_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def interrupt(text: str) -> None:
+        if text.startswith("[2/"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scgraph.bench(["none", "mean"], [cells_file], config=QUICK, out=out, say=interrupt)
+    assert pd.read_csv(out / "results.csv")["model"].tolist() == ["majority", "pca+logreg", "none untrained", "none"]
+
+
 def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for request, error in (
@@ -145,6 +167,7 @@ def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> 
         ({"label": "celltype"}, DataError),
         ({"config": {"trainn": {}}}, ConfigError),
         ({"corpus": [tmp_path / "missing.h5ad"]}, DataError),
+        ({"config": QUICK | {"train": {**QUICK["train"], "batch_size": 64}}}, ConfigError),  # more than 54 cells
     ):
         with pytest.raises(error):
             scgraph.bench(**({"models": ["none"], "data": [cells_file], "config": QUICK, "out": out} | request))

@@ -11,7 +11,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
-from scgraph.nn.functional import pair_attention
+from scgraph.nn.functional import gat_attention, pair_attention
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class GATConv(GeneConv):
         x ``[B, G, C]``, view of rank R with `use_adjacency`, output ``[B, G, C]``.
     """
 
-    cost: ClassVar[str] = "G C² + 2 G C + G² C"
+    cost: ClassVar[str] = "G C² and a sort of G; with the adjacency G² C more"
     summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
     search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "use_adjacency": [False, True]}
 
@@ -53,6 +53,8 @@ class GATConv(GeneConv):
         super().__init__(channels)
         if heads < 1 or channels % heads:
             raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
+        if not 0 <= negative_slope <= 1:
+            raise ConfigError(f"negative_slope must lie between 0 and 1, not {negative_slope}.")
         self.heads = heads
         self.negative_slope = negative_slope
         self.linear = nn.Linear(channels, channels, bias=False)
@@ -125,17 +127,20 @@ class GATConv(GeneConv):
         return alpha.unsqueeze(-1) * z_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Attention from two numbers a gene and head, ``[B, H, G, G]``."""
+        """Attention from two numbers a gene and head: sorted sums, or ``[B, H, G, G]`` with the adjacency."""
         cells, genes, channels = x.shape
         z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
-        to = (z * self.target.unsqueeze(1)).sum(-1).unsqueeze(-1)  # [B, H, G, 1]
-        logits = to + (z * self.source.unsqueeze(1)).sum(-1).unsqueeze(-2)
-        if self.edge is not None:
+        target = (z * self.target.unsqueeze(1)).sum(-1)
+        source = (z * self.source.unsqueeze(1)).sum(-1)
+        if self.edge is None:
+            y = gat_attention(target, source, graph.key_mask(), z, self.negative_slope)
+        else:
             assert view is not None
-            logits = logits + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
-        y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
+            logits = target.unsqueeze(-1) + source.unsqueeze(-2) + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
+            y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
         return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """``G C² + G² C``; the 2 G C of the attention vectors are elementwise products, not counted."""
-        return genes * self.channels**2 + genes**2 * self.channels
+        """``G C²``, and ``G² C`` with the adjacency; elementwise products and the sort are not counted."""
+        pairs = 0 if self.edge is None else genes**2 * self.channels
+        return genes * self.channels**2 + pairs
