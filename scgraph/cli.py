@@ -270,7 +270,10 @@ def profile(
         f"{first.device}, {first.precision}, {attention} attention"
     )
     _table(title, shown)
-    _write_json(json_, rows)
+    if json_ is not None:
+        from scgraph.bench.environment import environment
+
+        _write_json(json_, {"costs": rows, "environment": environment()})
 
 
 @app.command()

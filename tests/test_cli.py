@@ -237,7 +237,9 @@ def test_profile_prints_the_papers_multiply_adds(capsys: pytest.CaptureFixture[s
         str(path),
     )
     assert code == 0
-    costs = {row["model"]: row for row in json.loads(path.read_text())}
+    written = json.loads(path.read_text())
+    costs = {row["model"]: row for row in written["costs"]}
+    assert written["environment"]["versions"]["torch"]
     assert round(costs["tf"]["multiply_adds"] / 1e9, 2) == 2.01
     assert costs["gnn"]["multiply_adds"] <= 0.63e9
     assert all(row["multiply_adds"] == row["counted_multiply_adds"] for row in costs.values())
