@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scgraph.bench import figures, tables
+from scgraph.bench import drawing, figures, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,7 @@ def render(report: BenchReport) -> str:
     return environment.from_string(template).render(
         headlines=tables.headlines(report.summary, report.reference, margin=report.margin),
         findings=tables.findings(report.summary),
+        tiles=_tiles(report),
         sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),
@@ -77,6 +78,28 @@ def render(report: BenchReport) -> str:
         date=str(report.environment.get("date", ""))[:10],
         projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
     )
+
+
+def _tiles(report: BenchReport) -> list[tuple[str, str]]:
+    """Number and caption of what the headline compares: quality by data set, then costs, as ratios."""
+    trained = [str(name) for name in dict.fromkeys(report.summary["model"]) if _kind(str(name)) == "trained"]
+    first = next((name for name in trained if name != report.reference), None)
+    if first is None or report.reference not in trained:
+        return []
+    rows = tables.records(report.summary[report.summary["model"] == first])
+    tiles = [
+        (f"{row['macro_f1_difference']:+.3f}", f"macro-F1 of {first} minus {report.reference}, {row['dataset']}")
+        for row in rows
+    ]
+    costs = {cost.model: cost for cost in report.costs}
+    if first in costs and report.reference in costs:
+        own, other = costs[first], costs[report.reference]
+        tiles += [
+            (f"{own.multiply_adds / other.multiply_adds:.2f}×", f"multiply-adds of {report.reference}"),
+            (f"{own.saved_mb / other.saved_mb:.2f}×", "memory saved for backward"),
+            (f"{own.cells_per_second / other.cells_per_second:.1f}×", "cells a second"),
+        ]
+    return tiles
 
 
 COST_HEADER = [
@@ -109,9 +132,11 @@ def _cost_cells(cost: Costs) -> list[str]:
 
 def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     rows = report.summary[report.summary["dataset"] == dataset]
-    colors = figures.model_colors(rows["model"])
+    colors = drawing.model_colors(rows["model"])
     histories = report.histories[report.histories["dataset"] == dataset]
     features = {model: x for (name, model), x in report.features.items() if name == dataset}
+    trained = [model for model in features if _kind(model) == "trained"]
+    ordered = {model: features[model] for model in (*trained, *(m for m in features if m not in trained))}
     confusions = _confusions(report, dataset)
     classes = report.classes[dataset]
     records = tables.records(rows)
@@ -119,18 +144,23 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
         "scores": figures.score_bars(rows, metrics={"macro_f1": "macro-F1", "accuracy": "accuracy"}, colors=colors),
         "losses": figures.loss_curves(histories, colors=colors),
         "costs": figures.cost_panels(rows, colors=colors),
-        "features": figures.feature_maps(features, report.truths[dataset], classes, method=report.projection),
+        "features": figures.feature_maps(
+            ordered, report.truths[dataset], classes, method=report.projection, columns=_columns(len(trained))
+        ),
         "confusions": figures.confusion_matrices(confusions, classes),
     }
     return {
         "name": dataset,
         "split": ", ".join(dict.fromkeys(rows["split"])),
         "sizes": " / ".join(f"{int(records[0][part]):,}" for part in ("n_train", "n_validation", "n_test")),
-        "classes": len(classes),
+        "classes": [
+            (name, int(count))
+            for name, count in zip(classes, np.bincount(report.truths[dataset], minlength=len(classes)), strict=True)
+        ],
         "rows": [
             {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in records
         ],
-        **{name: figures.data_uri(figure) for name, figure in pictures.items()},
+        **{name: drawing.data_uri(figure) for name, figure in pictures.items()},
     }
 
 
@@ -144,6 +174,11 @@ def _confusions(report: BenchReport, dataset: str) -> dict[str, NDArray[np.int64
             np.add.at(table, (truth, predicted), 1)
             found[model] = table
     return found
+
+
+def _columns(trained: int) -> int:
+    """Panels a line, so that an untrained model stands below its trained one."""
+    return next((n for n in (4, 3, 2) if trained % n == 0), min(max(trained, 2), 3))
 
 
 def _kind(model: str) -> str:

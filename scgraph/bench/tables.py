@@ -251,7 +251,7 @@ def _verdict(row: Mapping[str, Any], margin: float) -> str:
     if equivalent:
         return f"{text}, equivalent within ± {margin:g}"
     if low > 0 or high < 0:
-        return f"{text}, a difference"
+        return f"{text}, whose interval leaves out 0"
     return f"{text}, neither a difference nor equivalence within ± {margin:g} is shown"
 
 

@@ -20,7 +20,9 @@ def test_score_by_hand() -> None:
 
 
 def test_a_class_that_is_only_predicted_does_not_change_the_number_of_classes() -> None:
-    assert score([0, 0, 1, 1], [0, 2, 1, 1])["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    found = score([0, 0, 1, 1], [0, 2, 1, 1])
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert found["balanced_accuracy"] == pytest.approx(3 / 4)
 
 
 def test_score_refuses_unequal_lengths() -> None:
