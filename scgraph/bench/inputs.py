@@ -116,7 +116,8 @@ def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
     """
     rest = 1 - config.test_share - config.validation_share
     fractions = (rest, config.validation_share, config.test_share)
-    return make_split(probe.codes, batches=probe.cells.batches, seed=seed, fractions=fractions)
+    labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class
+    return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
 
 
 def prepare(
