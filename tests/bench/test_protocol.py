@@ -149,7 +149,7 @@ def test_rare_classes_are_refused_or_left_out(tmp_path: Path) -> None:
 def test_a_class_without_train_cells_is_named(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["donor"] = [f"donor of {kind}" for kind in adata.obs["cell_type"]]  # whichever is tested is unseen
-    with pytest.raises(DataError, match="'type [012]'"):
+    with pytest.raises(DataError, match=r"'type [012]'"):
         scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
