@@ -42,6 +42,6 @@ def test_class_of_ones_own_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         conv_class("my_lab:MyKonv")
     with pytest.raises(ConfigError, match="not a subclass"):
         conv_class("my_lab:number")
-    with pytest.raises(ConfigError, match="no module 'their_lab'"):
-        conv_class("their_lab:MyConv")
+    with pytest.raises(ConfigError, match="no module 'unknown_lab'"):
+        conv_class("unknown_lab:MyConv")
     sys.modules.pop("my_lab")
