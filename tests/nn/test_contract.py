@@ -149,6 +149,14 @@ def test_broken_layer_is_told_the_sentence(conv: type[GeneConv], sentence: int) 
         check_conv(conv)
 
 
+def test_other_arguments_are_named_in_a_model() -> None:
+    model = GeneModel(9, conv=OtherArguments, channels=4, layers=1)
+    with pytest.raises(ContractError, match=r"sentence 1 .* message\(x_j, weather\) is offered .* and nothing else"):
+        model(torch.tensor([[1, 2]]), torch.ones(1, 2))
+    with pytest.raises(ContractError, match=r"complete takes \(self, x, graph, view\), not \(self, x\)"):
+        type("Short", (Good,), {"complete": lambda self, x: x})
+
+
 def test_wrong_shape_is_named_in_a_model() -> None:
     model = GeneModel(9, conv=Wide, channels=4, layers=1)
     with pytest.raises(ContractError, match=r"\[1, 2, 4\] went in, \[1, 2, 8\] came out"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch_geometric.nn import MessagePassing
@@ -62,6 +63,15 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     search_space: ClassVar[dict[str, Any]] = {}
     complete_limit: ClassVar[int] = 512
     top_k: ClassVar[int] = 16
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a `complete` that `forward` could not call."""
+        super().__init_subclass__(**options)
+        if len(inspect.signature(cls.complete).parameters) != 4:
+            raise ContractError(
+                f"{cls.__name__} breaks sentence 1 of the contract: complete takes (self, x, graph, view), "
+                f"not {inspect.signature(cls.complete)}."
+            )
 
     def __init__(self, channels: int, *, aggr: str = "add") -> None:
         super().__init__(aggr=aggr, node_dim=0)
@@ -136,5 +146,12 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         if edge_index is None:
             raise AssertionError("a graph with edges has an edge_index")
         inputs = self.edge_inputs(edge_index, graph, view)
-        y = self.edges(x.reshape(cells * genes, channels), edge_index, **inputs)
+        try:
+            y = self.edges(x.reshape(cells * genes, channels), edge_index, **inputs)
+        except TypeError as error:
+            asked = ", ".join(inspect.signature(self.message).parameters)
+            raise ContractError(
+                f"{type(self).__name__} breaks sentence 1 of the contract: message({asked}) is offered the features "
+                f"(x_i, x_j) and {', '.join(inputs) or 'nothing else'}: {error}."
+            ) from error
         return y.reshape(cells, genes, -1)
