@@ -6,47 +6,49 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from scgraph.errors import ConfigError, ScgraphError
+from scgraph.errors import ScgraphError
+from scgraph.options import (
+    AllowConv,
+    BatchKey,
+    Channels,
+    Config,
+    Device,
+    Epochs,
+    Genes,
+    Json,
+    Label,
+    Layer,
+    Layers,
+    Models,
+    Overwrite,
+    Precision,
+    Seed,
+    Set,
+    assignments,
+    bench_settings,
+    model_names,
+    spread,
+)
+from scgraph.terminal import is_interactive, say, show, show_rows, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from scgraph.config import BenchConfig
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="scgraph",
-    help="Graph networks in place of Transformers for single-cell transcriptomics.",
+    help="Graph networks in place of Transformers for single-cell transcriptomics. "
+    "With --debug an error shows its traceback.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out_console = Console(highlight=False)
-err_console = Console(stderr=True, highlight=False)
-
-Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
-Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
-Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
-BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
-Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed or 64-true.")]
-Epochs = Annotated[int | None, typer.Option(help="Passes of pretraining over the cells.")]
-Channels = Annotated[int | None, typer.Option(help="Width C of the features.")]
-Layers = Annotated[int | None, typer.Option(help="Number of blocks L.")]
-Genes = Annotated[int | None, typer.Option(help="Expressed genes sampled a cell, G.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of weights, order, samples and masks.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")]
-AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
 
 @app.command()
@@ -74,16 +76,16 @@ def bench(
     """Compare models on labelled cells: accuracy, cost, pictures."""
     from scgraph.bench import run_bench, tables
 
-    settings = _bench_config(
+    settings = bench_settings(
         config,
         set_,
-        {"seeds": seeds},
+        seeds=seeds,
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "device": device, "precision": precision},
     )
     folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
     result = run_bench(
-        _names(models),
+        model_names(models),
         data or ["pbmc68k_reduced"],
         corpus=corpus or [],
         config=settings,
@@ -93,14 +95,14 @@ def bench(
         batch_key=batch_key,
         drop_leaks=drop_leaks,
         overwrite=overwrite,
-        say=_say,
-        show_progress=err_console.is_terminal,
+        say=say,
+        show_progress=is_interactive(),
     )
     for note in result.notes:
-        err_console.print(f"note: {note}", markup=False, soft_wrap=True)
-    out_console.print(tables.rich_tables(result.summary, margin=settings.equivalence_margin))
-    out_console.print(f"Report: {folder / 'report.html'}", markup=False, soft_wrap=True)
-    _write_json(json_, json.loads(result.summary.to_json(orient="records")))
+        say(f"note: {note}")
+    show(tables.rich_tables(result.summary, margin=settings.equivalence_margin), json_)
+    show(f"Report: {folder / 'report.html'}", json_)
+    write_json(json_, json.loads(result.summary.to_json(orient="records")))
 
 
 @app.command()
@@ -125,10 +127,9 @@ def pretrain(
     """Pretrain a model by masked value prediction and save it."""
     from scgraph.api import pretrain as run
 
-    settings = _bench_config(
+    settings = bench_settings(
         config,
         set_,
-        {},
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "seed": seed, "device": device, "precision": precision},
     )
@@ -140,16 +141,15 @@ def pretrain(
         layer=layer,
         resume=resume,
         overwrite=overwrite,
-        show_progress=err_console.is_terminal,
-        say=_say,
+        show_progress=is_interactive(),
+        say=say,
     )
     last = trained.history.iloc[-1]
-    out_console.print(
+    show(
         f"{model}: {len(trained.history)} epochs, validation loss {last['validation_loss']:.4f}, in {out}",
-        markup=False,
-        soft_wrap=True,
+        json_,
     )
-    _write_json(json_, json.loads(trained.history.to_json(orient="records")))
+    write_json(json_, json.loads(trained.history.to_json(orient="records")))
 
 
 @app.command()
@@ -169,7 +169,7 @@ def probe(
     """Train a linear probe on the frozen features of a saved model."""
     from scgraph.api import probe as run
 
-    settings = _bench_config(config, set_, {"seeds": seeds}, model={}, train={})
+    settings = bench_settings(config, set_, seeds=seeds, model={}, train={})
     rows = run(
         model,
         data,
@@ -179,10 +179,10 @@ def probe(
         batch_key=batch_key,
         device=device or "auto",
         allow_conv=allow_conv or [],
-        say=_say,
+        say=say,
     )
-    _table(f"{model} on {data}", rows)
-    _write_json(json_, rows)
+    show_rows(f"{model} on {data}", rows, json_)
+    write_json(json_, rows)
 
 
 @app.command()
@@ -209,14 +209,13 @@ def embed(
         device=device or "auto",
         allow_conv=allow_conv or [],
         overwrite=overwrite,
-        say=_say,
+        say=say,
     )
-    out_console.print(
+    show(
         f"{record['cells']:,} cells, {record['channels']} numbers each, in {out}",
-        markup=False,
-        soft_wrap=True,
+        json_,
     )
-    _write_json(json_, record)
+    write_json(json_, record)
 
 
 @app.command()
@@ -239,7 +238,7 @@ def profile(
     from scgraph.api import profile as run
 
     costs = run(
-        _names(models),
+        model_names(models),
         channels=channels,
         genes=genes,
         layers=layers,
@@ -269,11 +268,36 @@ def profile(
         f"One cell at C {channels}, G {genes}, L {layers}, R {rank}; training step of {batch_size} cells on "
         f"{first.device}, {first.precision}, {attention} attention"
     )
-    _table(title, shown)
+    show_rows(title, shown, json_)
     if json_ is not None:
         from scgraph.bench.environment import environment
 
-        _write_json(json_, {"costs": rows, "environment": environment()})
+        write_json(json_, {"costs": rows, "environment": environment()})
+
+
+@app.command()
+def synthetic(
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    config: Annotated[
+        str, typer.Option(help="synthetic/paper, synthetic/extended, or a YAML file.")
+    ] = "synthetic/paper",
+    set_: Set = None,
+    variants: Annotated[bool, typer.Option("--variants", help="Every reading of the paper instead of one.")] = False,
+    overwrite: Overwrite = False,
+    json_: Json = None,
+) -> None:
+    """Reproduce the paper's synthetic example: Table I and Figure 3."""
+    from scgraph.config import load_yaml, merged, parse_config
+    from scgraph.synthetic import SyntheticConfig, run_synthetic, run_variants
+
+    settings = parse_config(SyntheticConfig, merged(load_yaml(config), assignments(set_)), source=config)
+    folder = out or Path("results") / datetime.now().strftime("synthetic-%Y%m%d-%H%M%S")
+    run = run_variants if variants else run_synthetic
+    result = run(out=folder, config=settings, overwrite=overwrite, say=say)
+    rows = json.loads(result.table.to_json(orient="records"))
+    show_rows("Test losses", rows, json_)
+    show(f"{result.seconds:.0f} s of training. Tables and figures: {folder}", json_)
+    write_json(json_, rows)
 
 
 @app.command()
@@ -288,122 +312,32 @@ def models(
         from scgraph.testing import SENTENCES, check_conv
 
         check_conv(conv_class(check))
-        out_console.print(f"{check} keeps all {len(SENTENCES)} sentences of the contract.", markup=False)
+        show(f"{check} keeps all {len(SENTENCES)} sentences of the contract.")
         return
     rows = [
         {"model": name, "what": cls.summary, "multiply-adds a layer and cell": cls.cost}
         for name, cls in ((name, conv_class(name)) for name in conv_names())
     ]
-    _table("Models", rows)
-    _write_json(json_, rows)
+    show_rows("Models", rows, json_)
+    write_json(json_, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    words = _spread([word for word in words if word != "--debug"])
+    words = spread([word for word in words if word != "--debug"])
     try:
         code = app(words, prog_name="scgraph", standalone_mode=True)
     except ScgraphError as error:
         if debug:
             raise
-        err_console.print(f"scgraph: {error}", markup=False, soft_wrap=True)
+        say(f"scgraph: {error}")
         code = 2
     except KeyboardInterrupt:
-        err_console.print("scgraph: stopped.", markup=False)
+        say("scgraph: stopped.")
         code = 130
     sys.exit(code)
-
-
-def _spread(words: list[str]) -> list[str]:
-    """Let ``--data A B`` stand for ``--data A --data B``."""
-    spread: list[str] = []
-    option = ""
-    for word in words:
-        if word in ("--data", "--corpus"):
-            option, first = word, True
-            spread.append(word)
-        elif option and not word.startswith("-"):
-            spread += [word] if first else [option, word]
-            first = False
-        else:
-            option = ""
-            spread.append(word)
-    return spread
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise ConfigError("--models: name at least one model, for example gnn,tf.")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"--models: {', '.join(twice)} is named twice.")
-    return names
-
-
-def _bench_config(
-    name: str | None,
-    assignments: list[str] | None,
-    top: dict[str, Any],
-    *,
-    model: dict[str, Any],
-    train: dict[str, Any],
-) -> BenchConfig:
-    import yaml
-
-    from scgraph.bench.run import as_bench_config
-    from scgraph.config import BenchConfig, merged, parse_config
-
-    given: dict[str, Any] = {key: value for key, value in top.items() if value is not None}
-    for part, values in {"model": model, "train": train}.items():
-        given[part] = {key: value for key, value in values.items() if value is not None}
-    written: dict[str, Any] = {}
-    for assignment in assignments or []:
-        path, sign, text = assignment.partition("=")
-        if not sign:
-            raise ConfigError(f"--set {assignment}: write it as key=value, for example train.epochs=5.")
-        try:
-            value: Any = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {assignment}: the value is not YAML.") from error
-        for key in reversed(path.split(".")):
-            value = {key: value}
-        written = merged(written, value)
-    base = as_bench_config(name or {}).model_dump()
-    if "epochs" in given["train"] or "epochs" in written.get("train", {}):
-        base["max_steps"] = None  # epochs that are asked for by hand are not cut
-    return parse_config(BenchConfig, merged(base, written, given), source="options")
-
-
-def _say(text: str) -> None:
-    err_console.print(text, markup=False, soft_wrap=True)
-
-
-def _table(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), title_justify="left")
-    for number, name in enumerate(rows[0]):
-        text = all(isinstance(row[name], str) and not row[name][:1].isdigit() for row in rows)
-        table.add_column(name, justify="left" if number == 0 or text else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(f"{value:.4f}" if isinstance(value, float) else str(value)) for value in row.values()))
-    out_console.print(table)
-
-
-def _write_json(path: Path | None, value: object) -> None:
-    if path is None:
-        return
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    if str(path) == "-":
-        sys.stdout.write(text + "\n")
-        return
-    from scgraph.files import write_atomic
-
-    write_atomic(path, text + "\n")
 
 
 if __name__ == "__main__":

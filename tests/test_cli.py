@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scgraph.cli import _spread, main
+from scgraph.cli import main
+from scgraph.options import spread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["bench", "pretrain", "probe", "embed", "profile", "models"]
+COMMANDS = ["bench", "pretrain", "probe", "embed", "profile", "synthetic", "models"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -108,6 +109,7 @@ def test_options_are_frozen() -> None:
                 "--json",
             ]
         ),
+        "synthetic": sorted(["--out", "--config", "--set", "--variants", "--overwrite", "--json"]),
         "models": sorted(["--check", "--json"]),
     }
 
@@ -135,7 +137,7 @@ def test_help_is_quick(command: list[str]) -> None:
 
 
 def test_several_files_after_one_option() -> None:
-    assert _spread(["bench", "--data", "a", "b", "--label", "x"]) == [
+    assert spread(["bench", "--data", "a", "b", "--label", "x"]) == [
         "bench",
         "--data",
         "a",
@@ -170,6 +172,8 @@ def test_several_files_after_one_option() -> None:
         (["bench", "--device", "cuda:99"], "not on this machine"),
         (["profile", "--models", "gnn", "--rank", "0"], "rank"),
         (["profile", "--attention", "flash"], "'math'"),
+        (["synthetic", "--set", "sign=papr"], "sign"),
+        (["synthetic", "--config", "synthetic/papr"], "Did you mean 'synthetic/paper'"),
         (["models", "--check", "nowhere:Conv"], "no module 'nowhere'"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
@@ -196,7 +200,7 @@ def test_wrong_words_get_one_message_and_code_2(
 
 def test_models_lists_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models", "--json", "-")
-    rows = json.loads(out[out.index("[\n") :])
+    rows = json.loads(out)  # with --json - nothing else stands on standard output
     assert code == 0
     assert {row["model"] for row in rows} >= {"gnn", "tf", "gcn", "gat", "mean", "none"}
 

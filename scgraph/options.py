@@ -1,0 +1,109 @@
+"""Options that commands share, and what the words of a command line mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scgraph.config import BenchConfig
+
+Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
+Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
+Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
+BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
+Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed or 64-true.")]
+Epochs = Annotated[int | None, typer.Option(help="Passes of pretraining over the cells.")]
+Channels = Annotated[int | None, typer.Option(help="Width C of the features.")]
+Layers = Annotated[int | None, typer.Option(help="Number of blocks L.")]
+Genes = Annotated[int | None, typer.Option(help="Expressed genes sampled a cell, G.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights, order, samples and masks.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")]
+AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
+
+
+def spread(words: list[str]) -> list[str]:
+    """Let ``--data A B`` stand for ``--data A --data B``."""
+    found: list[str] = []
+    option = ""
+    for word in words:
+        if word in ("--data", "--corpus"):
+            option, first = word, True
+            found.append(word)
+        elif option and not word.startswith("-"):
+            found += [word] if first else [option, word]
+            first = False
+        else:
+            option = ""
+            found.append(word)
+    return found
+
+
+def model_names(text: str) -> list[str]:
+    """Return the names in a list with commas.
+
+    Raises:
+        ConfigError: there is none, or one twice.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("--models: name at least one model, for example gnn,tf.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"--models: {', '.join(twice)} is named twice.")
+    return names
+
+
+def assignments(words: list[str] | None) -> dict[str, Any]:
+    """Return what ``--set a.b=value`` says as nested data.
+
+    Raises:
+        ConfigError: a word is no assignment.
+    """
+    import yaml
+
+    from scgraph.config import merged
+
+    written: dict[str, Any] = {}
+    for word in words or []:
+        path, sign, text = word.partition("=")
+        if not sign:
+            raise ConfigError(f"--set {word}: write it as key=value, for example train.epochs=5.")
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {word}: the value is not YAML.") from error
+        for key in reversed(path.split(".")):
+            value = {key: value}
+        written = merged(written, value)
+    return written
+
+
+def bench_settings(
+    name: str | None, words: list[str] | None, *, model: dict[str, Any], train: dict[str, Any], **top: Any
+) -> BenchConfig:
+    """Return the settings of a configuration, ``--set`` and options that were given, the later over the earlier.
+
+    Raises:
+        ConfigError: an unknown configuration or key, or an impossible value.
+    """
+    from scgraph.bench.run import as_bench_config
+    from scgraph.config import BenchConfig, merged, parse_config
+
+    def present(values: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in values.items() if value is not None}
+
+    given = {**present(top), "model": present(model), "train": present(train)}
+    written = assignments(words)
+    base = as_bench_config(name or {}).model_dump()
+    if "epochs" in given["train"] or "epochs" in written.get("train", {}):
+        base["max_steps"] = None  # epochs that are asked for by hand are not cut
+    return parse_config(BenchConfig, merged(base, written, given), source="options")
