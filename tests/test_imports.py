@@ -1,0 +1,40 @@
+"""What importing costs, and that optional packages may be missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.conftest import QUICK, make_cells
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _run(code: str, folder: Path = ROOT) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_scgraph_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'numpy', 'pandas', 'anndata', 'scanpy', 'lightning', 'optuna', 'matplotlib'}"
+    assert _run(f"import sys, scgraph; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
+
+
+def test_a_bench_runs_without_scanpy_optuna_and_umap(tmp_path: Path) -> None:
+    make_cells().write_h5ad(tmp_path / "cells.h5ad")
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+for name in ("scanpy", "optuna", "umap"):
+    sys.modules[name] = None  # importing it now fails as if it were not installed
+import scgraph
+config = {QUICK!r} | {{"n_top_genes": 20}}
+result = scgraph.bench(["gnn"], ["cells.h5ad"], config=config, out="out")
+print(len(result.results))
+"""
+    assert _run(code, tmp_path).strip() == "4"
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert json.loads((tmp_path / "out" / "environment.json").read_text())["command"]
