@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from scgraph.bench.results import summarise
-from scgraph.bench.tables import headlines, quantity, table_cells
+from scgraph.bench.tables import findings, headlines, quantity, table_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -44,7 +44,7 @@ def block(name: str) -> str:
             ]
         lines.append("| " + " | ".join([cells[0], cells[1], cells[2], cells[4], *costs]) + " |")
     source = f"{_where(environment)}; files in [benchmarks/results/{name}](benchmarks/results/{name})."
-    return "\n".join([*lines, "", " ".join(headlines(summary)), "", source]) + "\n"
+    return "\n".join([*lines, "", " ".join([*headlines(summary), *findings(summary)]), "", source]) + "\n"
 
 
 def profile_block(names: list[str]) -> str:

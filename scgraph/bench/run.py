@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,6 +97,8 @@ def run_bench(
     settings = as_bench_config(config)
     configs = model_configs(models, settings)
     resolve_device(settings.train.device)
+    if settings.projection == "umap" and importlib.util.find_spec("umap") is None:
+        raise ConfigError("projection umap needs the package umap-learn: install scgraph-zoo[umap], or use tsne.")
     folder = None
     sets = read_probe_sets(
         data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
