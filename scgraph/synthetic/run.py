@@ -64,14 +64,14 @@ def run_synthetic(
         OutputError: the folder cannot be used; told before anything is trained.
         TrainingError: a loss is not a number.
     """
-    from scgraph.synthetic import report
+    from scgraph.synthetic import report, tables
 
     chosen = config or SyntheticConfig()
     models = {kind: chosen.model(kind) for kind in ("gnn", "tf")}
     folder = _folder(out, overwrite=overwrite)
     curves, settings, seconds = _train_all(chosen, models, say=say, on_epoch=on_epoch)
     losses = loss_table(chosen, settings, curves)
-    table = report.table1(losses)
+    table = tables.table1(losses)
     if folder is not None:
         report.write_run(folder, chosen, settings, curves, losses, table, seconds=seconds, command=command)
     return SyntheticResult(losses, table, seconds)
@@ -104,19 +104,19 @@ def run_variants(
     """
     import pandas as pd
 
-    from scgraph.synthetic import report
+    from scgraph.synthetic import report, tables
 
     chosen = config or SyntheticConfig()
     folder = _folder(out, overwrite=overwrite)
-    tables = []
+    parts = []
     seconds = 0.0
     for sign in get_args(Sign):
         signed = chosen.model_copy(update={"sign": sign})
         curves, settings, spent = _train_all(signed, variants(chosen.channels), say=say, on_epoch=on_epoch)
-        tables.append(loss_table(signed, settings, curves))
+        parts.append(loss_table(signed, settings, curves))
         seconds += spent
-    losses = pd.concat(tables, ignore_index=True)
-    table = report.variant_table(losses, reference=REFERENCE)
+    losses = pd.concat(parts, ignore_index=True)
+    table = tables.variant_table(losses, reference=REFERENCE)
     if folder is not None:
         report.write_variants(folder, chosen, losses, table, seconds=seconds, command=command)
     return SyntheticResult(losses, table, seconds)

@@ -15,7 +15,8 @@ from scgraph.config import load_yaml, parse_config
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.synthetic import SyntheticConfig, run_synthetic, run_variants
 from scgraph.synthetic.paper import PAPER_E_P, PAPER_SIGMA, paper_losses
-from scgraph.synthetic.report import fill_page, table1
+from scgraph.synthetic.report import fill_page
+from scgraph.synthetic.tables import matching_e_p, table1
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,3 +154,17 @@ def test_a_page_is_filled_between_its_markers() -> None:
     assert fill_page(filled, {"t": r"new \1"}) == filled
     with pytest.raises(DataError, match="one pair of markers u:start"):
         fill_page(page, {"u": ""})
+
+
+def test_matching_e_p_finds_a_shift_put_in() -> None:
+    # Losses of "ours" are the paper's at 0.1 more, so the paper's e_p 0.3 is ours at 0.2.
+    rows = []
+    for e_p in PAPER_E_P[:-1]:
+        for sigma in PAPER_SIGMA:
+            cell = paper_losses(round(e_p + 0.1, 1), sigma)
+            assert cell is not None
+            rows.append({"e_p": e_p, "sigma": sigma, "gnn_best": cell[1]})
+    match = matching_e_p(pd.DataFrame(rows)).set_index("e_p")
+    assert match.loc[0.3, "matching"] == pytest.approx(0.2)
+    assert match.loc[0.3, "factor"] == pytest.approx(1)
+    assert match.loc[0.0, "factor"] > 1.1
