@@ -82,6 +82,18 @@ def test_without_positions_the_order_cannot_be_told() -> None:
     assert torch.equal(a, b)
 
 
+def test_initial_values_are_those_of_torch_layers_and_differ_by_seed() -> None:
+    parameters = Parameters(Model("gnn", layer="relu"))
+    flat = torch.stack([parameters.draw(seed) for seed in range(400)])
+    assert torch.equal(flat[3], parameters.draw(3))
+    assert len(torch.unique(flat[:, 0])) == 400
+    views = parameters.split(flat)
+    assert float(views["embedding"][:, :8].std()) == pytest.approx(1, abs=0.02)
+    assert float(views["embedding"][:, 8:10].abs().max()) == pytest.approx(1, abs=0.01)
+    for name in ("weight", "bias", "head"):
+        assert float(views[name].abs().max()) == pytest.approx(8**-0.5, abs=0.01), name
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
