@@ -31,7 +31,7 @@ def blocks(results: Path) -> dict[str, str]:
         "ratios": f"Means over σ and {seeds} seeds.\n\n{tables.ratios_markdown(extended)}",
         "matching": tables.matching_markdown(extended),
         "variants": tables.variants_markdown(variants),
-        "floors": tables.variants_markdown(variants, value="loss_best", floor=True),
+        "floors": tables.variants_markdown(variants, value="loss_best", limits=True),
         "figures": "\n\n".join(
             [
                 f"![Best test loss against e_p, one panel a sigma]({place}/extended/figure3a.svg)",

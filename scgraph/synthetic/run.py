@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from scgraph.synthetic.config import SyntheticConfig
-from scgraph.synthetic.data import Sign, coefficients, loss_floor
+from scgraph.synthetic.data import Sign, generate, loss_floor
 from scgraph.synthetic.models import Layer, Model
 
 if TYPE_CHECKING:
@@ -137,17 +137,21 @@ def loss_table(config: SyntheticConfig, settings: Sequence[Setting], curves: Map
     """One row a model, setting and seed.
 
     Columns: sign, model, e_p, sigma, seed; `best` and `best_epoch`, the smallest test loss over epochs (the paper's
-    way); `selected` and `selected_epoch`, the test loss at the epoch with the smallest validation loss; `last`; and
-    `floor`, the smallest loss any model can reach.
+    way); `selected` and `selected_epoch`, the test loss at the epoch with the smallest validation loss; `last`;
+    `floor`, the smallest loss any model can reach; and `constant`, the loss of predicting the mean of every token.
     """
     import pandas as pd
 
+    limits = []
+    for s in settings:
+        samples = generate(config.samples, e_p=s.e_p, sigma=s.sigma, seed=s.seed, sign=config.sign)
+        floor = loss_floor(samples.coefficients, e_p=s.e_p, sigma=s.sigma, sign=config.sign)
+        limits.append({"floor": floor, "constant": float(samples.values.var(0).mean())})
     rows: list[dict[str, Any]] = []
     for name, curve in curves.items():
         for run, s in enumerate(settings):
             test = curve.test[run]
             best, selected = int(test.argmin()), int(curve.validation[run].argmin())
-            links = coefficients(seed=s.seed, e_p=s.e_p, sigma=s.sigma)
             rows.append(
                 {
                     "sign": config.sign,
@@ -160,7 +164,7 @@ def loss_table(config: SyntheticConfig, settings: Sequence[Setting], curves: Map
                     "selected": test[selected],
                     "selected_epoch": selected + 1,
                     "last": test[-1],
-                    "floor": loss_floor(links, e_p=s.e_p, sigma=s.sigma, sign=config.sign),
+                    **limits[run],
                 }
             )
     return pd.DataFrame(rows)

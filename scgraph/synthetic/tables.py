@@ -22,6 +22,7 @@ __all__ = [
     "variants_markdown",
 ]
 
+LIMITS = {"floor": "floor: order known", "constant": "constant a token"}
 SELECTIONS = {"best": "best on test", "selected": "selected on validation"}
 
 
@@ -55,8 +56,8 @@ def variant_table(losses: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     """One row a sign, model and e_p of `run_variants`; ratios to `reference` of the same sign.
 
     Columns: sign, model, e_p; `loss_*` and `ratio_*`, means over sigma and seeds of the loss and of the ratio;
-    `paper_ratio`, the mean of the paper; `paper_gnn_factor`, the geometric mean over sigma of loss / GNN loss of the
-    paper (best on test).
+    `paper_ratio`, the mean of the paper; `floor` and `constant` of `loss_table`; `paper_gnn_factor`, the geometric
+    mean over sigma of loss / GNN loss of the paper (best on test).
     """
     import pandas as pd
 
@@ -78,7 +79,7 @@ def variant_table(losses: pd.DataFrame, *, reference: str) -> pd.DataFrame:
                 f"loss_{selection}": part[selection].mean(),
                 f"ratio_{selection}": part[f"ratio_{selection}"].mean(),
             }
-        row["floor"] = part["floor"].mean()
+        row |= {limit: part[limit].mean() for limit in LIMITS}
         row["paper_ratio"] = part["paper_ratio"].mean()
         row["paper_gnn_factor"] = np.exp(part["log_factor"].mean())
         rows.append(row)
@@ -153,10 +154,10 @@ def matching_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def variants_markdown(table: pd.DataFrame, *, value: str = "ratio_best", floor: bool = False) -> str:
+def variants_markdown(table: pd.DataFrame, *, value: str = "ratio_best", limits: bool = False) -> str:
     """Mean over sigma of `value` for every sign and model (rows) and e_p (columns).
 
-    Below ratios stands the paper's; with `floor`, the floor of either sign.
+    Below ratios stands the paper's; with `limits`, the floor and the loss of a constant a token.
     """
     e_ps = sorted(table["e_p"].unique())
     titles = " | ".join(f"e_p {e_p:g}" for e_p in e_ps)
@@ -168,8 +169,8 @@ def variants_markdown(table: pd.DataFrame, *, value: str = "ratio_best", floor: 
     for sign, rows in table.groupby("sign", sort=False):
         for model, part in rows.groupby("model", sort=False):
             add(str(sign), str(model), part.set_index("e_p")[value])
-        if floor:
-            add(str(sign), "floor", rows.groupby("e_p")["floor"].first())
+        for limit, title in LIMITS.items() if limits else ():
+            add(str(sign), title, rows.groupby("e_p")[limit].first())
     if value.startswith("ratio"):
         add("", "paper, Table I", table.groupby("e_p")["paper_ratio"].first())
     return "\n".join(lines) + "\n"

@@ -56,6 +56,9 @@ def test_losses_fall_to_the_floor_and_the_gap_grows_with_e_p() -> None:
     settings = settings_of(config)
     curves = {kind: train(config, config.model(kind), settings) for kind in ("gnn", "tf")}
     losses = loss_table(config, settings, curves).pivot(index="e_p", columns="model", values=["best", "floor"])
+    constant = loss_table(config, settings, {"tf": curves["tf"]})["constant"]
+    # A model that sees the other values does better than one that sees none.
+    assert (curves["gnn"].test.min(1) < constant).all()
     ratio = losses["best", "gnn"] / losses["best", "tf"]
     assert 0.9 < ratio[0.0] < 1.4
     assert ratio[0.5] > 3
