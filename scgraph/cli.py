@@ -255,12 +255,11 @@ def profile(
         {
             "model": cost.model,
             "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
-            "of them adjacency": f"{cost.adjacency_multiply_adds / 1e9:.2f} G",
             "counted": f"{cost.counted_multiply_adds / 1e9:.2f} G",
-            "saved for backward": f"{cost.saved_mb:.1f} MB",
+            "saved MB": f"{cost.saved_mb:.1f}",
             "cells/s": f"{cost.cells_per_second:.1f}",
-            "of matmul peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
-            "block parameters": f"{cost.block_parameters:,}",
+            "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+            "parameters": f"{cost.block_parameters:,}",
         }
         for cost in costs
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -57,6 +58,17 @@ def test_contract_in_the_docs_is_the_contract() -> None:
     for number, check in SENTENCES.items():
         sentence = (check.__doc__ or "").split(": ", 1)[1].rstrip(".").replace("``", "`")
         assert f"{number}. {sentence[0].upper()}{sentence[1:]}." in page
+
+
+def test_numbers_of_the_readme_come_from_the_results_files() -> None:
+    spec = importlib.util.spec_from_file_location("update_readme", ROOT / "scripts" / "update_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(script.BLOCK.findall(text)) == 3
+    assert script.updated(text) == text, "run scripts/update_readme.py"
 
 
 @pytest.mark.parametrize(
