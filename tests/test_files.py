@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file of this process grow beyond 4 KiB, as a full disk would."""
+    """Let no file of this process grow beyond 4 KiB, as a full disk would.
+
+    Around the one call that is tested: pytest's own output may be a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_text_and_bytes_replace_a_file(tmp_path: Path) -> None:
@@ -32,11 +38,10 @@ def test_text_and_bytes_replace_a_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_atomic(path, "old")
-    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"):
+    with full_disk(), pytest.raises(OutputError, match=r"a\.txt: cannot be written"):
         write_atomic(path, "x" * 10_000)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

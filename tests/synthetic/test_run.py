@@ -55,7 +55,7 @@ def test_all_files_are_written_and_agree(folder: Path) -> None:
     assert (folder / "figure3a.png").read_bytes().startswith(b"\x89PNG")
     origin = json.loads((folder / "environment.json").read_text())
     assert origin["command"] == "scgraph synthetic"
-    assert origin["seconds"] > 0
+    assert 0 <= origin["seconds"] < 100
 
 
 def test_the_configuration_written_is_the_one_that_ran(folder: Path) -> None:
