@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Small tensors on a busy machine: threads that wait for each other cost a hundred times what they give. Child
+# processes of the tests read this too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import torch
 
-# Small tensors on a busy machine: threads that wait for each other cost more than they give.
-torch.set_num_threads(1)
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Start every test with one thread, whatever the one before it left."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
