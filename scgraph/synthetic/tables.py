@@ -16,6 +16,7 @@ __all__ = [
     "matching_e_p",
     "matching_markdown",
     "ratios_markdown",
+    "seeds_markdown",
     "table1",
     "table1_markdown",
     "variant_table",
@@ -116,6 +117,35 @@ def ratios_markdown(table: pd.DataFrame) -> str:
         theirs = part["paper_ratio"].mean()
         above = [f"{(part[f'{name}_best'] / part['floor']).mean():.2f}" for name in ("tf", "gnn")]
         cells = [f"{e_p:g}", *ours, f"{theirs:.2f}" if np.isfinite(theirs) else "-", *above]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def seeds_markdown(losses: pd.DataFrame) -> str:
+    """Mean over sigma of the ratio GNN / TF of every seed (columns) at every e_p, beside the paper's.
+
+    A cell is the ratio with the epoch best on test, and behind the slash the one with the epoch selected on
+    validation; a dash stands where a seed was not run. The last two columns are means over sigma of best loss /
+    floor, seed by seed.
+    """
+    keys = ["e_p", "seed", "sigma"]
+    tf, gnn = (losses[losses["model"] == name].set_index(keys).sort_index() for name in ("tf", "gnn"))
+    ratios = {selection: (gnn[selection] / tf[selection]).groupby(["e_p", "seed"]).mean() for selection in SELECTIONS}
+    above = [(part["best"] / part["floor"]).groupby(["e_p", "seed"]).mean() for part in (tf, gnn)]
+    seeds = sorted(losses["seed"].unique())
+    lines = [
+        "| e_p | " + " | ".join(f"r_Δ, seed {seed}" for seed in seeds) + " | r_Δ, paper | TF / floor | GNN / floor |",
+        "|---|" + "---:|" * (len(seeds) + 3),
+    ]
+    for e_p in sorted(losses["e_p"].unique()):
+        cells = [f"{e_p:g}"]
+        for seed in seeds:
+            known = (e_p, seed) in ratios["best"].index
+            cells.append(" / ".join(f"{ratios[s][e_p, seed]:.2f}" for s in SELECTIONS) if known else "-")
+        sigmas = losses.loc[losses["e_p"] == e_p, "sigma"].unique()
+        pairs = [pair for pair in (paper_losses(float(e_p), float(sigma)) for sigma in sigmas) if pair is not None]
+        cells.append(f"{np.mean([theirs[1] / theirs[0] for theirs in pairs]):.2f}" if pairs else "-")
+        cells += [", ".join(f"{ratio:.2f}" for ratio in part.loc[e_p]) for part in above]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
