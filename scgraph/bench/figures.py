@@ -5,7 +5,9 @@ Every function returns a `matplotlib.figure.Figure` of its own; no global state 
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,12 +35,34 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["confusion_matrices", "cost_panels", "feature_maps", "loss_curves", "score_bars"]
+__all__ = [
+    "confusion_matrices",
+    "cost_panels",
+    "feature_maps",
+    "loss_curves",
+    "place_cells",
+    "png",
+    "score_bars",
+    "shown_cells",
+]
 
 MOST_POINTS = 2000
 LEAST_SPAN = 0.1
+
+
+def png(figure: Figure, *, dpi: int = 110, colors: int = 192) -> bytes:
+    """The figure as a PNG of few colours, a third of the size; equal input gives equal bytes."""
+    from PIL import Image
+
+    buffer, small = io.BytesIO(), io.BytesIO()
+    with warnings.catch_warnings():
+        # A label in a script the font lacks is drawn as boxes; summary.md and the report hold its text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+    Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Mapping[str, str] | None = None) -> Figure:
@@ -118,6 +142,20 @@ def loss_curves(histories: pd.DataFrame, *, colors: Mapping[str, str] | None = N
     return figure
 
 
+def shown_cells(count: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Rows that a map shows: all, or 2,000 drawn from more."""
+    rows = np.arange(count, dtype=np.int64)
+    if count > MOST_POINTS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_POINTS, replace=False))
+    return rows
+
+
+def place_cells(features: ArrayLike, *, method: Literal["tsne", "umap"] = "tsne", seed: int = 0) -> NDArray[np.float64]:
+    """Place the shown cells in two dimensions: `[n, C]` to `[min(n, 2000), 2]`, for several maps of the same cells."""
+    values = np.asarray(features)
+    return project(values[shown_cells(len(values), seed=seed)], method=method, seed=seed)
+
+
 def feature_maps(
     features: Mapping[str, ArrayLike],
     labels: ArrayLike,
@@ -126,6 +164,7 @@ def feature_maps(
     method: Literal["tsne", "umap"] = "tsne",
     seed: int = 0,
     columns: int | None = None,
+    places: Mapping[str, ArrayLike] | None = None,
 ) -> Figure:
     """Features of every model in two dimensions, the same cells and the same colours in each panel.
 
@@ -138,11 +177,10 @@ def feature_maps(
         method: see `project`.
         seed: of the method and of the choice of cells where there are more than 2,000.
         columns: panels a line; by default three at most.
+        places: of `place_cells` with the same method and seed, by model; found here where not given.
     """
     codes = np.asarray(labels).astype(int)
-    rows = np.arange(len(codes))
-    if len(rows) > MOST_POINTS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_POINTS, replace=False))
+    rows = shown_cells(len(codes), seed=seed)
     shown = codes[rows]
     across = max(1, min(columns or 3, len(features)))
     lines = math.ceil(max(1, len(features)) / across)
@@ -155,7 +193,8 @@ def feature_maps(
     size = float(np.clip(16000 / max(1, len(rows)) / across, 7, 24))
     order = np.random.default_rng(seed).permutation(len(rows))
     for axis, (name, values) in zip(axes, features.items(), strict=False):
-        plane = project(np.asarray(values)[rows], method=method, seed=seed)
+        known = None if places is None else places.get(name)
+        plane = place_cells(values, method=method, seed=seed) if known is None else np.asarray(known)
         for marker in dict.fromkeys(class_marker(k) for k in range(len(classes))):
             # In random order, so that no class hides another for being drawn last.
             cells = order[[class_marker(int(shown[i])) == marker for i in order]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
 
-__all__ = ["DEFAULT_LABEL", "Prepared", "ProbeSet", "prepare", "read_corpus", "read_probe_sets"]
+__all__ = ["DEFAULT_LABEL", "Prepared", "ProbeSet", "prepare", "read_corpus", "read_probe_sets", "said_of_equal_splits"]
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
@@ -75,7 +75,15 @@ def read_probe_sets(
     sets: list[ProbeSet] = []
     for source in sources:
         column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
-        cells = read_cells(source, layer=layer, label=column, batch_key=batch_key)
+        try:
+            cells = read_cells(source, layer=layer, label=column, batch_key=batch_key)
+        except DataError as error:
+            if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
+                raise DataError(
+                    f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
+                    "their own."
+                ) from error
+            raise
         cells = _without_rare(cells, drop_classes_below)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
@@ -118,6 +126,18 @@ def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
     fractions = (rest, config.validation_share, config.test_share)
     labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class
     return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
+
+
+def said_of_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:
+    """What must be said where seeds cannot change the split: too few batches to divide in as many ways."""
+    distinct = len({split.test.tobytes() + b"|" + split.validation.tobytes() for split in splits})
+    if distinct == len(splits):
+        return []
+    ways = f"{distinct} way" + ("s" if distinct > 1 else "")
+    return [
+        f"{name}: the {len(splits)} seeds divide the cells in {ways} only, so intervals over seeds speak of few test "
+        "parts."
+    ]
 
 
 def prepare(

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from scgraph.bench import drawing, figures, tables
+from scgraph.bench.forest import difference_forest
+from scgraph.bench.overall import compared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from scgraph.bench.costs import Costs
 
-__all__ = ["BenchReport", "render"]
+__all__ = ["BenchReport", "pictures", "render"]
+
+SCORES = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class BenchReport:
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         projection: "tsne" or "umap".
+        overall: of `scgraph.bench.overall.overall`; None or empty for one set.
     """
 
     summary: pd.DataFrame
@@ -54,6 +61,12 @@ class BenchReport:
     reference: str = "tf"
     margin: float = 0.01
     projection: Literal["tsne", "umap"] = "tsne"
+    overall: pd.DataFrame | None = None
+
+    @cached_property
+    def places(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """The cells in two dimensions, by dataset and model; found once for the page and the pictures."""
+        return {key: figures.place_cells(x, method=self.projection) for key, x in self.features.items()}
 
 
 def render(report: BenchReport) -> str:
@@ -66,6 +79,7 @@ def render(report: BenchReport) -> str:
         headlines=tables.headlines(report.summary, report.reference, margin=report.margin),
         findings=tables.findings(report.summary),
         tiles=_tiles(report),
+        together=_together(report),
         sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),
@@ -78,6 +92,61 @@ def render(report: BenchReport) -> str:
         date=str(report.environment.get("date", ""))[:10],
         projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
     )
+
+
+def pictures(report: BenchReport) -> dict[str, bytes]:
+    """File name to PNG: scores and features of the pretrained models of every set, and the difference over all sets."""
+    found: dict[str, bytes] = {}
+    for dataset in dict.fromkeys(str(name) for name in report.summary["dataset"]):
+        rows = report.summary[report.summary["dataset"] == dataset]
+        trained = {m: x for (name, m), x in report.features.items() if name == dataset and _kind(m) == "trained"}
+        shades = drawing.model_colors(rows["model"])
+        found[f"scores-{dataset}.png"] = figures.png(figures.score_bars(rows, metrics=SCORES, colors=shades))
+        if trained:
+            found[f"features-{dataset}.png"] = figures.png(_maps(report, dataset, trained))
+    forest = _forest(report)
+    if forest is not None:
+        found["difference.png"] = figures.png(forest)
+    return found
+
+
+def _maps(report: BenchReport, dataset: str, features: Mapping[str, NDArray[np.float32]]) -> Figure:
+    return figures.feature_maps(
+        features,
+        report.truths[dataset],
+        report.classes[dataset],
+        method=report.projection,
+        columns=_columns(sum(_kind(model) == "trained" for model in features)),
+        places={model: report.places[dataset, model] for model in features},
+    )
+
+
+def _forest(report: BenchReport) -> Figure | None:
+    if report.overall is None or not compared(report.overall):
+        return None
+    return difference_forest(report.summary, report.overall, reference=report.reference, margin=report.margin)
+
+
+def _together(report: BenchReport) -> dict[str, Any] | None:
+    """What the section over all sets shows; None where there is one set or no reference."""
+    if report.overall is None or report.overall.empty:
+        return None
+    forest = _forest(report)
+    several = report.overall["split"].nunique() > 1
+    return {
+        "sentences": tables.overall_sentences(report.overall, report.reference, margin=report.margin),
+        "header": tables.overall_header(report.reference),
+        "rows": [
+            {
+                "cells": tables.overall_cells(row | ({"model": f"{row['model']}, {row['split']}"} if several else {})),
+                "kind": _kind(str(row["model"])),
+            }
+            for row in tables.records(report.overall)
+        ],
+        "legend": tables.overall_legend(report.margin),
+        "forest": None if forest is None else drawing.data_uri(forest),
+        "margin": f"{report.margin:g}",
+    }
 
 
 def _tiles(report: BenchReport) -> list[tuple[str, str]]:
@@ -141,12 +210,10 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     classes = report.classes[dataset]
     records = tables.records(rows)
     pictures = {
-        "scores": figures.score_bars(rows, metrics={"macro_f1": "macro-F1", "accuracy": "accuracy"}, colors=colors),
+        "scores": figures.score_bars(rows, metrics=SCORES, colors=colors),
         "losses": figures.loss_curves(histories, colors=colors),
         "costs": figures.cost_panels(rows, colors=colors),
-        "features": figures.feature_maps(
-            ordered, report.truths[dataset], classes, method=report.projection, columns=_columns(len(trained))
-        ),
+        "features": _maps(report, dataset, ordered),
         "confusions": figures.confusion_matrices(confusions, classes),
     }
     return {
@@ -157,6 +224,7 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
             (name, int(count))
             for name, count in zip(classes, np.bincount(report.truths[dataset], minlength=len(classes)), strict=True)
         ],
+        "verdicts": tables.verdicts(rows, report.reference, margin=report.margin),
         "rows": [
             {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in records
         ],

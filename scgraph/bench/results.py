@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.statistics import METRICS, mean_sd, paired_difference
+from scgraph.bench.statistics import METRICS, PairedDifference, mean_sd, paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["BASELINES", "RESULT_COLUMNS", "model_order", "results_csv", "results_frame", "summarise", "write_results"]
+__all__ = [
+    "BASELINES",
+    "RESULT_COLUMNS",
+    "difference_columns",
+    "model_order",
+    "results_csv",
+    "results_frame",
+    "summarise",
+    "write_results",
+]
 
 BASELINES = ("majority", "pca+logreg")
 UNTRAINED = " untrained"
@@ -97,10 +106,15 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
 def _difference(own: pd.Series, against: pd.Series, metric: str, margin: float, *, same: bool) -> dict[str, Any]:
     seeds = own.index.intersection(against.index)
     if same or not len(seeds):
-        values: tuple[Any, ...] = (math.nan, math.nan, math.nan, math.nan, None)
-    else:
-        d = paired_difference(own.loc[seeds], against.loc[seeds], margin=margin)
-        values = (d.mean, d.low, d.high, d.p_equivalence, d.equivalent)
+        return difference_columns(metric, None)
+    return difference_columns(metric, paired_difference(own.loc[seeds], against.loc[seeds], margin=margin))
+
+
+def difference_columns(metric: str, found: PairedDifference | None) -> dict[str, Any]:
+    """A paired difference as columns `<metric>_difference`, `_low`, `_high`, `_p`, `_equivalent`."""
+    values: tuple[Any, ...] = (math.nan, math.nan, math.nan, math.nan, None)
+    if found is not None:
+        values = (found.mean, found.low, found.high, found.p_equivalence, found.equivalent)
     return {
         f"{metric}_{name}": value
         for name, value in zip(("difference", "low", "high", "p", "equivalent"), values, strict=True)
@@ -127,11 +141,15 @@ def write_results(
     Raises:
         OutputError: a file cannot be written.
     """
+    from scgraph.bench.overall import overall
     from scgraph.bench.tables import summary_markdown
     from scgraph.files import write_atomic
 
     summary = summarise(results, reference, margin=margin)
-    markdown = summary_markdown(summary, notes=notes, environment=environment, reference=reference, margin=margin)
+    together = overall(results, reference, margin=margin)
+    markdown = summary_markdown(
+        summary, together, notes=notes, environment=environment, reference=reference, margin=margin
+    )
     write_atomic(folder / "results.csv", results_csv(results))
     write_atomic(folder / "config.yaml", config_yaml)
     write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["OWNED", "BenchResult", "run_bench"]
 
-OWNED = ("results.csv", "summary.md", "report.html", "config.yaml", "environment.json", "models")
+OWNED = (
+    "results.csv",
+    "summary.md",
+    "report.html",
+    "config.yaml",
+    "environment.json",
+    "scores-*.png",
+    "features-*.png",
+    "difference.png",
+    "models",
+)
 """What a bench writes into its folder, and what `overwrite` may remove."""
 
 DEFAULT = "bench/default"
@@ -36,6 +46,7 @@ class BenchResult:
     Attributes:
         results: one row a model, dataset, split and seed.
         summary: one row a model and dataset, see `scgraph.bench.results.summarise`.
+        overall: what all sets say together, see `scgraph.bench.overall.overall`; empty for one set.
         costs: one entry a model.
         notes: what must be said aloud: splits, leaks, what was done to the data.
         folder: where it was written; None where nothing was.
@@ -43,6 +54,7 @@ class BenchResult:
 
     results: pd.DataFrame
     summary: pd.DataFrame
+    overall: pd.DataFrame
     costs: tuple[Costs, ...]
     notes: tuple[str, ...]
     folder: Path | None
@@ -86,7 +98,8 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
+    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, said_of_equal_splits, split_of
+    from scgraph.bench.overall import overall
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
     from scgraph.files import prepare_output_folder
@@ -104,8 +117,10 @@ def run_bench(
         data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
     )
     sources = read_corpus(corpus, layer=layer)
+    repeated: list[str] = []
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         splits = [split_of(probe, settings, seed=seed) for seed in range(settings.seeds)]
+        repeated += said_of_equal_splits(probe.cells.name, splits)
         prepare(probe, splits[0], sources, settings, seed=0, drop_leaks=drop_leaks)
     is_new = out is not None and not Path(out).exists()
     if out is not None:
@@ -129,7 +144,9 @@ def run_bench(
     costs = _costs(configs, settings)
     results = _with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
-    done = BenchResult(results, summary, tuple(costs.values()), tuple(measured.notes), folder)
+    together = overall(results, margin=settings.equivalence_margin)
+    notes = (*measured.notes, *repeated)
+    done = BenchResult(results, summary, together, tuple(costs.values()), notes, folder)
     if folder is not None:
         classes = {probe.cells.name: probe.classes for probe in sets}
         _write(done, folder, measured, classes, settings)
@@ -194,7 +211,7 @@ def _write(
     import yaml
 
     from scgraph.bench.environment import environment
-    from scgraph.bench.report import BenchReport, render
+    from scgraph.bench.report import BenchReport, pictures, render
     from scgraph.bench.results import write_results
     from scgraph.files import write_atomic
 
@@ -215,5 +232,8 @@ def _write(
         environment=where,
         margin=margin,
         projection=settings.projection,
+        overall=done.overall,
     )
     write_atomic(folder / "report.html", render(page))
+    for name, picture in pictures(page).items():
+        write_atomic(folder / name, picture)

@@ -27,7 +27,7 @@ class MeanSd:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Difference of a model to a reference over seeds, model minus reference.
+    """Difference of a model to a reference over pairs (seeds, or sets), model minus reference.
 
     Attributes:
         mean: mean difference.
@@ -87,15 +87,15 @@ def mean_sd(values: ArrayLike) -> MeanSd:
 def paired_difference(
     model: ArrayLike, reference: ArrayLike, *, margin: float = 0.01, confidence: float = 0.95
 ) -> PairedDifference:
-    """Mean of `model - reference` over seeds, its t interval, and a test of equivalence.
+    """Mean of `model - reference` over pairs, its t interval, and a test of equivalence.
 
-    With differences d of n seeds the interval is mean(d) ± t(n - 1) · sd(d) / √n. Equivalence is two one-sided
-    t tests (Schuirmann 1987) of mean(d) > -margin and mean(d) < margin, at level 0.05 each. Splits of different
-    seeds share cells, so the interval speaks of new seeds, not of new data.
+    With differences d of n pairs (seeds, or sets) the interval is mean(d) ± t(n - 1) · sd(d) / √n. Equivalence is
+    two one-sided t tests (Schuirmann 1987) of mean(d) > -margin and mean(d) < margin, at level 0.05 each. Splits of
+    different seeds share cells, so an interval over seeds speaks of new seeds, not of new data.
 
     Args:
-        model: metric of the model, one value a seed, `[n]`.
-        reference: metric of the reference for the same seeds in the same order, `[n]`.
+        model: metric of the model, one value a seed or set, `[n]`.
+        reference: metric of the reference for the same seeds or sets in the same order, `[n]`.
         margin: largest difference that does not matter, in units of the metric.
         confidence: of the two-sided interval.
     """
@@ -114,7 +114,7 @@ def paired_difference(
     sd = float(np.std(d, ddof=1))
     if sd <= 1e-12:
         inside = abs(mean) < margin
-        note = f"the same difference in all {n} seeds: the interval has no width"
+        note = f"the same difference in all {n} pairs: the interval has no width"
         return PairedDifference(mean, mean, mean, n, margin, 0.0 if inside else 1.0, inside, note)
     from scipy.stats import t
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench.overall import compared
 from scgraph.bench.results import BASELINES, UNTRAINED
 
 if TYPE_CHECKING:
@@ -19,14 +20,21 @@ __all__ = [
     "environment_lines",
     "findings",
     "headlines",
+    "overall_cells",
+    "overall_header",
+    "overall_legend",
+    "overall_sentences",
     "rich_tables",
     "summary_markdown",
     "table_cells",
     "table_header",
+    "verdicts",
 ]
 
 METRIC_NAMES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 HEADLINE_METRIC = "macro_f1"
+CLAIMED = ("accuracy", "macro_f1")
+"""What the claim of equivalence is stated in: the paper's metric, and one that small classes weigh in."""
 NOTHING = "-"
 
 
@@ -42,7 +50,7 @@ def table_header(reference: str) -> list[str]:
         *METRIC_NAMES.values(),
         f"macro-F1 minus {reference} [95 %]",
         f"accuracy minus {reference} [95 %]",
-        "equivalent",
+        "equivalent: macro-F1 / accuracy",
         "MVP loss",
         "seeds",
     ]
@@ -54,7 +62,7 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
         differences, verdict = ["reference", "reference"], ""
     else:
         differences = [_interval(row, metric) for metric in ("macro_f1", "accuracy")]
-        verdict = {None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{HEADLINE_METRIC}_equivalent"])]
+        verdict = _equivalent(row, ("macro_f1", "accuracy"))
     return [
         str(row["model"]),
         *(mean_and_sd(row, metric) for metric in METRIC_NAMES),
@@ -63,6 +71,56 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
         _number(row["validation_mvp_loss"], ".4f"),
         str(int(row["n"])),
     ]
+
+
+def verdicts(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:
+    """One sentence a pretrained model of one set: difference and equivalence in accuracy and macro-F1."""
+    trained = compared(summary)
+    return [
+        f"{row['model']} minus {reference}: {_claims(row, margin)}."
+        for row in records(summary)
+        if row["model"] in trained and row["model"] != reference and math.isfinite(row["accuracy_difference"])
+    ]
+
+
+def overall_header(reference: str) -> list[str]:
+    """Column titles of the table over all sets, in the order of `overall_cells`."""
+    names = [f"{name} minus {reference} [95 %]" for name in METRIC_NAMES.values()]
+    return ["model", "over", *names, "equivalent: " + " / ".join(METRIC_NAMES.values())]
+
+
+def overall_cells(row: Mapping[str, Any]) -> list[str]:
+    """One row of `scgraph.bench.overall.overall` as text."""
+    return [
+        str(row["model"]),
+        f"{row[row['over']]} {row['over']}",
+        *(_interval(row, metric) for metric in METRIC_NAMES),
+        _equivalent(row, tuple(METRIC_NAMES)),
+    ]
+
+
+def overall_sentences(frame: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:
+    """What the sets together say: for every pretrained model one sentence over seeds and one over sets."""
+    trained = compared(frame)
+    sentences = []
+    for row in records(frame):
+        if row["model"] in trained:
+            speaks = f"new seeds on these {row['sets']} sets" if row["over"] == "seeds" else "new sets"
+            sentences.append(
+                f"{row['model']} minus {reference}, {row['split']} splits, over {row[row['over']]} {row['over']} "
+                f"({speaks}): {_claims(row, margin)}."
+            )
+    return sentences
+
+
+def overall_legend(margin: float) -> str:
+    """How to read the table over all sets."""
+    return (
+        "Over seeds: the difference is averaged over the sets for every seed, and the interval speaks of new seeds on "
+        "these sets. Over sets: it is averaged over the seeds for every set, and the interval speaks of new sets, as "
+        f"far as these are a sample of them; with few sets it is wide. Equivalent: two one-sided t tests within ± "
+        f"{margin:g}, each at level 0.05, not corrected for several models and metrics."
+    )
 
 
 def cost_header() -> list[str]:
@@ -95,7 +153,8 @@ def headlines(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0
         if first == reference or reference not in rows:
             sentences.append(f"{where}.")
             continue
-        text = f"{where}, {reference} {mean_and_sd(rows[reference], HEADLINE_METRIC)}; {_verdict(rows[first], margin)}"
+        verdict = _verdict(rows[first], margin, HEADLINE_METRIC)
+        text = f"{where}, {reference} {mean_and_sd(rows[reference], HEADLINE_METRIC)}; {verdict}"
         ratio = rows[first]["multiply_adds"] / rows[reference]["multiply_adds"]
         if math.isfinite(ratio):
             text += f". {first} needs {ratio:.2f}x the multiply-adds of {reference}"
@@ -125,19 +184,29 @@ def findings(summary: pd.DataFrame) -> list[str]:
 
 def summary_markdown(
     summary: pd.DataFrame,
+    overall: pd.DataFrame | None = None,
     *,
     notes: Sequence[str] = (),
     environment: Mapping[str, object] | None = None,
     reference: str = "tf",
     margin: float = 0.01,
 ) -> str:
-    """The text of `summary.md`."""
+    """The text of `summary.md`; `overall` of `scgraph.bench.overall.overall` adds what all sets say together."""
     lines = ["# Bench summary", ""]
     lines += [f"- {text}" for text in (*headlines(summary, reference, margin=margin), *findings(summary))]
+    if overall is not None and len(overall):
+        lines += ["", "## All sets together", ""]
+        lines += [f"- {text}" for text in overall_sentences(overall, reference, margin=margin)]
+        for split, group in overall.groupby("split", sort=False):
+            lines += ["", f"{_escape(str(split)).capitalize()} splits, {group['sets'].max()} sets:", ""]
+            lines += _markdown_table(overall_header(reference), [overall_cells(row) for row in records(group)])
+        lines += ["", overall_legend(margin)]
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
         rows = records(group)
         lines += ["", f"## {_escape(str(dataset))}, {_escape(str(split))} split", ""]
         lines += _markdown_table(table_header(reference), [table_cells(row, reference) for row in rows])
+        claims = verdicts(group, reference, margin=margin)
+        lines += ["", *(f"- {text}" for text in claims)] if claims else []
         costs = [row for row in rows if math.isfinite(row["multiply_adds"])]
         if costs:
             lines += ["", *_markdown_table(cost_header(), [cost_cells(row) for row in costs])]
@@ -159,7 +228,7 @@ def legend(reference: str, margin: float) -> list[str]:
     return [
         f"Mean ± standard deviation over seeds on the test part. Differences are paired by seed, model minus "
         f"{reference}, with a 95 % t interval; the seeds share cells, so it speaks of new seeds, not of new data. "
-        f"Equivalent: two one-sided t tests of macro-F1 within ± {margin:g}, each at level 0.05. Multiply-adds and "
+        f"Equivalent: two one-sided t tests within ± {margin:g}, each at level 0.05. Multiply-adds and "
         f"memory saved for the backward pass are for one cell.",
     ]
 
@@ -176,8 +245,10 @@ def environment_lines(environment: Mapping[str, object]) -> list[tuple[str, str]
     return lines
 
 
-def rich_tables(summary: pd.DataFrame, *, reference: str = "tf", margin: float = 0.01) -> Group:
-    """The same for a terminal of 80 columns: scores and costs of a dataset, headlines below."""
+def rich_tables(
+    summary: pd.DataFrame, overall: pd.DataFrame | None = None, *, reference: str = "tf", margin: float = 0.01
+) -> Group:
+    """The same for a terminal of 80 columns: scores and costs of a dataset, all sets together, headlines below."""
     from rich.console import Group
     from rich.text import Text
 
@@ -197,6 +268,19 @@ def rich_tables(summary: pd.DataFrame, *, reference: str = "tf", margin: float =
         for row in trained:
             costs.add_row(*(Text(cell) for cell in cost_cells(row)))
         parts += [scores, *([costs] if trained else [])]
+    if overall is not None and len(overall):
+        for split, group in overall.groupby("split", sort=False):
+            together = _rich_table(
+                f"all {group['sets'].max()} sets together, {split} splits",
+                ["model", "over", *(f"{METRIC_NAMES[metric]} minus {reference} [95 %]" for metric in CLAIMED)],
+            )
+            for row in records(group):
+                model, over = overall_cells(row)[:2]
+                style = "" if row["model"] in compared(group) else "dim"
+                differences = [_interval(row, metric) for metric in CLAIMED]
+                together.add_row(*(Text(cell) for cell in (model, over, *differences)), style=style)
+            parts.append(together)
+        parts += [Text(line) for line in overall_sentences(overall, reference, margin=margin)]
     parts += [Text(line) for line in headlines(summary, reference, margin=margin)]
     return Group(*parts)
 
@@ -242,10 +326,18 @@ def _interval(row: Mapping[str, Any], metric: str) -> str:
     return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def _verdict(row: Mapping[str, Any], margin: float) -> str:
-    text = f"paired difference {_interval(row, HEADLINE_METRIC)}"
-    low, high = row[f"{HEADLINE_METRIC}_low"], row[f"{HEADLINE_METRIC}_high"]
-    equivalent = _flag(row[f"{HEADLINE_METRIC}_equivalent"])
+def _equivalent(row: Mapping[str, Any], metrics: Sequence[str]) -> str:
+    return " / ".join({None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{m}_equivalent"])] for m in metrics)
+
+
+def _claims(row: Mapping[str, Any], margin: float) -> str:
+    return "; ".join(f"{METRIC_NAMES[metric]} {_verdict(row, margin, metric)}" for metric in CLAIMED)
+
+
+def _verdict(row: Mapping[str, Any], margin: float, metric: str) -> str:
+    text = f"paired difference {_interval(row, metric)}"
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    equivalent = _flag(row[f"{metric}_equivalent"])
     if equivalent is None:
         return text
     if equivalent:

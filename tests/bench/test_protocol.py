@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 import scgraph
-from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets
+from scgraph.bench import figures
+from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.errors import ConfigError, DataError, OutputError
@@ -20,6 +24,8 @@ from tests.bench.conftest import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
@@ -35,6 +41,8 @@ def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
         "config.yaml",
         "environment.json",
         "models",
+        "scores-cells.png",
+        "features-cells.png",
     }
     rows = pd.read_csv(out / "results.csv")
     models = ["majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf"]
@@ -108,6 +116,81 @@ def test_batches_stay_whole(cells_file: Path) -> None:
     result = scgraph.bench(["none"], [cells_file], config=QUICK, batch_key="donor")
     assert result.results["split"].unique().tolist() == ["batch"]
     assert any("donor" in note or "batch" in note for note in result.notes)
+
+
+def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = []
+    for seed, name in enumerate(("first", "second")):
+        files.append(tmp_path / f"{name}.h5ad")
+        make_cells(seed=seed).write_h5ad(files[-1])
+    drawn: list[tuple[str, ...]] = []
+    real = figures.feature_maps
+
+    def watched(features: dict[str, np.ndarray], *args: Any, **options: Any) -> Figure:
+        drawn.append(tuple(features))
+        return real(features, *args, **options)
+
+    monkeypatch.setattr(figures, "feature_maps", watched)
+    out = tmp_path / "out"
+    result = scgraph.bench(["gnn", "tf"], files, config=QUICK | {"seeds": 2}, out=out)
+    pictures = {path.name: path for path in out.glob("*.png")}
+    assert set(pictures) == {
+        *("scores-first.png", "scores-second.png", "features-first.png", "features-second.png", "difference.png")
+    }
+    for path in pictures.values():
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            assert 1000 < image.width < 1100
+        assert path.stat().st_size < 250_000
+    page = ("gnn", "tf", "gnn untrained", "tf untrained")
+    assert drawn == [page, page, ("gnn", "tf"), ("gnn", "tf")]  # the files hold pretrained models alone
+    assert result.overall.groupby("model")["over"].apply(list).to_dict()["gnn"] == ["seeds", "sets"]
+    assert "All sets together" in (out / "summary.md").read_text()
+    assert 'id="all"' in (out / "report.html").read_text()
+    (out / "features-gone.png").write_text("of a set that is not in the next bench")
+    scgraph.bench(["none"], files[:1], config=QUICK, out=out, overwrite=True)
+    assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png"}
+
+
+def test_a_set_without_the_batch_column_is_named(cells_file: Path, tmp_path: Path) -> None:
+    adata = make_cells(seed=1)
+    del adata.obs["donor"]
+    adata.write_h5ad(tmp_path / "other.h5ad")
+    command = [sys.executable, "-m", "scgraph.cli", "bench", "--models", "none", "--batch-key", "donor"]
+    command += ["--data", str(cells_file), "--data", str(tmp_path / "other.h5ad"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert "other.h5ad: obs has no column 'donor'. Columns: cell_type. A batch column divides every set" in said
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_seeds_that_share_a_split_are_told(tmp_path: Path) -> None:
+    adata = make_cells()
+    adata.obs["donor"] = [f"d{i // 3 % 3}" for i in range(90)]
+    adata.obs["donor"] = np.where(np.arange(90) < 80, "large", adata.obs["donor"])
+    result = scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor")
+    assert any("the 3 seeds divide the cells in" in note for note in result.notes)
+    result = scgraph.bench(["none"], [make_cells()], config=QUICK | {"seeds": 2})
+    assert not any("seeds divide the cells" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("kang_pbmc_subset", 0), ("pbmc_tonsil_ligrec", 0), ("pbmc_multistudy", 3)]
+)
+def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> None:
+    probe = read_probe_sets([shared_data / f"{name}.h5ad"], batch_key="batch", drop_classes_below=least)[0]
+    batches = np.asarray(probe.cells.batches).astype(str)
+    tested = set()
+    for seed in range(5):
+        split = split_of(probe, as_bench_config({}), seed=seed)
+        parts = [set(batches[rows]) for rows in (split.train, split.validation, split.test)]
+        assert not parts[0] & parts[1]
+        assert not parts[2] & (parts[0] | parts[1])
+        assert set(probe.codes[split.test]) <= set(probe.codes[split.train])
+        tested.add(frozenset(parts[2]))
+    assert len(tested) > 1  # a seed changes the split
 
 
 def test_settings_of_one_model(cells_file: Path) -> None:

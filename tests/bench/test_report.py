@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from scgraph.bench.costs import Costs
-from scgraph.bench.report import BenchReport, render
+from scgraph.bench.overall import overall
+from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
 
 CLASSES = ("B cell", "<b>bold</b>", "T/NK é", "$x_1$")
@@ -60,6 +61,7 @@ def make_report(
     costs = [Costs(model=m, **sizes, **work, **speed, **where) for m in trained]
     return BenchReport(
         summary=summarise(results_frame(rows)),
+        overall=overall(results_frame(rows)),
         histories=histories,
         classes=dict.fromkeys(sets, CLASSES),
         truths=truths,
@@ -106,7 +108,7 @@ def test_it_opens_offline(page: tuple[str, Page]) -> None:
     html, parsed = page
     assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in parsed.addresses)
     assert not re.search(r"url\(|@import|<script|<link", html)
-    assert sum(tag == "img" for tag in parsed.tags) == 2 * 5
+    assert sum(tag == "img" for tag in parsed.tags) == 2 * 5 + 1
     for address in parsed.addresses:
         if address.startswith("#"):
             assert address[1:] in parsed.ids
@@ -146,6 +148,25 @@ def test_the_first_lines_compare_with_the_reference(page: tuple[str, Page]) -> N
     for dataset in ("one", "two"):
         assert f"{gnn.loc[dataset, 'macro_f1_difference']:+.3f}macro-F1 of gnn minus tf, {dataset}" in text
     assert "1.00×multiply-adds of tf" in text
+
+
+def test_all_sets_stand_before_each(page: tuple[str, Page]) -> None:
+    html, parsed = page
+    assert html.index('<section id="all">') < html.index('<section id="set-1">')
+    section = html.split('<section id="all">')[1].split("</section>")[0]
+    assert (
+        "gnn minus tf, random splits, over 3 seeds (new seeds on these 2 sets): accuracy paired difference" in section
+    )
+    assert "over 2 sets (new sets)" in section
+    assert section.count("<tr ") == 2 * 5  # every model but the reference, over seeds and over sets
+    assert "#all" in parsed.addresses
+    assert "gnn minus tf: accuracy paired difference" in html.split('<section id="set-1">')[1].split("</section>")[0]
+
+
+def test_one_set_has_no_section_over_all() -> None:
+    report = make_report(sets=("one",))
+    assert 'id="all"' not in render(report)
+    assert set(pictures(report)) == {"scores-one.png", "features-one.png"}
 
 
 def test_one_seed_and_no_reference() -> None:

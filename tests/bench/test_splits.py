@@ -72,6 +72,14 @@ def test_batch_split_avoids_an_unseen_class_where_it_can() -> None:
     assert "not scored: 'only here'" in split.how
 
 
+def test_few_batches_of_unequal_size_still_differ_by_seed() -> None:
+    # Of four batches of 29, 19, 32 and 20 % only one assignment comes closest to 60/10/30.
+    batches = np.repeat(["a", "b", "c", "d"], [290, 190, 320, 200])
+    labels = np.arange(1000) % 3
+    tests = {tuple(np.unique(batches[make_split(labels, batches=batches, seed=s).test])) for s in range(6)}
+    assert len(tests) > 1
+
+
 def test_class_only_in_test_is_refused_with_its_name() -> None:
     batches = np.repeat(["p1", "p2", "p3"], 20)
     with pytest.raises(DataError, match=r"'c\d' only in 'p\d'.*Leave these classes out"):
