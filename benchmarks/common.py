@@ -1,0 +1,88 @@
+"""What the scripts of this folder share: running a command line, an output folder that can be gone on with, tables."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from scgraph.config import load_yaml
+from scgraph.errors import OutputError, ScgraphError
+from scgraph.files import json_text, prepare_output_folder, write_atomic
+from scgraph.options import spread
+from scgraph.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import typer
+
+__all__ = ["markdown_table", "number", "origin", "resumable_folder", "run", "signed", "write_origin"]
+
+
+def run(app: typer.Typer, script: str, arguments: Sequence[str] | None = None) -> None:
+    """Run a command line: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(spread(words), prog_name=script, standalone_mode=True)
+    except ScgraphError as error:
+        say(f"{script}: {error}")
+        code = 2
+    except KeyboardInterrupt:
+        say(f"{script}: stopped. The same command goes on where this one ended.")
+        code = 130
+    sys.exit(code)
+
+
+def origin(script: str) -> dict[str, object]:
+    """What `environment.json` holds: versions, machine, commit and the command line of this process."""
+    from scgraph.bench.environment import environment
+
+    return environment(["python", f"benchmarks/{script}", *sys.argv[1:]])
+
+
+def write_origin(folder: Path, script: str, **more: object) -> None:
+    """Write `environment.json`."""
+    write_atomic(folder / "environment.json", json_text(origin(script) | more))
+
+
+def resumable_folder(out: Path, request: dict[str, Any], *, overwrite: bool, owned: Sequence[str]) -> Path:
+    """Return a folder that is empty or holds a part of exactly this run; `config.yaml` in it says which.
+
+    Raises:
+        OutputError: it cannot be written to, or holds something else.
+    """
+    config = out / "config.yaml"
+    resume = config.is_file() and not overwrite
+    results = [path for path in out.glob("*") if path != config]  # a run that was refused leaves none
+    if resume and results and load_yaml(config) != request:
+        raise OutputError(
+            f"{out}: holds results of other settings (config.yaml says which). Choose another folder, or say "
+            "--overwrite to replace them."
+        )
+    folder = prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=owned)
+    write_atomic(folder / "config.yaml", yaml.safe_dump(request, sort_keys=False, allow_unicode=True))
+    return folder
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A markdown table with the first column to the left and the others to the right."""
+    lines = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def number(value: float, form: str = ".3f", unit: str = "") -> str:
+    """A number as text, `-` where there is none."""
+    return f"{value:{form}}{unit}" if math.isfinite(value) else "-"
+
+
+def signed(mean: float, low: float, high: float) -> str:
+    """A difference with its interval, in points (hundredths)."""
+    if not math.isfinite(mean):
+        return "-"
+    if not math.isfinite(low):
+        return f"{100 * mean:+.2f} (n = 1)"
+    return f"{100 * mean:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"

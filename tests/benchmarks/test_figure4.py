@@ -1,0 +1,141 @@
+"""Figure 4: children that are killed or run out of memory do not stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.bench.conftest import make_cells
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets RLIMIT_DATA")
+
+QUICK = [
+    f"--set={word}"
+    for word in (
+        "model.layers=1", "model.channels=8", "train.epochs=1", "train.batch_size=32", "probe.epochs=2", "seeds=1",
+    )
+]  # fmt: skip
+
+
+def kill_first_child(killed: list[int], stop: threading.Event) -> None:
+    """Kill the first process of ours that measures a point, as a system without memory does."""
+    while not killed and not stop.is_set():
+        time.sleep(0.05)
+        for task in Path("/proc/self/task").glob("*/children"):
+            for child in task.read_text().split():
+                if "figure4_points" in Path(f"/proc/{child}/cmdline").read_text():
+                    os.kill(int(child), signal.SIGKILL)
+                    killed.append(int(child))
+
+
+@pytest.mark.timeout(300)
+def test_killed_and_too_large_points_are_marked_and_survived(tmp_path: Path) -> None:
+    import figure4
+
+    data, out = tmp_path / "cells.h5ad", tmp_path / "out"
+    make_cells(genes=8000).write_h5ad(data)
+    command = ["--data", str(data), "--models", "gnn", "--genes", "4,8,all", "--memory-gb", "3", *QUICK]
+    command += ["--out", str(out)]
+    killed: list[int] = []
+    stop = threading.Event()
+    killer = threading.Thread(target=kill_first_child, args=(killed, stop))
+    killer.start()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            figure4.main(command)
+    finally:
+        stop.set()
+        killer.join()
+    assert not ended.value.code
+    assert len(killed) == 1
+
+    points = pd.read_csv(out / "genes.csv")
+    assert points["status"].tolist() == ["out of memory", "ok", "out of memory"]
+    assert points["genes"].tolist()[:2] == [4, 8]
+    assert points["genes"][2] > 5000
+    assert points["message"][0] == "killed by the system"
+    assert "allocate memory" in points["message"][2]
+    assert points["accuracy_mean"].notna().tolist() == [False, True, False]
+    assert points["multiply_adds"][1] == 8 * 8 * 8 + 8 * 8 * 8 + 8 * 8 * 48
+    page = (out / "genes.md").read_text()
+    assert page.count("out of memory") == 2
+    assert (out / "figure4.svg").read_text().startswith("<?xml")
+    assert (out / "figure4.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "environment.json").read_text())["seconds"] > 0
+
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as ended:
+        figure4.main(command)
+    assert not ended.value.code
+    assert time.monotonic() - start < 10  # no point was measured again
+    after = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert {n: b for n, b in after.items() if n != "environment.json"} == {
+        n: b for n, b in before.items() if n != "environment.json"
+    }
+
+
+@pytest.mark.timeout(300)
+def test_another_failure_is_reported_and_tried_again(
+    cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import figure4
+
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        figure4.main(
+            [
+                *("--data", str(cells_file), "--models", "gnn", "--genes", "4", "--out", str(out), *QUICK),
+                *("--set", "train.learning_rate=1.0e+38", "--set", "train.epochs=3", "--set", "train.clip=null"),
+            ]
+        )
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "failed: gnn, 4 genes: " in said
+    assert "loss" in said
+    assert not (out / "genes.csv").exists()
+
+
+def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
+    from figure4_points import PointRequest, run_point
+    from scgraph.options import bench_settings
+
+    config = bench_settings("bench/paper", None, model={}, train={"genes": 4}).model_dump(mode="json")
+    small = PointRequest("gnn", 4, str(cells_file), [], config, None, None, drop_leaks=False, memory_gb=0.05)
+    assert run_point(small).status == "out of memory"
+    lost = PointRequest("gnn", 4, "gone.h5ad", [], config, None, None, drop_leaks=False, memory_gb=4)
+    found = run_point(lost)
+    assert found.status == "failed"
+    assert "gone.h5ad" in found.message
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--genes", "64,some"], "'some' is neither a number of genes nor all"),
+        (["--models", "gnm"], "Did you mean 'gnn'?"),
+        (["--set", "train.gens=3"], "Did you mean 'genes'?"),
+        (["--set", "train.batch_size=0"], "batch_size"),
+    ],
+)
+def test_bad_input_is_refused(
+    words: list[str], said: str, cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import figure4
+
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        figure4.main(["--data", str(cells_file), "--out", str(out), *QUICK, *words])
+    assert ended.value.code == 2
+    found = capsys.readouterr().err
+    assert said in found
+    assert found.count("\n") == 1
+    assert not out.exists()
