@@ -44,6 +44,7 @@ def difference_forest(
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
 
     titles = metrics or {"accuracy": "accuracy", "macro_f1": "macro-F1"}
     models = compared(overall)
@@ -63,6 +64,7 @@ def difference_forest(
                     height = place + step * (index - (len(models) - 1) / 2)
                     _draw(axis, found[model], metric, height, limit, color=shades[model], is_overall=is_overall)
         axis.set_xlim(-limit, limit)
+        axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.set_title(title, loc="left", fontsize=10.5)
         axis.set_xlabel(f"{plain(models[0]) if len(models) == 1 else 'model'} minus {plain(reference)}")
         axis.grid(axis="x", color=FAINT, linewidth=0.7)
@@ -100,8 +102,8 @@ def _rows(summary: pd.DataFrame, overall: pd.DataFrame) -> list[tuple[str, dict[
 
 
 def _limit(rows: list[dict[Any, Any]], metric: str, margin: float) -> float:
-    points = [abs(row[f"{metric}_difference"]) for row in rows]
-    ends = [abs(row[f"{metric}_{side}"]) for row in rows for side in ("low", "high")]
+    points = [abs(float(row[f"{metric}_difference"])) for row in rows]
+    ends = [abs(float(row[f"{metric}_{side}"])) for row in rows for side in ("low", "high")]
     widest = max((end for end in ends if math.isfinite(end)), default=0.0)
     return min(max(3 * margin, 2.5 * max(points, default=0.0)), max(1.1 * widest, 1.1 * max(points), 1.6 * margin))
 
@@ -119,17 +121,27 @@ def _draw(
             solid_capstyle="butt",
         )
         for end, marker in ((low, "<"), (high, ">")):
-            if abs(end) > limit:
-                edge = math.copysign(limit, end)
-                axis.plot([edge], [height], color=color, marker=marker, markersize=6, clip_on=False, zorder=4)
+            goes_on = abs(end) > limit
+            edge = math.copysign(limit, end) if goes_on else end
+            # Ends are marked too: a short interval would vanish behind its point.
+            axis.plot(
+                [edge],
+                [height],
+                color=color,
+                marker=marker if goes_on else "|",
+                markersize=6 if goes_on else 9,
+                markeredgewidth=1.4,
+                clip_on=not goes_on,
+                zorder=4,
+            )
     axis.plot(
         [point],
         [height],
         color=color,
         marker="D" if is_overall else "o",
-        markersize=7 if is_overall else 6,
+        markersize=6.5 if is_overall else 5.5,
         markeredgecolor="white",
-        markeredgewidth=0.8,
+        markeredgewidth=0.5,
         linestyle="none",
         zorder=5,
     )

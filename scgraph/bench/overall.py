@@ -8,7 +8,9 @@ from scgraph.bench.results import BASELINES, UNTRAINED, difference_columns, mode
 from scgraph.bench.statistics import METRICS, paired_difference
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["compared", "overall"]
 
@@ -58,17 +60,23 @@ def overall(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0.0
             sets = [name for name in order if name in there.columns]
             if len(sets) < 2 or not len(there):
                 continue
-            for over, axis in (("seeds", 1), ("sets", 0)):
+            for over in ("seeds", "sets"):
                 row: dict[str, Any] = {"split": split, "model": model, "over": over}
                 row |= {"sets": len(sets), "seeds": len(there)}
                 for metric in METRICS:
                     mine, other = (
-                        frame[metric].unstack("dataset").loc[there.index, sets].mean(axis=axis)
+                        _averaged(frame[metric].unstack("dataset").loc[there.index, sets], over)
                         for frame in (own, against)
                     )
                     row |= difference_columns(metric, paired_difference(mine, other, margin=margin))
                 rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _averaged(table: pd.DataFrame, over: str) -> NDArray[np.float64]:
+    """Means of seeds (rows) or of sets (columns), whichever the statistics go over."""
+    means: NDArray[np.float64] = table.to_numpy(float).mean(axis=1 if over == "seeds" else 0)
+    return means
 
 
 def compared(frame: pd.DataFrame) -> list[str]:

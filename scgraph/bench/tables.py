@@ -117,9 +117,10 @@ def overall_legend(margin: float) -> str:
     """How to read the table over all sets."""
     return (
         "Over seeds: the difference is averaged over the sets for every seed, and the interval speaks of new seeds on "
-        "these sets. Over sets: it is averaged over the seeds for every set, and the interval speaks of new sets, as "
-        f"far as these are a sample of them; with few sets it is wide. Equivalent: two one-sided t tests within ± "
-        f"{margin:g}, each at level 0.05, not corrected for several models and metrics."
+        "these sets; differences of opposite sign on different sets cancel in it. Over sets: it is averaged over the "
+        "seeds for every set, and the interval speaks of new sets, as far as these are a sample of them; with few "
+        f"sets it is wide. Equivalent: two one-sided t tests within ± {margin:g}, each at level 0.05, not corrected "
+        "for several models and metrics."
     )
 
 
@@ -197,8 +198,8 @@ def summary_markdown(
     if overall is not None and len(overall):
         lines += ["", "## All sets together", ""]
         lines += [f"- {text}" for text in overall_sentences(overall, reference, margin=margin)]
-        for split, group in overall.groupby("split", sort=False):
-            lines += ["", f"{_escape(str(split)).capitalize()} splits, {group['sets'].max()} sets:", ""]
+        for kind, group in overall.groupby("split", sort=False):
+            lines += ["", f"{_escape(str(kind)).capitalize()} splits, {group['sets'].max()} sets:", ""]
             lines += _markdown_table(overall_header(reference), [overall_cells(row) for row in records(group)])
         lines += ["", overall_legend(margin)]
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
@@ -269,9 +270,9 @@ def rich_tables(
             costs.add_row(*(Text(cell) for cell in cost_cells(row)))
         parts += [scores, *([costs] if trained else [])]
     if overall is not None and len(overall):
-        for split, group in overall.groupby("split", sort=False):
+        for kind, group in overall.groupby("split", sort=False):
             together = _rich_table(
-                f"all {group['sets'].max()} sets together, {split} splits",
+                f"all {group['sets'].max()} sets together, {kind!s} splits",
                 ["model", "over", *(f"{METRIC_NAMES[metric]} minus {reference} [95 %]" for metric in CLAIMED)],
             )
             for row in records(group):

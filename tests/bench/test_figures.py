@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from scgraph.bench import figures
+from scgraph.bench.drawing import model_colors
 from scgraph.bench.results import results_frame, summarise
 from tests.bench.test_results import rows
 
@@ -58,6 +61,32 @@ def test_every_model_gets_a_map_in_the_same_colours(panels: int) -> None:
     assert [len(marker) for marker in looks[0]] == [10, 2]
     numbers = [[text.get_text() for text in axis.texts] for axis in shown]
     assert numbers == [[str(k + 1) for k in range(12)]] * panels
+
+
+def test_places_found_before_are_drawn() -> None:
+    x = np.random.default_rng(0).normal(size=(2100, 3))
+    assert figures.shown_cells(2100).shape == (2000,)
+    places = np.arange(4000.0).reshape(2000, 2)
+    axis = figures.feature_maps({"gnn": x}, np.zeros(2100), ["a"], places={"gnn": places}).axes[0]
+    assert sorted(axis.collections[0].get_offsets()[:, 0].tolist()) == places[:, 0].tolist()
+    small = x[:30]
+    found = figures.place_cells(small)
+    axis = figures.feature_maps({"gnn": small}, np.zeros(30), ["a"]).axes[0]
+    assert sorted(axis.collections[0].get_offsets()[:, 0].tolist()) == pytest.approx(sorted(found[:, 0].tolist()))
+
+
+def test_a_png_of_few_colours_keeps_those_of_the_models() -> None:
+    summary = summarise(results_frame(rows({"gnn": [0.6, 0.7], "tf": [0.8, 0.9]})))
+    figure = figures.score_bars(summary, metrics={"macro_f1": "macro-F1"})
+    data = figures.png(figure)
+    assert data == figures.png(figure)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.mode == "P"
+        assert image.width == 1056
+        shown = {color for _, color in image.convert("RGB").getcolors(10**7) or []}
+    for color in model_colors(["gnn", "tf"]).values():
+        wanted = tuple(int(color[k : k + 2], 16) for k in (1, 3, 5))
+        assert min(max(abs(a - b) for a, b in zip(wanted, found, strict=True)) for found in shown) <= 4
 
 
 def test_numbers_of_classes_at_one_place_do_not_lie_on_each_other() -> None:
