@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import typer
 
-__all__ = ["markdown_table", "number", "origin", "resumable_folder", "run", "signed", "write_origin"]
+__all__ = ["load_average", "markdown_table", "number", "origin", "resumable_folder", "run", "signed", "write_origin"]
 
 
 def run(app: typer.Typer, script: str, arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +48,11 @@ def origin(script: str) -> dict[str, object]:
 def write_origin(folder: Path, script: str, **more: object) -> None:
     """Write `environment.json`."""
     write_atomic(folder / "environment.json", json_text(origin(script) | more))
+
+
+def load_average() -> float | None:
+    """Processes that wanted to run in the last minute, None where the system does not say."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def resumable_folder(out: Path, request: dict[str, Any], *, overwrite: bool, owned: Sequence[str]) -> Path:

@@ -23,7 +23,7 @@ COSTS = {"multiply_adds": "multiply-adds a cell", "saved_mb": "MB saved for back
 
 
 def draw_figure4(points: pd.DataFrame) -> Figure:
-    """Accuracy against genes a cell on the left, costs on log axes on the right; a cross where memory ran out."""
+    """Accuracy against genes a cell on the left, costs on log axes on the right; above, a cross where memory ran out."""
     from matplotlib.lines import Line2D
 
     models = list(dict.fromkeys(points["model"]))
@@ -45,15 +45,16 @@ def draw_figure4(points: pd.DataFrame) -> Figure:
             lost = part[part["status"] == OUT_OF_MEMORY]["genes"]
             axis.plot(
                 lost,
-                [0.94 - 0.07 * place] * len(lost),
+                [1.04 + 0.06 * place] * len(lost),
                 color=colors[model],
                 linestyle="none",
                 marker="x",
                 markersize=8,
                 markeredgewidth=2,
                 transform=axis.get_xaxis_transform(),
+                clip_on=False,
             )
-        axis.set_title(title, loc="left", fontsize=10.5)
+        axis.set_title(title, loc="left", fontsize=10.5, pad=8 + 15 * len(models))
         axis.set_xlabel("genes a cell")
         axis.grid(color=FAINT, linewidth=0.7)
         open_axis(axis)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common import run, write_origin
+from common import load_average, run, write_origin
 from paper_table2 import SETTINGS
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.files import prepare_output_folder, write_atomic
@@ -48,12 +48,12 @@ def costs(
 
     chosen = chosen_settings(settings)
     folder = prepare_output_folder(out, overwrite=overwrite, owned=["costs.csv", "costs.md", "environment.json"])
-    start = time.perf_counter()
+    start, load = time.perf_counter(), load_average()
     found = measure_costs(chosen, device=device, batch_size=batch_size, seconds=seconds, say=say)
-    page = costs_markdown(found)
+    page = costs_markdown(found, load=load)
     write_atomic(folder / "costs.csv", found.to_csv(index=False, float_format="%.6g"))
     write_atomic(folder / "costs.md", page)
-    write_origin(folder, "table2.py", seconds=round(time.perf_counter() - start, 1))
+    write_origin(folder, "table2.py", seconds=round(time.perf_counter() - start, 1), load=load)
     show(page)
 
 

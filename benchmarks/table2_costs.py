@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,12 @@ MEMORY = {
     "cpu": "the bytes autograd saves for backward (every storage once, without parameters), counted on the CPU",
     "cuda": "what the CUDA allocator holds after forward beyond what it held before",
 }
+
+
+BUSY = (
+    "**The machine was busy: a load of {load:.1f} on {cores} cores before the run.** These speeds are too low and vary "
+    "from row to row; multiply-adds and memory do not depend on it.\n"
+)
 
 
 def setting_configs(channels: int, genes: int, device: str) -> dict[str, ModelConfig]:
@@ -113,8 +120,13 @@ def _backend(name: str) -> Attention:
     return "math" if name == "math" else "fused"
 
 
-def costs_markdown(costs: pd.DataFrame) -> str:
-    """Multiply-adds, memory and speed of every setting beside the paper's."""
+def costs_markdown(costs: pd.DataFrame, *, load: float | None = None) -> str:
+    """Multiply-adds, memory and speed of every setting beside the paper's.
+
+    Args:
+        costs: as `measure_costs` makes it.
+        load: load average of the machine before the run; a busy machine is said aloud.
+    """
     adds, memory, speed = [], [], []
     for (channels, genes), part in costs.groupby(["channels", "genes"], sort=False):
         by_row = {row["row"]: row for row in records(part)}
@@ -135,6 +147,7 @@ def costs_markdown(costs: pd.DataFrame) -> str:
         speed.append([setting, *cells, _times(rates[0] / rates[2]), _times(rates[0] / rates[3])])
     first = costs.iloc[0]
     kind = "cpu" if first["device"] == "cpu" else "cuda"
+    busy = load is not None and load > (os.cpu_count() or 1) / 2 and BUSY.format(load=load, cores=os.cpu_count())
     return "\n".join(
         [
             "# Table II: costs\n",
@@ -160,6 +173,7 @@ def costs_markdown(costs: pd.DataFrame) -> str:
             markdown_table(
                 ["C/G", "gnn", "gnn, adjacency a layer", "tf, fused", "tf, math", "gnn/tf fused", "gnn/tf math"], speed
             ),
+            *([busy] if busy else []),
         ]
     )  # fmt: skip
 

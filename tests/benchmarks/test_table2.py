@@ -89,6 +89,10 @@ def test_costs_are_measured_and_written(script: Script, tmp_path: Path, capsys: 
     origin = json.loads((tmp_path / "costs" / "environment.json").read_text())
     command = "python benchmarks/table2.py costs --out costs --settings 256/256 --batch-size 1 --seconds 0"
     assert origin["command"] == command
+    from table2_costs import costs_markdown
+
+    assert "The machine was busy" in costs_markdown(costs.reset_index(), load=1000.0)
+    assert "The machine was busy" not in costs_markdown(costs.reset_index(), load=0.0)
     code, said = run(["costs", "--out", str(tmp_path / "costs")], capsys)
     assert (code, said.count("\n")) == (2, 1)
     assert "already holds files" in said
