@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scgraph.bench.costs import Attention, Costs
-    from scgraph.config import BenchConfig
+    from scgraph.config import BenchConfig, TrainConfig
     from scgraph.train import Pretrained
 
 __all__ = ["OBSM_KEY", "bench", "embed", "embed_file", "load_model", "pretrain", "probe", "profile"]
@@ -139,8 +139,8 @@ def embed(
         say(note)
     store = CellStore.from_cells(cells, saved.vocabulary, min_matched=min_matched)
     say(store.match_note)
-    training = saved.metadata["training"]
-    found = vectors(saved.model, store, genes=training["genes"], seed=training["seed"], device=device)
+    training = _training(saved)
+    found = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
     rows = adata.obs_names.get_indexer(cells.obs_names)
     whole = np.full((adata.n_obs, found.shape[1]), np.nan, dtype=np.float32)
     whole[rows] = found
@@ -148,7 +148,7 @@ def embed(
         "cells": int(adata.n_obs),
         "channels": int(found.shape[1]),
         "genes_matched": store.match_note,
-        "genes_a_cell": int(training["genes"]),
+        "genes_a_cell": training.genes_to_embed() or "all",
         "model": saved.model_config.conv,
         "vocabulary": saved.vocabulary.sha256,
         "versions": dict(saved.versions),
@@ -234,8 +234,8 @@ def probe(
         say(note)
     store = CellStore.from_cells(labelled.cells, saved.vocabulary, min_matched=settings.min_matched)
     say(store.match_note)
-    training = saved.metadata["training"]
-    x = vectors(saved.model, store, genes=training["genes"], seed=training["seed"], device=device)
+    training = _training(saved)
+    x = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
     y = labelled.codes
     rows: list[dict[str, Any]] = []
     for seed in range(settings.seeds):
@@ -301,3 +301,10 @@ def profile(
         )
         for name in models
     ]
+
+
+def _training(saved: SavedModel) -> TrainConfig:
+    """Return the training settings that a model was saved with."""
+    from scgraph.config import TrainConfig, parse_config
+
+    return parse_config(TrainConfig, saved.metadata["training"], source="config.json of the model, training")

@@ -50,6 +50,9 @@ class ModelConfig(_Config):
         None, description="width; null: C where the conv asks for one"
     )
     cell_head: bool = Field(default=False, description="also predict values from the vector of the cell")
+    readout_norm: bool = Field(
+        default=True, description="average the features behind the last norm for the cell's vector, or those before it"
+    )
     conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
 
     @model_validator(mode="after")
@@ -68,6 +71,9 @@ class TrainConfig(_Config):
     """Pretraining by masked value prediction; the defaults are the paper's."""
 
     genes: Positive = Field(512, description="expressed genes sampled a cell, G")
+    embed_genes: Positive | Literal["all"] | None = Field(
+        None, description="most expressed genes of a cell when it is embedded; null: as many as in training"
+    )
     mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
     batch_size: Positive = Field(256, description="cells a step")
     epochs: Positive = Field(10, description="passes over the cells")
@@ -85,6 +91,12 @@ class TrainConfig(_Config):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
+
+    def genes_to_embed(self) -> int | None:
+        """Return the most genes of a cell that its vector is computed from; None for all it expresses."""
+        if self.embed_genes == "all":
+            return None
+        return self.genes if self.embed_genes is None else self.embed_genes
 
 
 class ProbeConfig(_Config):

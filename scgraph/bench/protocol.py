@@ -226,7 +226,7 @@ class _Run:
     def _probe(self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any) -> None:
         from scgraph.train import embed, linear_probe
 
-        features = embed(model, prepared.probe, genes=train.genes, seed=self.seed, device=train.device)
+        features = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=self.seed, device=train.device)
         split = self.split
         found = linear_probe(
             features[split.train],

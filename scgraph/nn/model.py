@@ -58,6 +58,9 @@ class GeneModel(nn.Module):
         activation: activation behind the convolution; None takes the convolution's own.
         feed_forward: width of the feed-forward, 0 for none; None takes C where the convolution asks for one.
         cell_head: whether values are also predicted from the cell's vector.
+        readout_norm: whether the readout averages the features behind the last norm, as the value head reads
+            them, or before it. Before it the vector of a cell keeps how strongly each gene is expressed: with
+            the product encoding and without blocks it is a linear map of the expression vector.
         conv_options: keyword arguments of the convolution.
 
     Raises:
@@ -79,6 +82,7 @@ class GeneModel(nn.Module):
         activation: str | None = None,
         feed_forward: int | None = None,
         cell_head: bool = False,
+        readout_norm: bool = True,
         conv_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +108,7 @@ class GeneModel(nn.Module):
         tables = (1 if shared_adjacency else layers) if convs[0].uses_adjacency else 0
         self.adjacencies = nn.ModuleList(FactorizedAdjacency(vocabulary_size, rank) for _ in range(tables))
         self.norm = nn.LayerNorm(channels)
+        self.readout_norm = readout_norm
         self.readout = MeanReadout()
         self.value_head = ValueHead(channels)
         self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
@@ -130,27 +135,29 @@ class GeneModel(nn.Module):
         """
         graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
         x = self.encode(graph, values, mask)
-        cell = self.readout(x, graph)
-        predicted = self.value_head(x)
+        normed = self.norm(x)
+        cell = self.readout(normed if self.readout_norm else x, graph)
+        predicted = self.value_head(normed)
         if padded:
             predicted = predicted.masked_fill(~graph.mask, 0.0)
         cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
         return ModelOutput(predicted, cell, cell_values)
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features of the genes after the last norm, ``[B, G, C]``."""
+        """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
         x = self.encoder(graph, values, mask)
         views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
         for number, block in enumerate(self.blocks):
             view = views[number % len(views)] if views else None
             x = block(x, graph, view)
-        normed: Tensor = self.norm(x)
-        return normed
+        features: Tensor = x
+        return features
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
         graph = GeneGraph(genes)
-        cell: Tensor = self.readout(self.encode(graph, values), graph)
+        x = self.encode(graph, values)
+        cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
         return cell
 
     def multiply_adds(self, genes: int) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
     from numpy.typing import NDArray
 
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["embed"]
 
 _READ = 1024
+_PAIRS = 2**27
+"""Pairs of genes of a batch: half a gigabyte a head for a layer that holds its weights."""
 
 
 def embed(
     model: GeneModel,
     store: CellStore,
     *,
-    genes: int,
+    genes: int | None,
     seed: int = 0,
     batch_size: int = 256,
     device: str | torch.device = "auto",
@@ -46,9 +50,9 @@ def embed(
     Args:
         model: the network; left on `device` in evaluation mode.
         store: the cells, on the vocabulary of the model.
-        genes: most genes of a cell.
+        genes: most genes of a cell; None for all it expresses.
         seed: of the sample of genes, for cells that express more.
-        batch_size: cells of a batch where `exact` is off.
+        batch_size: most cells of a batch where `exact` is off; fewer where the cells are long.
         device: as in `scgraph.train.resolve_device`.
         exact: one cell at a time; by default so on a CPU and not elsewhere.
 
@@ -67,12 +71,13 @@ def embed(
     model = model.to(target).eval()
     dtype = next(model.parameters()).dtype
     result = np.zeros((len(store), model.channels), dtype=np.float32)
-    rows = np.flatnonzero(np.diff(store.indptr) > 0)
+    lengths = np.diff(store.indptr)
+    rows = np.flatnonzero(lengths > 0)
+    genes = int(lengths.max(initial=1)) if genes is None else genes
     if exact if exact is not None else target.type == "cpu":
         _one_by_one(model, store, rows, result, genes=genes, seed=seed, device=target)
     else:
-        for start in range(0, len(rows), batch_size):
-            part = rows[start : start + batch_size]
+        for part in _parts(rows, np.minimum(lengths[rows], genes), batch_size):
             ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
             with torch.inference_mode():
                 vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype))
@@ -84,6 +89,18 @@ def embed(
             "Look at the values of that cell, or at how the model was trained."
         )
     return result
+
+
+def _parts(rows: NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
+    """Cut the rows into batches of cells of like length, none with more than `_PAIRS` pairs of genes."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = min(start + most, len(order))
+        while stop > start + 1 and (stop - start) * int(lengths[order[stop - 1]]) ** 2 > _PAIRS:
+            stop = start + (stop - start) // 2
+        yield rows[order[start:stop]]
+        start = stop
 
 
 def _one_by_one(

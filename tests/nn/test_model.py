@@ -126,3 +126,16 @@ def test_state_dict_round_trip() -> None:
     other = GeneModel(9, conv="gnn", channels=8, layers=2, rank=3, cell_head=True)
     other.load_state_dict(model.state_dict())
     assert torch.equal(model.embed(GENES, VALUES), other.embed(GENES, VALUES))
+
+
+def test_readout_without_the_norm_keeps_how_strongly_genes_are_expressed() -> None:
+    model = _model("none", value_encoding="product", readout_norm=False)
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.conv.linear.weight)
+        torch.nn.init.zeros_(block.conv.linear.bias)
+    zero = model.embed(GENES, torch.zeros_like(VALUES))
+    once, twice = model.embed(GENES, VALUES) - zero, model.embed(GENES, 2 * VALUES) - zero
+    torch.testing.assert_close(twice, 2 * once)
+    torch.testing.assert_close(model(GENES, VALUES).cell, once + zero)
+    normed = _model("none", value_encoding="product")
+    assert not torch.allclose(normed.embed(GENES, 2 * VALUES), 2 * normed.embed(GENES, VALUES), atol=1e-2)

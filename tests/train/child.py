@@ -68,6 +68,12 @@ def run_training(out: Path) -> None:
         sys.exit(130)
 
 
+def wait_until_replaced(path: Path) -> None:
+    before = path.stat().st_ino if path.exists() else None
+    while not path.exists() or path.stat().st_ino == before:
+        time.sleep(0.001)
+
+
 def kill_saves(out: Path, times: int) -> None:
     """Kill a process that saves without end, many times; check each time that what it left loads."""
     import torch
@@ -90,8 +96,8 @@ def kill_saves(out: Path, times: int) -> None:
                         weight.fill_(number % 1000)
                 save_model(folder, model, store.vocabulary, config, metadata={"seed": 0}, progress={"n": number})
             os._exit(0)
-        while not (folder / "model.safetensors").exists():
-            time.sleep(0.001)
+        for _ in range(1 + trial % 3):  # on a busy machine a delay alone could end before the first save
+            wait_until_replaced(folder / "model.safetensors")
         time.sleep(delays.uniform(0, 0.03))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -10,7 +10,7 @@ import torch
 
 from scgraph.errors import DataError
 from scgraph.nn import GeneModel
-from scgraph.train import embed
+from scgraph.train import embed, embedding
 
 
 @pytest.fixture(params=["gnn", "tf", "gcn", "gat"])
@@ -43,6 +43,23 @@ def test_batches_give_the_same_up_to_rounding(small: Any, model: GeneModel) -> N
     plain = embed(model, store, genes=13, device="cpu", exact=False, batch_size=17)
     np.testing.assert_allclose(plain, exact, rtol=0, atol=1e-5)
     assert np.ptp(exact, axis=0).min() > 0
+
+
+def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
+    small: Any, model: GeneModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = small.small_store()
+    lengths = np.diff(store.indptr)
+    whole = embed(model, store, genes=None, device="cpu")
+    assert np.array_equal(whole, embed(model, store, genes=int(lengths.max()), device="cpu"))
+    monkeypatch.setattr(embedding, "_PAIRS", 5 * int(lengths.max()) ** 2)
+    rows = np.arange(len(store))
+    parts = list(embedding._parts(rows, lengths, 17))
+    assert sorted(np.concatenate(parts)) == rows.tolist()
+    assert all(len(part) * lengths[part].max() ** 2 <= 5 * lengths.max() ** 2 for part in parts)
+    assert 5 < max(map(len, parts)) <= 17
+    plain = embed(model, store, genes=None, device="cpu", exact=False, batch_size=17)
+    np.testing.assert_allclose(plain, whole, rtol=0, atol=1e-5)
 
 
 def test_which_genes_are_seen_depends_on_the_seed_alone(small: Any) -> None:

@@ -1,0 +1,77 @@
+"""The ablation: steps add up, rows come from benches, an interrupted run goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from tests.benchmarks.conftest import ROOT
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Script = Callable[..., subprocess.CompletedProcess[str]]
+
+STEPS = """
+- step: small
+  set:
+    {model.channels: 8, model.layers: 1, model.rank: 2, train.genes: 8, train.batch_size: 16, train.epochs: 1,
+     probe.epochs: 2, components: 5}
+- step: wider
+  set: {model.channels: 16, train.embed_genes: all}
+"""
+
+
+def test_shipped_steps_end_at_the_default_settings() -> None:
+    from ablation import BASE, STEPS, read_steps
+    from scgraph.bench.run import as_bench_config
+    from scgraph.options import bench_settings
+
+    steps = read_steps(STEPS)
+    last = bench_settings(BASE, steps[-1][1], model={}, train={}).model_dump()
+    default = as_bench_config("bench/default").model_dump()
+    assert last["model"] == default["model"]
+    assert last["train"] == default["train"]
+    assert last["n_top_genes"] == default["n_top_genes"]
+    assert len(steps[0][1]) < len(steps[-1][1])
+
+
+def test_rows_are_benches_and_a_run_goes_on(cells_file: Path, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "steps.yaml").write_text(STEPS)
+    words = ["ablation.py", "--data", cells_file.name, "--out", "found", "--seeds", "2", "--steps", "steps.yaml"]
+    done = script(*words)
+    assert done.returncode == 0, done.stderr
+    results = pd.read_csv(tmp_path / "found" / "results.csv")
+    assert results.groupby("step", sort=False).size().to_dict() == {"small": 8, "wider": 8}
+    page = (tmp_path / "found" / "ablation.md").read_text()
+    assert "| wider |" in page
+    steps = json.loads((tmp_path / "found" / "steps.json").read_text())
+    assert "--set model.channels=16 --set train.embed_genes=all" in steps["wider"]["command"]
+    assert "model.channels=8" not in steps["wider"]["command"]
+
+    first = {"small": steps["small"]}
+    (tmp_path / "found" / "steps.json").write_text(json.dumps(first))
+    again = script(*words)
+    assert again.returncode == 0, again.stderr
+    assert "wider: [1/" in again.stderr + again.stdout
+    assert "small: [1/" not in again.stderr + again.stdout
+    scores = ["step", "seed", "model", "macro_f1", "accuracy"]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "found" / "results.csv")[scores], results[scores])
+
+
+@pytest.mark.parametrize("text", ["[]", "- step: a", "3", "- {step: a, set: {}}\n- {step: a, set: {}}"])
+def test_a_file_that_lists_no_steps_is_refused(text: str, cells_file: Path, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "steps.yaml").write_text(text)
+    done = script("ablation.py", "--data", cells_file.name, "--out", "found", "--steps", "steps.yaml")
+    assert done.returncode == 2
+    assert "steps.yaml" in done.stderr
+    assert not (tmp_path / "found").exists()
+
+
+def test_the_shipped_file_stands_beside_the_script() -> None:
+    assert (ROOT / "benchmarks" / "ablation.yaml").is_file()
