@@ -23,7 +23,7 @@ COSTS = {"multiply_adds": "multiply-adds a cell", "saved_mb": "MB saved for back
 
 
 def draw_figure4(points: pd.DataFrame) -> Figure:
-    """Accuracy against genes a cell on the left, costs on log axes on the right; above, a cross where memory ran out."""
+    """Accuracy and costs against genes a cell, costs on log axes; a cross above the axes where memory ran out."""
     from matplotlib.lines import Line2D
 
     models = list(dict.fromkeys(points["model"]))
