@@ -82,6 +82,7 @@ def figure4(
             points.append(_row(request, point))
             seeds += [{"genes": number, "model": model, **row} for row in point.rows]
             _write(folder, points, seeds)
+    points, seeds = _kept(folder)  # as rounded in the files, so that a restart draws the same figure
     if points:
         memory = f"{memory_gb:g} GB" if memory_gb else "what the machine had available"
         show(_finish(folder, points, seeds, largest=largest, memory=memory, margin=settings.equivalence_margin))
