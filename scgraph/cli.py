@@ -100,7 +100,7 @@ def bench(
     )
     for note in result.notes:
         say(f"note: {note}")
-    show(tables.rich_tables(result.summary, margin=settings.equivalence_margin), json_)
+    show(tables.rich_tables(result.summary, result.overall, margin=settings.equivalence_margin), json_)
     show(f"Report: {folder / 'report.html'}", json_)
     write_json(json_, json.loads(result.summary.to_json(orient="records")))
 

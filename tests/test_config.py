@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scgraph.config import BenchConfig, ModelConfig, config_names, load_yaml, merged, parse_config
+from scgraph.config import BenchConfig, ModelConfig, TrainConfig, config_names, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
 
@@ -77,3 +77,17 @@ def test_epochs_are_cut_to_the_steps_allowed(cells: int, epochs: int) -> None:
     assert config.train_for(cells, seed=7).epochs == epochs
     assert config.train_for(cells, seed=7).seed == 7
     assert BenchConfig().train_for(cells).epochs == 10
+
+
+def test_the_papers_settings_take_nothing_from_the_default_ones() -> None:
+    def keys(data: dict[str, Any], before: str = "") -> set[str]:
+        return {
+            name
+            for key, value in data.items()
+            for name in (keys(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}"})
+        }
+
+    paper, default = load_yaml("bench/paper"), load_yaml("bench/default")
+    assert keys(default) <= keys(paper)
+    assert parse_config(TrainConfig, paper["train"], source="") == TrainConfig()
+    assert parse_config(ModelConfig, paper["model"], source="") == ModelConfig()
