@@ -202,7 +202,7 @@ def test_models_lists_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "models", "--json", "-")
     rows = json.loads(out)  # with --json - nothing else stands on standard output
     assert code == 0
-    assert {row["model"] for row in rows} >= {"gnn", "tf", "gcn", "gat", "mean", "none"}
+    assert {row["model"] for row in rows} >= {"gnn", "gnn-linear", "gcn", "gat", "tf", "hybrid", "mean", "none"}
 
 
 def test_check_names_the_broken_sentence(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_names_of_the_zoo() -> None:
-    assert set(conv_names()) >= {"gnn", "tf", "gcn", "gat", "mean", "none"}
+    assert set(conv_names()) >= {"gnn", "gnn-linear", "gcn", "gat", "tf", "hybrid", "mean", "none"}
     assert conv_class("gnn") is GNNConv
     assert GNNConv.key == "gnn"
 

@@ -9,7 +9,14 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["gat_attention", "masked_softmax", "normalized_low_rank", "pair_attention"]
+__all__ = [
+    "gat_attention",
+    "hybrid_attention",
+    "masked_softmax",
+    "normalized_low_rank",
+    "pair_attention",
+    "row_normalized_low_rank",
+]
 
 
 def masked_softmax(logits: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -41,6 +48,53 @@ def normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
     degree = target @ source.sum(dim=1).unsqueeze(-1)  # [B, G, 1]
     scale = torch.where(degree > 0, degree, 1.0).rsqrt()
     return scale * (target @ (source.transpose(1, 2) @ (scale * x)))
+
+
+def row_normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
+    """Multiply by ``D⁻¹ Â`` with ``Â = target sourceᵀ`` and ``D_ii = Σ_j Â_ij`` without building Â.
+
+    ``y_i = Σ_j Â_ij x_j / Σ_j Â_ij``, in 2·G·R·C operations instead of G²·C.
+
+    Args:
+        target: positive features of the receiving genes, zero for padding. ``[B, G, R]``.
+        source: positive features of the sending genes, zero for padding. ``[B, G, R]``.
+        x: features, ``[B, G, C]``.
+
+    Returns:
+        ``[B, G, C]``, zero for padding.
+    """
+    total = target @ source.sum(dim=1).unsqueeze(-1)  # [B, G, 1]
+    # Dividing the tables' rows, R wide, saves keeping another copy of the features.
+    return (target / torch.where(total > 0, total, 1.0)) @ (source.transpose(1, 2) @ x)
+
+
+def hybrid_attention(
+    query: Tensor, key: Tensor, value: Tensor, target: Tensor, source: Tensor, key_mask: Tensor | None
+) -> Tensor:
+    """``softmax_j(q_i · k_j / √D + t_i · s_j) v_j`` as one attention call on ``[q / √D, t]`` and ``[k, s]``.
+
+    The plain form is ``pair_attention(q kᵀ / √D + t sᵀ, ...)``. The fused kernels want values as wide as
+    queries, so the values get columns of zeros that are cut off again.
+
+    Args:
+        query: ``[B, H, G, D]``.
+        key: ``[B, H, G, D]``.
+        value: ``[B, H, G, D]``.
+        target: static features of the receiving genes, shared by the heads, ``[B, G, R]``.
+        source: static features of the sending genes, ``[B, G, R]``.
+        key_mask: True where a gene may send, ``[B, 1, G]``; None where all may.
+
+    Returns:
+        ``[B, H, G, D]``.
+    """
+    heads, width, rank = query.shape[1], query.shape[-1], target.shape[-1]
+    scaled = query * width**-0.5
+    queries = torch.cat((scaled, target.unsqueeze(1).expand(-1, heads, -1, -1)), dim=-1)
+    keys = torch.cat((key, source.unsqueeze(1).expand(-1, heads, -1, -1)), dim=-1)
+    values = torch.nn.functional.pad(value, (0, rank))
+    mask = None if key_mask is None else key_mask.unsqueeze(1)
+    attended = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=1.0)
+    return attended[..., :width]
 
 
 def pair_attention(logits: Tensor, key_mask: Tensor | None, values: Tensor) -> Tensor:

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch.nn.functional import leaky_relu
 
-from scgraph.nn.functional import gat_attention, masked_softmax, normalized_low_rank, pair_attention
+from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
+from scgraph.nn.functional import (
+    gat_attention,
+    hybrid_attention,
+    masked_softmax,
+    normalized_low_rank,
+    pair_attention,
+    row_normalized_low_rank,
+)
 
 
 def _cells(scale: float, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
@@ -67,3 +76,65 @@ def test_masked_softmax_gives_masked_entries_nothing() -> None:
     logits = torch.tensor([[[1.0, 50.0], [0.0, 0.0]]])
     weights = masked_softmax(logits, torch.tensor([[[True, False]]]))
     assert torch.equal(weights, torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]))
+
+
+def _same_with_gradients(
+    fast: torch.Tensor, plain: torch.Tensor, inputs: tuple[torch.Tensor, ...], close: float
+) -> None:
+    torch.testing.assert_close(fast, plain, rtol=close, atol=close)
+    weight = torch.randn(fast.shape, generator=torch.Generator().manual_seed(1), dtype=fast.dtype)
+    for ours, theirs in zip(
+        torch.autograd.grad((fast * weight).sum(), inputs),
+        torch.autograd.grad((plain * weight).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=close, atol=close)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_row_normalized_low_rank_equals_the_matrix(dtype: torch.dtype, close: float, padded: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    target, source = (torch.rand(2, 9, 3, generator=generator, dtype=dtype) for _ in range(2))
+    x = torch.randn(2, 9, 5, generator=generator, dtype=dtype).requires_grad_()
+    if padded:
+        target[0, 6:] = source[0, 6:] = 0
+    target.requires_grad_()
+    source.requires_grad_()
+    dense = target @ source.transpose(1, 2)
+    plain = dense / dense.sum(-1, keepdim=True).masked_fill(dense.sum(-1, keepdim=True) == 0, 1) @ x
+    _same_with_gradients(row_normalized_low_rank(target, source, x), plain, (target, source, x), close)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+def test_hybrid_attention_equals_all_pairs(dtype: torch.dtype, close: float, masked: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(3, 2, 17, 4, generator=generator, dtype=dtype).requires_grad_() for _ in range(3))
+    target, source = (torch.randn(3, 17, 5, generator=generator, dtype=dtype).requires_grad_() for _ in range(2))
+    keys = _cells(1, dtype)[-1] if masked else None
+    static = (target @ source.transpose(1, 2)).unsqueeze(1)
+    plain = pair_attention(query @ key.transpose(-1, -2) / 2 + static, keys, value)
+    fast = hybrid_attention(query, key, value, target, source, keys)
+    _same_with_gradients(fast, plain, (query, key, value, target, source), close)
+
+
+def test_hybrid_is_tf_without_tables_and_weighs_as_gnn_without_queries() -> None:
+    torch.manual_seed(0)
+    hybrid, transformer, gnn = HybridConv(8, heads=2), TransformerConv(8, heads=2), GNNConv(8)
+    transformer.load_state_dict(hybrid.state_dict())
+    adjacency = FactorizedAdjacency(9, rank=3)
+    graph = GeneGraph(torch.tensor([[3, 1, 4, 0], [2, 5, 6, 7]]))
+    x = torch.randn(2, 4, 8)
+    with torch.no_grad():
+        hybrid.query_key_value.weight[:16] = 0
+        hybrid.query_key_value.bias[:16] = 0
+        gnn.linear.weight.copy_(hybrid.query_key_value.weight[16:])
+        gnn.linear.bias.copy_(hybrid.query_key_value.bias[16:])
+        view = adjacency.view(graph)
+        mapped = graph.zero_padding(hybrid.out(gnn(x, graph, view)))
+        torch.testing.assert_close(hybrid(x, graph, view), mapped)
+        hybrid.load_state_dict(transformer.state_dict())
+        assert not torch.allclose(hybrid(x, graph, view), transformer(x, graph))
+        adjacency.target.zero_()
+        torch.testing.assert_close(hybrid(x, graph, adjacency.view(graph)), transformer(x, graph))

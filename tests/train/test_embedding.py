@@ -13,7 +13,7 @@ from scgraph.nn import GeneModel
 from scgraph.train import embed, embedding
 
 
-@pytest.fixture(params=["gnn", "tf", "gcn", "gat"])
+@pytest.fixture(params=["gnn", "gnn-linear", "gcn", "gat", "tf", "hybrid"])
 def model(request: pytest.FixtureRequest) -> GeneModel:
     torch.manual_seed(0)
     # Sizes that no vector register divides: kernels treat the ends of arrays differently.
