@@ -84,6 +84,9 @@ class TrainConfig(_Config):
     patience: Positive | None = Field(None, description="stop after so many epochs without a better validation loss")
     cell_loss: Weight = Field(0.0, description="weight of the loss on values predicted from the cell's vector")
     cell_loss_genes: Positive = Field(2048, description="vocabulary genes, zeros included, that loss looks at a step")
+    start: Literal["random", "pca"] = Field(
+        "random", description="value tables at the start: random, or the principal components of the cells"
+    )
     seed: int = Field(0, description="of weights, order, samples and masks")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
         "32-true", description="Lightning's name"

@@ -183,10 +183,7 @@ class _Run:
         show_progress: bool,
     ) -> None:
         """Add the rows of one model, untrained and pretrained."""
-        import torch
-
-        from scgraph.nn import GeneModel
-        from scgraph.train import pretrain
+        from scgraph.train import first_model, pretrain
 
         train_config = self.config.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < self.config.train.epochs:
@@ -194,9 +191,7 @@ class _Run:
                 f"{self.name}: pretraining runs for {train_config.epochs} epochs instead of "
                 f"{self.config.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
             )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # the weights pretraining starts from
-            blank = GeneModel(len(prepared.train.vocabulary), **model_config.model_kwargs())
+        blank = first_model(model_config, train_config, prepared.train)
         self._probe(name + UNTRAINED, blank, prepared, train_config)
         start = time.perf_counter()
         trained = pretrain(

@@ -10,6 +10,7 @@ from scgraph.train.loss import mvp_loss
 from scgraph.train.model_io import SavedModel, load_model, save_model
 from scgraph.train.pretraining import Pretrained, pretrain
 from scgraph.train.probe import ProbeResult, linear_probe
+from scgraph.train.start import first_model
 from scgraph.train.trainer import resolve_device
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ProbeResult",
     "SavedModel",
     "embed",
+    "first_model",
     "linear_probe",
     "load_model",
     "mvp_loss",

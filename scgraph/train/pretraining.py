@@ -102,9 +102,8 @@ def pretrain(
         TrainingError: the loss is not finite; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
-    import torch
-
     from scgraph.train.loader import CellLoader
+    from scgraph.train.start import first_model
     from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.trainer import resolve_device
 
@@ -117,9 +116,7 @@ def pretrain(
     device = resolve_device(train_config.device)
     if device.type == "cpu" and train_config.precision == "16-mixed":
         raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(train_config.seed)
-        model = _new_model(model_config, train.vocabulary)
+    model = first_model(model_config, train_config, train)
     identity, done = fingerprint(model_config, train_config, train, validation), Progress()
     metadata = {
         "seed": train_config.seed,
@@ -271,12 +268,6 @@ def _check(
     if validation is not None and validation.store.vocabulary.sha256 != loader.store.vocabulary.sha256:
         raise DataError("Training and validation cells stand on different vocabularies. Build both from one.")
     return tuple(notes)
-
-
-def _new_model(config: ModelConfig, vocabulary: Vocabulary) -> GeneModel:
-    from scgraph.nn import GeneModel
-
-    return GeneModel(len(vocabulary), **config.model_kwargs())
 
 
 def _history_frame(done: Progress) -> pd.DataFrame:

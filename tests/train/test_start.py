@@ -1,0 +1,62 @@
+"""What a pretraining starts from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from scgraph.errors import ConfigError
+from scgraph.train import embed, first_model
+
+
+def settings(small: Any, **model: Any) -> tuple[Any, Any]:
+    config = small.small_model(conv="none", value_encoding="product", readout_norm=False, embedding_sd=0.5, **model)
+    return config, small.small_training(start="pca")
+
+
+def test_vectors_start_as_scores_of_principal_components(small: Any) -> None:
+    config, training = settings(small)
+    store = small.small_store()
+    model = first_model(config, training, store)
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.conv.linear.weight)
+        torch.nn.init.zeros_(block.conv.linear.bias)
+    torch.nn.init.zeros_(model.encoder.gene.weight)
+    vectors = embed(model, store, genes=None, device="cpu") * np.diff(store.indptr)[:, None]
+    matrix = store.matrix().toarray()
+    pca = PCA(16).fit(matrix)
+    scores = matrix @ pca.components_.T
+    along = [abs(np.corrcoef(vectors[:, k], scores[:, k])[0, 1]) for k in range(8)]
+    assert min(along) > 0.999
+    assert model.encoder.value.weight[1:].std().item() == pytest.approx(0.5, rel=1e-3)
+    assert not model.encoder.value.weight[0].any()
+
+
+def test_the_start_is_a_function_of_seed_and_cells(small: Any) -> None:
+    config, training = settings(small)
+    store = small.small_store()
+    first, again = (first_model(config, training, store).state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    random = first_model(config, training.model_copy(update={"start": "random"}), store).state_dict()
+    other = [name for name in first if not torch.equal(first[name], random[name])]
+    assert other == ["encoder.gene.weight", "encoder.value.weight"]
+    fewer = first_model(config, training, store.subset(np.arange(60))).state_dict()
+    assert not torch.equal(fewer["encoder.value.weight"], first["encoder.value.weight"])
+
+
+def test_channels_beyond_the_components_stay_random(small: Any) -> None:
+    config, training = settings(small, channels=64)
+    store = small.small_store(12)
+    random = first_model(config, training.model_copy(update={"start": "random"}), store)
+    model = first_model(config, training, store)
+    same = (model.encoder.value.weight == random.encoder.value.weight)[1:].all(dim=0)
+    assert same.tolist() == [False] * 11 + [True] * 53
+
+
+def test_the_linear_encoding_has_no_table_to_start(small: Any) -> None:
+    with pytest.raises(ConfigError, match=r"train\.start: pca sets the table of the product encoding"):
+        first_model(small.small_model(), small.small_training(start="pca"), small.small_store())
