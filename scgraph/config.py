@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from scgraph.errors import ConfigError, did_you_mean
 
@@ -26,6 +26,16 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+
+
+def _whole_or_all(value: object) -> object:
+    # A union of types would answer with one complaint a type.
+    if value in (None, "all") or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("Input should be a whole number of 1 or more, or all")
+
+
+WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
 
 
 class _Config(BaseModel):
@@ -71,7 +81,7 @@ class TrainConfig(_Config):
     """Pretraining by masked value prediction; the defaults are the paper's."""
 
     genes: Positive = Field(512, description="expressed genes sampled a cell, G")
-    embed_genes: Positive | Literal["all"] | None = Field(
+    embed_genes: WholeOrAll = Field(
         None, description="most expressed genes of a cell when it is embedded; null: as many as in training"
     )
     mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
@@ -139,6 +149,16 @@ class BenchConfig(_Config):
     def _parts_leave_room(self) -> BenchConfig:
         if self.test_share + self.validation_share >= 1:
             raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _start_has_a_table(self) -> BenchConfig:
+        encodings = [
+            self.model.value_encoding,
+            *(own.get("value_encoding", "product") for own in self.per_model.values()),
+        ]
+        if self.train.start == "pca" and any(encoding != "product" for encoding in encodings):
+            raise ValueError("train.start pca sets the table of the product encoding: use model.value_encoding product")
         return self
 
     def train_for(self, cells: int, *, seed: int | None = None) -> TrainConfig:

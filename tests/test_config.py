@@ -79,6 +79,27 @@ def test_epochs_are_cut_to_the_steps_allowed(cells: int, epochs: int) -> None:
     assert BenchConfig().train_for(cells).epochs == 10
 
 
+@pytest.mark.parametrize("value", [0, -3, 1.5, True, "few", [1]])
+def test_genes_to_embed_are_a_number_or_all(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"x: embed_genes: Input should be a whole number of 1 or more, or all, not"):
+        parse_config(TrainConfig, {"embed_genes": value}, source="x")
+
+
+def test_genes_to_embed() -> None:
+    assert TrainConfig(genes=9).genes_to_embed() == 9
+    assert TrainConfig(genes=9, embed_genes=20).genes_to_embed() == 20
+    assert TrainConfig(genes=9, embed_genes="all").genes_to_embed() is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{"model": {}}, {"model": {"value_encoding": "product"}, "per_model": {"tf": {"value_encoding": "linear"}}}],
+)
+def test_a_start_at_components_needs_the_product_encoding(model: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"x: train\.start pca sets the table of the product encoding"):
+        parse_config(BenchConfig, {**model, "train": {"start": "pca"}}, source="x")
+
+
 def test_the_papers_settings_take_nothing_from_the_default_ones() -> None:
     def keys(data: dict[str, Any], before: str = "") -> set[str]:
         return {
