@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,15 +61,23 @@ def test_contract_in_the_docs_is_the_contract() -> None:
         assert f"{number}. {sentence[0].upper()}{sentence[1:]}." in page
 
 
-def test_numbers_of_the_readme_come_from_the_results_files() -> None:
-    spec = importlib.util.spec_from_file_location("update_readme", ROOT / "scripts" / "update_readme.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(script.BLOCK.findall(text)) == 3
-    assert script.updated(text) == text, "run scripts/update_readme.py"
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("update_pages")
+
+
+def test_numbers_of_the_pages_come_from_the_results_files(pages: Any) -> None:
+    assert len(pages.PAGES) == 3
+    for path in pages.PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert len(pages.BLOCK.findall(text)) == text.count("<!-- end -->") > 0
+        assert pages.updated(text, path) == text, f"{path.name}: run scripts/update_pages.py"
+
+
+def test_results_files_name_no_place_of_a_machine() -> None:
+    for path in (ROOT / "benchmarks" / "results").rglob("environment.json"):
+        assert not re.search(r"(?<![\w.])/(home|root|tmp|work|mnt)/", path.read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize(
