@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from common import markdown_table, number, origin, resumable_folder, run, write_origin
+from common import as_rows, kept_rows, markdown_table, number, origin, resumable_folder, run, write_origin
 from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.results import results_csv, results_frame, summarise
@@ -66,14 +66,9 @@ def ablation(
         "steps": {name: settings.model_dump(mode="json") for name, _, settings in plans},
     }
     folder = resumable_folder(out, request, overwrite=overwrite, owned=OWNED)
-    done: dict[str, Any] = {}
-    rows: list[dict[str, Any]] = []
-    if (folder / "steps.json").is_file():
-        import pandas as pd
-
-        done = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-        kept = pd.read_csv(folder / "results.csv")
-        rows = json.loads(kept[kept["step"].isin(done)].to_json(orient="records", double_precision=15))
+    path = folder / "steps.json"
+    done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    rows = kept_rows(folder, "step", list(done))
     options = ["--models", model, "--data", *data, *(["--corpus", *corpus] if corpus else [])]
     options += ["--drop-leaks"] if drop_leaks else []
     for name, words, settings in plans:
@@ -81,7 +76,7 @@ def ablation(
             continue
         start = time.perf_counter()
         frame = measured_step(name, configs[name], sets, sources, settings, drop_leaks=drop_leaks)
-        rows += json.loads(frame.to_json(orient="records", double_precision=15))
+        rows += as_rows(frame)
         write_atomic(folder / "results.csv", results_csv(_frame(rows)))
         command = ["scgraph", "bench", "--config", BASE, *options, "--seeds", str(seeds)]
         done[name] = {
@@ -89,7 +84,7 @@ def ablation(
             "seconds": round(time.perf_counter() - start, 1),
             "git": origin("ablation.py")["git"],
         }
-        write_atomic(folder / "steps.json", json_text(done))
+        write_atomic(path, json_text(done))
     page = ablation_markdown(_frame(rows), done, model=model)
     write_atomic(folder / "ablation.md", page)
     write_origin(folder, "ablation.py", seconds=round(sum(entry["seconds"] for entry in done.values()), 1))

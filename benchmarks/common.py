@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -19,9 +20,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     import typer
 
-__all__ = ["load_average", "markdown_table", "number", "origin", "resumable_folder", "run", "signed", "write_origin"]
+__all__ = [
+    "as_rows",
+    "kept_rows",
+    "load_average",
+    "markdown_table",
+    "number",
+    "origin",
+    "resumable_folder",
+    "run",
+    "signed",
+    "write_origin",
+]
 
 
 def run(app: typer.Typer, script: str, arguments: Sequence[str] | None = None) -> None:
@@ -72,6 +85,22 @@ def resumable_folder(out: Path, request: dict[str, Any], *, overwrite: bool, own
     folder = prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=owned)
     write_atomic(folder / "config.yaml", yaml.safe_dump(request, sort_keys=False, allow_unicode=True))
     return folder
+
+
+def kept_rows(folder: Path, column: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of `results.csv` whose `column` says one of `names`; what was cut off between two files is run again."""
+    import pandas as pd
+
+    if not names:
+        return []
+    frame = pd.read_csv(folder / "results.csv")
+    return as_rows(frame[frame[column].isin(names)])
+
+
+def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain data, every digit kept."""
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
+    return rows
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common import origin, resumable_folder, write_origin
+from common import as_rows, kept_rows, origin, resumable_folder, write_origin
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
 from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.results import results_csv, results_frame
@@ -114,14 +114,14 @@ def run_accuracy(
     }
     folder = resumable_folder(out, described, overwrite=overwrite, owned=OWNED)
     done = _done(folder)
-    rows = _rows(folder, list(done))
+    rows = kept_rows(folder, "setting", list(done))
     for name, config in configs.items():
         if name in done:
             say(f"{name}: {folder.name} holds it already.")
             continue
         start = time.perf_counter()
         frame, notes = _measure(name, models[name], sets, corpus, config, drop_leaks=request.drop_leaks, say=say)
-        rows += json.loads(frame.to_json(orient="records", double_precision=15))
+        rows += as_rows(frame)
         write_atomic(folder / "results.csv", results_csv(_frame(rows, list(configs))))
         done[name] = {"seconds": round(time.perf_counter() - start, 1), "git": origin("table2.py")["git"]}
         done[name]["notes"] = notes
@@ -156,18 +156,6 @@ def _done(folder: Path) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def _rows(folder: Path, settings: list[str]) -> list[dict[str, Any]]:
-    """Rows of the settings that were finished; a setting that was cut off between two files is run again."""
-    import pandas as pd
-
-    if not settings:
-        return []
-    frame = pd.read_csv(folder / "results.csv")
-    kept = frame[frame["setting"].isin(settings)]
-    rows: list[dict[str, Any]] = json.loads(kept.to_json(orient="records", double_precision=15))
-    return rows
 
 
 def _frame(rows: list[dict[str, Any]], settings: list[str]) -> pd.DataFrame:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message when it runs
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.mapped import MappedConv
 from scgraph.nn.functional import normalized_low_rank
 from scgraph.registry import register_conv
 
@@ -19,7 +19,7 @@ __all__ = ["GCNConv"]
 
 
 @register_conv("gcn")
-class GCNConv(GeneConv):
+class GCNConv(MappedConv):
     """``Y = D^-1/2 Â D^-1/2 X Θ`` with ``Â = φ(T) φ(S)ᵀ``, φ = softplus, ``D_ii = Σ_j Â_ij``.
 
     Â is positive and already holds j = i, so no self loops are added. It is applied as two thin
@@ -36,15 +36,6 @@ class GCNConv(GeneConv):
     cost: ClassVar[str] = "G C² + 2 G R C + 2 G R: linear in G"
     summary: ClassVar[str] = "graph convolution on a positive factorised adjacency, linear in G"
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.linear = nn.Linear(channels, channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the linear map anew."""
-        super().reset_parameters()
-        self.linear.reset_parameters()
-
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the normalised edge weights, ``[E]``."""
         assert view is not None
@@ -52,10 +43,6 @@ class GCNConv(GeneConv):
         nodes = graph.genes.numel()
         _, norm = gcn_norm(edge_index, weight, nodes, add_self_loops=False, flow=self.flow, dtype=weight.dtype)
         return {"edge_weight": norm}
-
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
-        """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
-        return super().edges(self.linear(x), edge_index, **edge_inputs)
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """``d_i^-1/2 Â_ij d_j^-1/2 Θ x_j``, ``[E, C]``."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message when it runs
 from torch_geometric.utils import softmax
 
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.mapped import MappedConv
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["GNNConv"]
 
 
 @register_conv("gnn")
-class GNNConv(GeneConv):
+class GNNConv(MappedConv):
     """``Y = Softmax(T Sᵀ) X Θ``: static weights from the factorised adjacency, one linear map.
 
     ``α_ij = exp(t_i · s_j) / Σ_k exp(t_i · s_k)``, the sum over the genes k of the cell. The weights do not
@@ -35,19 +35,6 @@ class GNNConv(GeneConv):
     cost: ClassVar[str] = "G C² + G² C, and G² R once a cell"
     summary: ClassVar[str] = "the paper's: softmax of a static, factorised adjacency"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.linear = nn.Linear(channels, channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the linear map anew."""
-        super().reset_parameters()
-        self.linear.reset_parameters()
-
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
-        """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
-        return super().edges(self.linear(x), edge_index, **edge_inputs)
 
     def message(self, x_j: Tensor, edge_logit: Tensor, index: Tensor, ptr: Tensor | None, size_i: int | None) -> Tensor:
         """``α_ij Θ x_j``, ``[E, C]``."""

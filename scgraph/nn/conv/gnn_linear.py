@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message when it runs
 from torch_geometric.utils import scatter
 
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.mapped import MappedConv
 from scgraph.nn.functional import row_normalized_low_rank
 from scgraph.registry import register_conv
 
@@ -19,7 +19,7 @@ __all__ = ["GNNLinearConv"]
 
 
 @register_conv("gnn-linear")
-class GNNLinearConv(GeneConv):
+class GNNLinearConv(MappedConv):
     """``Y = D⁻¹ φ(T) φ(S)ᵀ X Θ`` with φ = softplus and ``D_ii = Σ_j φ(t_i) · φ(s_j)``.
 
     `gnn` with a positive bilinear weight in place of the exponential: the weights of a gene still add up to
@@ -39,25 +39,12 @@ class GNNLinearConv(GeneConv):
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.linear = nn.Linear(channels, channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the linear map anew."""
-        super().reset_parameters()
-        self.linear.reset_parameters()
-
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the weights of the edges, those of a receiving gene adding up to 1, ``[E]``."""
         assert view is not None
         weight = view.edge_weights(edge_index)
         total = scatter(weight, edge_index[1], dim_size=graph.genes.numel())
         return {"edge_weight": weight / total[edge_index[1]]}
-
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
-        """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
-        return super().edges(self.linear(x), edge_index, **edge_inputs)
 
     def message(self, x_j: Tensor, edge_weight: Tensor) -> Tensor:
         """``α_ij Θ x_j``, ``[E, C]``."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor  # PyG reads the annotations of message when it runs
 
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.mapped import MappedConv
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["NoneConv"]
 
 
 @register_conv("none")
-class NoneConv(GeneConv):
+class NoneConv(MappedConv):
     """``y_i = Θ x_i``: the graph holds only j = i, so genes learn nothing of each other.
 
     The control that shows what any interaction is worth. Other edges of a graph are ignored.
@@ -32,19 +32,10 @@ class NoneConv(GeneConv):
     cost: ClassVar[str] = "G C²"
     summary: ClassVar[str] = "control: no interaction between genes"
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.linear = nn.Linear(channels, channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the linear map anew."""
-        super().reset_parameters()
-        self.linear.reset_parameters()
-
     def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Any) -> Tensor:
-        """Keep one self loop a node, whatever the graph. ``[N, C]`` to ``[N, C]``."""
+        """Map linearly, with one self loop a node, whatever the graph. ``[N, C]`` to ``[N, C]``."""
         loops = torch.arange(x.shape[0], device=x.device).expand(2, -1)
-        return super().edges(self.linear(x), loops)
+        return super().edges(x, loops)
 
     def message(self, x_j: Tensor) -> Tensor:
         """``Θ x_j`` with j = i, ``[E, C]``."""
