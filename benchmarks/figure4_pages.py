@@ -43,18 +43,21 @@ def draw_figure4(points: pd.DataFrame) -> Figure:
             value = good["accuracy_mean"] if column == "accuracy" else good[column]
             axis.errorbar(good["genes"], value, yerr=spread, color=colors[model], marker="o", markersize=4, capsize=2.5)
             lost = part[part["status"] == OUT_OF_MEMORY]["genes"]
-            axis.plot(
-                lost,
-                [1.04 + 0.06 * place] * len(lost),
-                color=colors[model],
-                linestyle="none",
-                marker="x",
-                markersize=8,
-                markeredgewidth=2,
-                transform=axis.get_xaxis_transform(),
-                clip_on=False,
-            )
-        axis.set_title(title, loc="left", fontsize=10.5, pad=8 + 15 * len(models))
+            # An empty line outside the axes has no place, and the layout of the figure collapses over it.
+            if len(lost):
+                axis.plot(
+                    lost,
+                    [1.04 + 0.06 * place] * len(lost),
+                    color=colors[model],
+                    linestyle="none",
+                    marker="x",
+                    markersize=8,
+                    markeredgewidth=2,
+                    transform=axis.get_xaxis_transform(),
+                    clip_on=False,
+                )
+        crosses = len(models) if (points["status"] == OUT_OF_MEMORY).any() else 0
+        axis.set_title(title, loc="left", fontsize=10.5, pad=8 + 15 * crosses)
         axis.set_xlabel("genes a cell")
         axis.grid(color=FAINT, linewidth=0.7)
         open_axis(axis)
@@ -74,7 +77,10 @@ def _gene_axis(axis: Axes, genes: Sequence[int]) -> None:
     axis.set_xlim(min(genes) / 1.3, max(genes) * 1.3)
     axis.xaxis.set_major_locator(FixedLocator([float(g) for g in genes]))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks([float(g) for g in genes], [str(g) for g in genes], rotation=60)
+    # A number just below the next one gives way to it, as the two labels would cover each other.
+    close = [later < 1.35 * g for g, later in zip(genes, [*genes[1:], float("inf")], strict=True)]
+    names = ["" if hidden else str(g) for g, hidden in zip(genes, close, strict=True)]
+    axis.set_xticks([float(g) for g in genes], names, rotation=60)
 
 
 def genes_markdown(points: pd.DataFrame, seeds: pd.DataFrame, *, largest: int, memory: str, margin: float) -> str:

@@ -143,3 +143,22 @@ def test_bad_input_is_refused(
     assert said in found
     assert found.count("\n") == 1
     assert not out.exists()
+
+
+def test_figure_of_points_that_all_fit_in_memory() -> None:
+    from figure4_pages import draw_figure4
+    from scgraph.synthetic.figures import figure_bytes
+
+    # Warnings are errors here: the layout once collapsed where no model ran out of memory.
+    points = pd.DataFrame(
+        [
+            {"genes": genes, "model": model, "status": "ok", "accuracy_mean": 0.5, "accuracy_sd": 0.1}
+            | {"multiply_adds": 10 * genes**2, "saved_mb": genes / 100}
+            for genes in (64, 128, 256, 512, 1024, 2048, 2455)
+            for model in ("gnn", "tf")
+        ]
+    )
+    figure = draw_figure4(points)
+    assert figure_bytes(figure, form="png").startswith(b"\x89PNG")
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["64", "128", "256", "512", "1024", "", "2455"]
