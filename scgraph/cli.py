@@ -254,6 +254,7 @@ def profile(
     shown = [
         {
             "model": cost.model,
+            "path": cost.path,
             "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
             "counted": f"{cost.counted_multiply_adds / 1e9:.2f} G",
             "saved MB": f"{cost.saved_mb:.1f}",

@@ -63,6 +63,9 @@ class ModelConfig(_Config):
     readout_norm: bool = Field(
         default=True, description="average the features behind the last norm for the cell's vector, or those before it"
     )
+    recompute: bool = Field(
+        default=False, description="run the blocks again in the backward pass: less memory, a third more computing"
+    )
     conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
 
     @model_validator(mode="after")

@@ -6,17 +6,19 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import Tensor
 
     from scgraph.config import ModelConfig
 
@@ -46,11 +48,11 @@ class Costs:
         multiply_adds: stated by the model, blocks and adjacency.
         counted_multiply_adds: counted in a run; equal to `multiply_adds`.
         adjacency_multiply_adds: the part of the adjacency's logits.
-        saved_mb: tensors kept for backward in 10⁶ bytes: on a CPU the saved tensors, on CUDA what the
-            allocator holds after forward.
+        saved_mb: memory kept for backward in 10⁶ bytes: what is still allocated after the forward run.
         cells_per_second: of a training step (forward and backward), median of the timed steps.
         matmul_share: arithmetic rate of that step, 6 operations a multiply-add, over the rate of a large
             matrix product in the same run; None where it was not measured.
+        path: how a layer runs cells of this length, in a word.
         attention: "fused" or "math", the backend of scaled_dot_product_attention.
         device: what it ran on.
         precision: as Lightning names it.
@@ -70,6 +72,7 @@ class Costs:
     saved_mb: float
     cells_per_second: float
     matmul_share: float | None
+    path: str
     attention: str
     device: str
     precision: str
@@ -132,7 +135,7 @@ def profile(
 
     backend = sdpa_kernel(SDPBackend.MATH) if attention == "math" else nullcontext()
     with backend:
-        saved = saved_bytes(forward, model, place)
+        saved = saved_bytes(forward, place)
         per_second = batch_size / _median_seconds(step, seconds)
     rate = 6 * model.multiply_adds(genes) * per_second
     blocks = sum(p.numel() for p in model.blocks.parameters())
@@ -150,6 +153,7 @@ def profile(
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
         matmul_share=None if peak is None else rate / peak,
+        path=model.path(genes),
         attention=attention,
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
         precision=precision,
@@ -157,11 +161,11 @@ def profile(
     )
 
 
-def saved_bytes(forward: Callable[[], Tensor], model: torch.nn.Module, device: torch.device) -> int:
-    """Return the bytes a forward run keeps for backward, without the parameters.
+def saved_bytes(forward: Callable[[], Tensor], device: torch.device) -> int:
+    """Return the bytes that a forward run keeps for backward.
 
-    On a CPU every storage that autograd saves is counted once; on CUDA it is what the allocator holds
-    more after the run than before.
+    That is what the run has allocated and not given back when it ends: on CUDA as the allocator says, on a CPU
+    as the sum over the storages that its operations made.
     """
     if device.type == "cuda":
         forward()
@@ -169,22 +173,41 @@ def saved_bytes(forward: Callable[[], Tensor], model: torch.nn.Module, device: t
         before = torch.cuda.memory_allocated(device)
         loss = forward()
         torch.cuda.synchronize(device)
-        held = torch.cuda.memory_allocated(device) - before
+        held = int(torch.cuda.memory_allocated(device) - before)
         del loss
-        return int(held)
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    seen: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = storage.nbytes()
-        return tensor  # keeping it alive keeps its address from being used again
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        return held
+    with _Allocated() as allocated:
         loss = forward()
+    held = allocated.held()
     del loss
-    return sum(seen.values())
+    return int(held)
+
+
+class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it and the weak references untyped
+    """Sees every operation on a CPU and knows which of the memory they took is still in use."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.storages: dict[int, tuple[Any, int]] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {
+            tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)
+        }
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in given:
+                storage = tensor.untyped_storage()
+                self.storages[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
+        return out
+
+    def held(self) -> int:
+        """Return the bytes of the storages that are still alive."""
+        return sum([size for storage, size in self.storages.values() if not storage.expired()])
+
+
+def _storages(values: Any) -> list[torch.UntypedStorage]:
+    return [tensor.untyped_storage() for tensor in tree_leaves(values) if isinstance(tensor, Tensor)]
 
 
 def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | None = None) -> float:

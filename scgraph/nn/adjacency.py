@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from scgraph.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scgraph.nn.graph import GeneGraph
 
 __all__ = ["AdjacencyView", "FactorizedAdjacency"]
@@ -66,7 +68,7 @@ class AdjacencyView:
     """The adjacency between the genes of one batch.
 
     What a convolution asks for is computed when it first asks and kept for the forward pass, so that
-    layers that share an adjacency also share its softmax.
+    layers that share an adjacency also share its softmax, and its gradient runs through it once.
 
     Attributes:
         graph: the genes.
@@ -94,6 +96,27 @@ class AdjacencyView:
         """Positive features φ(T) and φ(S) with φ = softplus, zero for padding, each ``[B, G, R]``."""
         softplus = nn.functional.softplus
         return self.graph.zero_padding(softplus(self.target)), self.graph.zero_padding(softplus(self.source))
+
+    @cached_property
+    def row_normalized(self) -> tuple[Tensor, Tensor]:
+        """Tables whose product is ``D⁻¹ φ(T) φ(S)ᵀ``, each ``[B, G, R]``."""
+        return functional.row_normalized(*self.positive)
+
+    @cached_property
+    def symmetric_normalized(self) -> tuple[Tensor, Tensor]:
+        """Tables whose product is ``D^-1/2 φ(T) φ(S)ᵀ D^-1/2``, each ``[B, G, R]``."""
+        return functional.symmetric_normalized(*self.positive)
+
+    def with_only(self, names: Iterable[str]) -> AdjacencyView:
+        """Return a view that holds nothing but the tables and the named properties, computed here if need be.
+
+        A block that runs again in the backward pass takes a new one each time: what its first run computed and
+        kept would not be computed when it runs again.
+        """
+        view = AdjacencyView(self.graph, self.target, self.source)
+        for name in names:
+            vars(view)[name] = getattr(self, name)
+        return view
 
     def edge_logits(self, edge_index: Tensor) -> Tensor:
         """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``."""

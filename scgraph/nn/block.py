@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.nn.recompute import forgotten
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
@@ -28,12 +31,15 @@ class Block(nn.Module):
         activation: activation behind the convolution, a key of `ACTIVATIONS`.
         feed_forward: width of the feed-forward, 0 for none.
         dropout: share of features dropped behind the convolution and the feed-forward.
+        recompute: run the block again in the backward pass in place of keeping what it computes.
 
     Shapes:
         ``[B, G, C]`` to ``[B, G, C]``.
     """
 
-    def __init__(self, conv: GeneConv, *, activation: str, feed_forward: int, dropout: float) -> None:
+    def __init__(
+        self, conv: GeneConv, *, activation: str, feed_forward: int, dropout: float, recompute: bool = False
+    ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ConfigError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
@@ -42,6 +48,7 @@ class Block(nn.Module):
         self.conv = conv
         self.activation = ACTIVATIONS[activation]()
         self.dropout = nn.Dropout(dropout)
+        self.recompute = recompute
         self.width = feed_forward
         self.feed_forward = (
             nn.Sequential(
@@ -57,8 +64,31 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """Run the block."""
-        x = x + self.dropout(self.activation(self.conv(self.norm(x), graph, view)))
-        return x if self.feed_forward is None else x + self.feed_forward(x)
+        if not self.recompute or not torch.is_grad_enabled():
+            return self._run(x, graph, view, forget=True)
+        shared = self.conv.shares(x.shape[1])
+        if view is not None:
+            view.with_only(shared)  # computed here, so that the run below finds them and none is its own
+
+        def run(x: Tensor) -> Tensor:
+            return self._run(x, graph, None if view is None else view.with_only(shared), forget=False)
+
+        again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=self.dropout.p > 0)
+        return again
+
+    def _run(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None, *, forget: bool) -> Tensor:
+        with forgotten(self.norm, x, enabled=forget) as normed:
+            y = self.conv(normed, graph, view)
+        x = x + self.dropout(self.activation(y))
+        if self.feed_forward is None:
+            return x
+        norm, first, *rest = self.feed_forward
+        with forgotten(norm, x, enabled=forget) as normed:
+            y = first(normed)
+        for layer in rest:
+            y = layer(y)
+        result: Tensor = x + y
+        return result
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """Return the multiply-adds of the matrix products for one cell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,10 +14,15 @@ __all__ = [
     "gat_attention",
     "hybrid_attention",
     "masked_softmax",
-    "normalized_low_rank",
     "pair_attention",
-    "row_normalized_low_rank",
+    "row_normalized",
+    "static_attention",
+    "streaming_attention",
+    "symmetric_normalized",
 ]
+
+BLOCK = 256
+"""Rows of the weights that `streaming_attention` holds at a time."""
 
 
 def masked_softmax(logits: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -32,40 +38,57 @@ def masked_softmax(logits: Tensor, key_mask: Tensor | None) -> Tensor:
     return logits.softmax(dim=-1)
 
 
-def normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
-    """Multiply by ``D^-1/2 Â D^-1/2`` with ``Â = target sourceᵀ`` without building Â.
-
-    ``y_i = d_i^-1/2 Σ_j Â_ij d_j^-1/2 x_j`` with ``d_i = Σ_j Â_ij``, in 2·G·R·C operations instead of G²·C.
+def static_attention(target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor) -> Tensor:
+    """``y_i = Σ_j softmax_j(t_i · s_j) x_j`` with the weights ``[B, G, G]`` written down: the plain form.
 
     Args:
-        target: positive features of the receiving genes, zero for padding. ``[B, G, R]``.
-        source: positive features of the sending genes, zero for padding. ``[B, G, R]``.
+        target: rows of the receiving genes, ``[B, G, R]``.
+        source: rows of the sending genes, ``[B, G, R]``.
+        key_mask: True where a gene may send, ``[B, 1, G]``; None where all may.
         x: features, ``[B, G, C]``.
 
     Returns:
-        ``[B, G, C]``, zero for padding.
+        ``[B, G, C]``.
     """
-    degree = target @ source.sum(dim=1).unsqueeze(-1)  # [B, G, 1]
-    scale = torch.where(degree > 0, degree, 1.0).rsqrt()
-    return scale * (target @ (source.transpose(1, 2) @ (scale * x)))
+    return masked_softmax(target @ source.transpose(1, 2), key_mask) @ x
 
 
-def row_normalized_low_rank(target: Tensor, source: Tensor, x: Tensor) -> Tensor:
-    """Multiply by ``D⁻¹ Â`` with ``Â = target sourceᵀ`` and ``D_ii = Σ_j Â_ij`` without building Â.
+def streaming_attention(
+    target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, *, block: int = BLOCK
+) -> Tensor:
+    """`static_attention` that holds the weights of `block` receiving genes at a time, also in the backward pass.
 
-    ``y_i = Σ_j Â_ij x_j / Σ_j Â_ij``, in 2·G·R·C operations instead of G²·C.
+    Needs ``B·block·G`` numbers of working memory and keeps none of the weights: backward forms them again, at
+    ``G²·R`` more multiply-adds. Arguments and result as in `static_attention`.
+    """
+    rows = [
+        checkpoint(static_attention, part, source, key_mask, x, use_reentrant=False, preserve_rng_state=False)
+        for part in torch.split(target, block, dim=1)
+    ]
+    return torch.cat(rows, dim=1)
+
+
+def row_normalized(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale two positive tables so that ``T' S'ᵀ = D⁻¹ Â`` with ``Â = T Sᵀ`` and ``D_ii = Σ_j Â_ij``.
+
+    The product with features is then ``T' (S'ᵀ x)``: 2·G·R·C operations instead of G²·C, and no G×G.
 
     Args:
         target: positive features of the receiving genes, zero for padding. ``[B, G, R]``.
         source: positive features of the sending genes, zero for padding. ``[B, G, R]``.
-        x: features, ``[B, G, C]``.
 
     Returns:
-        ``[B, G, C]``, zero for padding.
+        T' and S', each ``[B, G, R]``.
     """
     total = target @ source.sum(dim=1).unsqueeze(-1)  # [B, G, 1]
-    # Dividing the tables' rows, R wide, saves keeping another copy of the features.
-    return (target / torch.where(total > 0, total, 1.0)) @ (source.transpose(1, 2) @ x)
+    return target / torch.where(total > 0, total, 1.0), source
+
+
+def symmetric_normalized(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale two positive tables so that ``T' S'ᵀ = D^-1/2 Â D^-1/2``; otherwise as `row_normalized`."""
+    degree = target @ source.sum(dim=1).unsqueeze(-1)  # [B, G, 1]
+    scale = torch.where(degree > 0, degree, 1.0).rsqrt()
+    return scale * target, scale * source
 
 
 def hybrid_attention(

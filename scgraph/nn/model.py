@@ -14,6 +14,7 @@ from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.readout import MeanReadout
+from scgraph.nn.recompute import forgotten
 from scgraph.registry import conv_class
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class GeneModel(nn.Module):
         readout_norm: whether the readout averages the features behind the last norm, as the value head reads
             them, or before it. Before it the vector of a cell keeps how strongly each gene is expressed: with
             the product encoding and without blocks it is a linear map of the expression vector.
+        recompute: run the blocks again in the backward pass in place of keeping what they compute: about a third
+            more multiply-adds, a fraction of the memory, the same numbers.
         conv_options: keyword arguments of the convolution.
 
     Raises:
@@ -83,6 +86,7 @@ class GeneModel(nn.Module):
         feed_forward: int | None = None,
         cell_head: bool = False,
         readout_norm: bool = True,
+        recompute: bool = False,
         conv_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -102,7 +106,13 @@ class GeneModel(nn.Module):
             feed_forward = channels if cls.feed_forward else 0
         self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd)
         self.blocks = nn.ModuleList(
-            Block(layer, activation=activation or cls.activation, feed_forward=feed_forward, dropout=dropout)
+            Block(
+                layer,
+                activation=activation or cls.activation,
+                feed_forward=feed_forward,
+                dropout=dropout,
+                recompute=recompute,
+            )
             for layer in convs
         )
         tables = (1 if shared_adjacency else layers) if convs[0].uses_adjacency else 0
@@ -135,9 +145,9 @@ class GeneModel(nn.Module):
         """
         graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
         x = self.encode(graph, values, mask)
-        normed = self.norm(x)
-        cell = self.readout(normed if self.readout_norm else x, graph)
-        predicted = self.value_head(normed)
+        with forgotten(self.norm, x) as normed:
+            cell = self.readout(normed if self.readout_norm else x, graph)
+            predicted: Tensor = self.value_head(normed)
         if padded:
             predicted = predicted.masked_fill(~graph.mask, 0.0)
         cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
@@ -172,6 +182,11 @@ class GeneModel(nn.Module):
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
         convs = [block.conv for block in self.blocks if isinstance(block, Block)]
         return convs[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
+
+    def path(self, genes: int) -> str:
+        """Say in a word how a layer runs the complete graph of G genes."""
+        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
+        return convs[0].path(genes)
 
 
 def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch.nn.functional import leaky_relu
 
+from scgraph.bench.costs import saved_bytes
 from scgraph.nn import FactorizedAdjacency, GeneGraph
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
 from scgraph.nn.functional import (
     gat_attention,
     hybrid_attention,
     masked_softmax,
-    normalized_low_rank,
     pair_attention,
-    row_normalized_low_rank,
+    row_normalized,
+    static_attention,
+    streaming_attention,
+    symmetric_normalized,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _cells(scale: float, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
@@ -59,19 +67,6 @@ def test_gat_attention_with_equal_sources() -> None:
     torch.testing.assert_close(mean, values.mean(2, keepdim=True).expand_as(values))
 
 
-@pytest.mark.parametrize("padded", [False, True])
-def test_normalized_low_rank_equals_the_matrix(padded: bool) -> None:
-    generator = torch.Generator().manual_seed(0)
-    target, source = (torch.rand(2, 9, 3, generator=generator, dtype=torch.float64) for _ in range(2))
-    x = torch.randn(2, 9, 5, generator=generator, dtype=torch.float64)
-    if padded:
-        target[0, 6:] = source[0, 6:] = 0
-    dense = target @ source.transpose(1, 2)
-    degree = dense.sum(-1, keepdim=True)
-    scale = torch.where(degree > 0, degree, 1).rsqrt()
-    torch.testing.assert_close(normalized_low_rank(target, source, x), scale * (dense @ (scale * x)))
-
-
 def test_masked_softmax_gives_masked_entries_nothing() -> None:
     logits = torch.tensor([[[1.0, 50.0], [0.0, 0.0]]])
     weights = masked_softmax(logits, torch.tensor([[[True, False]]]))
@@ -93,7 +88,10 @@ def _same_with_gradients(
 
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_row_normalized_low_rank_equals_the_matrix(dtype: torch.dtype, close: float, padded: bool) -> None:
+@pytest.mark.parametrize("normalized", [row_normalized, symmetric_normalized])
+def test_normalized_tables_equal_the_matrix(
+    normalized: Callable[..., tuple[torch.Tensor, torch.Tensor]], dtype: torch.dtype, close: float, padded: bool
+) -> None:
     generator = torch.Generator().manual_seed(0)
     target, source = (torch.rand(2, 9, 3, generator=generator, dtype=dtype) for _ in range(2))
     x = torch.randn(2, 9, 5, generator=generator, dtype=dtype).requires_grad_()
@@ -102,8 +100,38 @@ def test_row_normalized_low_rank_equals_the_matrix(dtype: torch.dtype, close: fl
     target.requires_grad_()
     source.requires_grad_()
     dense = target @ source.transpose(1, 2)
-    plain = dense / dense.sum(-1, keepdim=True).masked_fill(dense.sum(-1, keepdim=True) == 0, 1) @ x
-    _same_with_gradients(row_normalized_low_rank(target, source, x), plain, (target, source, x), close)
+    degree = dense.sum(-1, keepdim=True)
+    degree = degree.masked_fill(degree == 0, 1)
+    weights = dense / degree if normalized is row_normalized else dense / (degree * degree.transpose(1, 2)).sqrt()
+    fast_target, fast_source = normalized(target, source)
+    _same_with_gradients(fast_target @ (fast_source.transpose(1, 2) @ x), weights @ x, (target, source, x), close)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("block", [1, 4, 9, 256])
+def test_streaming_attention_equals_static_attention(
+    block: int, dtype: torch.dtype, close: float, padded: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    target, source = (2 * torch.randn(2, 9, 3, generator=generator, dtype=dtype) for _ in range(2))
+    x = torch.randn(2, 9, 5, generator=generator, dtype=dtype)
+    for tensor in (target, source, x):
+        tensor.requires_grad_()
+    mask = None
+    if padded:
+        mask = torch.ones(2, 1, 9, dtype=torch.bool)
+        mask[0, :, 6:] = False
+    fast = streaming_attention(target, source, mask, x, block=block)
+    _same_with_gradients(fast, static_attention(target, source, mask, x), (target, source, x), close)
+
+
+def test_streaming_attention_never_holds_all_weights() -> None:
+    genes = 600
+    target, source, x = (torch.randn(1, genes, 4).requires_grad_() for _ in range(3))
+    kept = saved_bytes(lambda: streaming_attention(target, source, None, x, block=8).sum(), torch.device("cpu"))
+    assert kept < genes * genes * 4 / 20
+    assert saved_bytes(lambda: static_attention(target, source, None, x).sum(), torch.device("cpu")) >= genes**2 * 4
 
 
 @pytest.mark.parametrize("masked", [False, True])

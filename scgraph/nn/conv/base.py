@@ -119,6 +119,16 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         out: Tensor = self.propagate(edge_index, x=x, **edge_inputs)
         return out
 
+    def shares(self, genes: int) -> tuple[str, ...]:
+        """Return the properties of `AdjacencyView` that layers share for cells of G genes; by default none."""
+        return ()
+
+    def path(self, genes: int) -> str:
+        """Say in a word how `forward` runs the complete graph of G genes."""
+        if type(self).complete is not GeneConv.complete:
+            return "complete"
+        return "edges" if genes <= self.complete_limit or not self.uses_adjacency else f"top-{self.top_k} edges"
+
     def multiply_adds(self, genes: int, rank: int) -> int:
         """Return the multiply-adds of the matrix products of this layer for one cell, as `complete` runs it.
 

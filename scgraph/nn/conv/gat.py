@@ -140,6 +140,14 @@ class GATConv(GeneConv):
             y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
         return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
 
+    def shares(self, genes: int) -> tuple[str, ...]:
+        """The static logits, where they enter."""
+        return () if self.edge is None else ("logits",)
+
+    def path(self, genes: int) -> str:
+        """Whether all pairs are formed."""
+        return "sorted sums" if self.edge is None else "all pairs"
+
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C²``, and ``G² C`` with the adjacency; elementwise products and the sort are not counted."""
         pairs = 0 if self.edge is None else genes**2 * self.channels

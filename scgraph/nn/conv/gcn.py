@@ -8,7 +8,6 @@ from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message 
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from scgraph.nn.conv.mapped import MappedConv
-from scgraph.nn.functional import normalized_low_rank
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class GCNConv(MappedConv):
     """
 
     uses_adjacency: bool = True
-    cost: ClassVar[str] = "G C² + 2 G R C + 2 G R: linear in G"
+    cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "graph convolution on a positive factorised adjacency, linear in G"
 
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
@@ -49,15 +48,20 @@ class GCNConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.functional.normalized_low_rank`."""
+        """Two thin products; see `scgraph.nn.functional.symmetric_normalized`."""
         assert view is not None
-        target, source = view.positive
-        return normalized_low_rank(target, source, self.linear(x))
+        target, source = view.symmetric_normalized
+        mapped: Tensor = self.linear(x)
+        return target @ (source.transpose(1, 2) @ mapped)
+
+    def shares(self, genes: int) -> tuple[str, ...]:
+        """The scaled tables."""
+        return ("symmetric_normalized",)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """``G C² + 2 G R C``, and G R for the degrees."""
-        return genes * self.channels**2 + 2 * genes * rank * self.channels + genes * rank
+        """``G C² + 2 G R C``."""
+        return genes * self.channels**2 + 2 * genes * rank * self.channels
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
-        """Nothing: the logits are never formed."""
-        return 0
+        """``G R`` for the degrees; the logits are never formed."""
+        return genes * rank

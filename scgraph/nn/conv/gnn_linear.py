@@ -8,7 +8,6 @@ from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message 
 from torch_geometric.utils import scatter
 
 from scgraph.nn.conv.mapped import MappedConv
-from scgraph.nn.functional import row_normalized_low_rank
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class GNNLinearConv(MappedConv):
     """
 
     uses_adjacency: bool = True
-    cost: ClassVar[str] = "G C² + 2 G R C + G R: linear in G"
+    cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
 
@@ -51,15 +50,20 @@ class GNNLinearConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.functional.row_normalized_low_rank`."""
+        """Two thin products; see `scgraph.nn.functional.row_normalized`."""
         assert view is not None
-        target, source = view.positive
-        return row_normalized_low_rank(target, source, self.linear(x))
+        target, source = view.row_normalized
+        mapped: Tensor = self.linear(x)
+        return target @ (source.transpose(1, 2) @ mapped)
+
+    def shares(self, genes: int) -> tuple[str, ...]:
+        """The scaled tables."""
+        return ("row_normalized",)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """``G C² + 2 G R C``, and G R for the row sums."""
-        return genes * self.channels**2 + 2 * genes * rank * self.channels + genes * rank
+        """``G C² + 2 G R C``."""
+        return genes * self.channels**2 + 2 * genes * rank * self.channels
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
-        """Nothing: the logits are never formed."""
-        return 0
+        """``G R`` for the row sums; the logits are never formed."""
+        return genes * rank

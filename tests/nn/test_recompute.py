@@ -1,0 +1,108 @@
+"""What the backward pass computes again: the same numbers from less memory, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scgraph.bench.costs import profile, saved_bytes
+from scgraph.config import ModelConfig
+from scgraph.nn import GeneConv, GeneModel
+from scgraph.nn.recompute import forgotten
+from scgraph.registry import conv_names
+
+CPU = torch.device("cpu")
+
+
+class Weighted(GeneConv):
+    """Reads a property of the view without saying that layers share it."""
+
+    uses_adjacency = True
+
+    def complete(self, x: Tensor, graph: object, view: object) -> Tensor:
+        return view.softmax @ (x * view.logits.mean())
+
+
+def cells(genes: int = 12, vocabulary: int = 30) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.stack([torch.randperm(vocabulary, generator=generator)[:genes] + 1 for _ in range(3)])
+    ids[0, -2:] = 0
+    return ids, torch.rand(3, genes, generator=generator), torch.rand(3, genes, generator=generator) < 0.3
+
+
+def run(model: GeneModel) -> dict[str, Tensor]:
+    model.zero_grad(set_to_none=True)
+    torch.manual_seed(3)
+    out = model(*cells())
+    (out.values.square().sum() + out.cell.square().sum()).backward()
+    return {"values": out.values, "cell": out.cell} | {
+        name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
+    }
+
+
+@pytest.mark.parametrize("conv", [*conv_names(), Weighted])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recomputed_blocks_give_the_same_numbers(conv: str | type[GeneConv], dropout: float) -> None:
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        model = GeneModel(30, conv=conv, channels=8, layers=3, rank=4, dropout=dropout, recompute=recompute)
+        found.append(run(model))
+    assert found[0].keys() == found[1].keys()
+    for name, plain in found[0].items():
+        torch.testing.assert_close(found[1][name], plain, rtol=0, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("conv", conv_names())
+def test_forgotten_norms_change_no_number(conv: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = GeneModel(30, conv=conv, channels=8, layers=3, rank=4, feed_forward=8)
+    forgetting = run(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)  # where nothing is forgotten
+        plain = run(model)
+    for name, tensor in plain.items():
+        assert torch.equal(forgetting[name], tensor), name
+
+
+def test_forgotten_output_is_not_kept() -> None:
+    norm, linear = nn.LayerNorm(64), nn.Linear(64, 64)
+    x = torch.randn(10, 64, requires_grad=True)
+
+    def forward(*, enabled: bool) -> Tensor:
+        with forgotten(norm, x, enabled=enabled) as y:
+            return linear(y).square().sum()
+
+    kept, forgot = (saved_bytes(lambda on=on: forward(enabled=on), CPU) for on in (False, True))
+    assert kept - forgot == 10 * 64 * 4
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_forward_pass_without_backward_frees_its_memory(recompute: bool) -> None:
+    model = GeneModel(30, conv="gnn", channels=8, layers=2, recompute=recompute)
+    gc.disable()  # a cycle through the graph of autograd is none that the collector could see
+    try:
+        loss = model(*cells()).values.sum()
+        nodes, kept = [loss.grad_fn], []
+        while nodes:
+            node = nodes.pop()
+            kept += [getattr(node, "_saved_result", None)]
+            nodes += [above for above, _ in node.next_functions if above is not None]
+        softmax = next(tensor for tensor in kept if tensor is not None)
+        storage = torch.multiprocessing.reductions.StorageWeakRef(softmax.untyped_storage())
+        del loss, node, nodes, kept, softmax
+        assert storage.expired()
+    finally:
+        gc.enable()
+
+
+def test_memory_of_the_paper_s_sizes() -> None:
+    costs = [
+        profile(ModelConfig(recompute=recompute), genes=512, vocabulary_size=600, batch_size=1, seconds=0.01)
+        for recompute in (False, True)
+    ]
+    assert costs[0].saved_mb < 12
+    assert costs[1].saved_mb < 6
