@@ -104,6 +104,9 @@ class TrainConfig(_Config):
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
         "32-true", description="Lightning's name"
     )
+    compile: bool = Field(
+        default=False, description="torch.compile the model: quicker steps after a minute or so of compiling"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")

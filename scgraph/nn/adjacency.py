@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,13 @@ from torch import Tensor, nn
 from scgraph.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from scgraph.nn.graph import GeneGraph
 
 __all__ = ["AdjacencyView", "FactorizedAdjacency"]
+
+Kept = TypeVar("Kept")
 
 
 class FactorizedAdjacency(nn.Module):
@@ -80,32 +81,34 @@ class AdjacencyView:
         self.graph = graph
         self.target = target
         self.source = source
+        # functools.cached_property takes a lock in Python 3.11, which torch.compile cannot trace.
+        self._kept: dict[str, object] = {}
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """``A[i, j] = target[i] · source[j]``, ``[B, G, G]``."""
-        return self.target @ self.source.transpose(1, 2)
+        return self._keep("logits", lambda: self.target @ self.source.transpose(1, 2))
 
-    @cached_property
+    @property
     def softmax(self) -> Tensor:
         """Softmax of the logits over the real sending genes j, ``[B, G, G]``."""
-        return functional.masked_softmax(self.logits, self.graph.key_mask())
+        return self._keep("softmax", lambda: functional.masked_softmax(self.logits, self.graph.key_mask()))
 
-    @cached_property
+    @property
     def positive(self) -> tuple[Tensor, Tensor]:
         """Positive features φ(T) and φ(S) with φ = softplus, zero for padding, each ``[B, G, R]``."""
-        softplus = nn.functional.softplus
-        return self.graph.zero_padding(softplus(self.target)), self.graph.zero_padding(softplus(self.source))
+        pad, softplus = self.graph.zero_padding, nn.functional.softplus
+        return self._keep("positive", lambda: (pad(softplus(self.target)), pad(softplus(self.source))))
 
-    @cached_property
+    @property
     def row_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D⁻¹ φ(T) φ(S)ᵀ``, each ``[B, G, R]``."""
-        return functional.row_normalized(*self.positive)
+        return self._keep("row_normalized", lambda: functional.row_normalized(*self.positive))
 
-    @cached_property
+    @property
     def symmetric_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D^-1/2 φ(T) φ(S)ᵀ D^-1/2``, each ``[B, G, R]``."""
-        return functional.symmetric_normalized(*self.positive)
+        return self._keep("symmetric_normalized", lambda: functional.symmetric_normalized(*self.positive))
 
     def with_only(self, names: Iterable[str]) -> AdjacencyView:
         """Return a view that holds nothing but the tables and the named properties, computed here if need be.
@@ -115,8 +118,14 @@ class AdjacencyView:
         """
         view = AdjacencyView(self.graph, self.target, self.source)
         for name in names:
-            vars(view)[name] = getattr(self, name)
+            view._kept[name] = getattr(self, name)
         return view
+
+    def _keep(self, name: str, compute: Callable[[], Kept]) -> Kept:
+        if name not in self._kept:
+            self._kept[name] = compute()
+        kept: Kept = self._kept[name]  # type: ignore[assignment]  # one type a name
+        return kept
 
     def edge_logits(self, edge_index: Tensor) -> Tensor:
         """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``."""

@@ -12,10 +12,12 @@ from scgraph.errors import TrainingError
 from scgraph.train.loss import mvp_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from scgraph.config import TrainConfig
-    from scgraph.nn import GeneModel
+    from scgraph.nn import GeneModel, ModelOutput
     from scgraph.train.loader import CellBatch
 
 __all__ = ["MaskedValueModule"]
@@ -40,10 +42,14 @@ class MaskedValueModule(LightningModule):
         self.config = config
         self.warmup_steps = round(config.warmup_share * total_steps)
         self.steps_done = 0
+        # A function and no second submodule: the names of the weights stay those of the model.
+        self.predict: Callable[..., ModelOutput] = model.__call__
+        if config.compile:
+            self.predict = torch.compile(model.__call__, dynamic=True)
 
     def losses(self, batch: CellBatch) -> dict[str, Tensor]:
         """Return the whole loss of a batch (``loss``) and its first part (``mvp_loss``), scalars."""
-        out = self.model(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded)
+        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded)
         loss = mvp = mvp_loss(out.values, batch.values, batch.mask)
         if batch.targets is not None and out.cell_values is not None:
             loss = loss + self.config.cell_loss * mse_loss(out.cell_values.float(), batch.targets)
