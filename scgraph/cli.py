@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scgraph.errors import ScgraphError
+from scgraph.launch import find_world, torchrun_rank
 from scgraph.options import (
     AllowConv,
     BatchKey,
     Channels,
     Config,
     Device,
+    Devices,
     Epochs,
     Genes,
     Json,
@@ -24,16 +26,18 @@ from scgraph.options import (
     Layer,
     Layers,
     Models,
+    Nodes,
     Overwrite,
     Precision,
     Seed,
     Set,
+    Strategy,
     assignments,
     bench_settings,
     model_names,
     spread,
 )
-from scgraph.terminal import is_interactive, say, show, show_rows, write_json
+from scgraph.terminal import complain, is_interactive, say, show, show_rows, speak_as, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +73,7 @@ def bench(
     config: Config = "bench/default",
     set_: Set = None,
     device: Device = None,
+    devices: Devices = None,
     precision: Precision = None,
     overwrite: Overwrite = False,
     json_: Json = None,
@@ -81,7 +86,7 @@ def bench(
         set_,
         seeds=seeds,
         model={"channels": channels, "layers": layers},
-        train={"epochs": epochs, "genes": genes, "device": device, "precision": precision},
+        train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
     )
     folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
     result = run_bench(
@@ -119,6 +124,9 @@ def pretrain(
     config: Config = "bench/default",
     set_: Set = None,
     device: Device = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
+    strategy: Strategy = None,
     precision: Precision = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     overwrite: Overwrite = False,
@@ -131,8 +139,18 @@ def pretrain(
         config,
         set_,
         model={"channels": channels, "layers": layers},
-        train={"epochs": epochs, "genes": genes, "seed": seed, "device": device, "precision": precision},
+        train={
+            "epochs": epochs,
+            "genes": genes,
+            "seed": seed,
+            "device": device,
+            "devices": devices,
+            "nodes": nodes,
+            "strategy": strategy,
+            "precision": precision,
+        },
     )
+    speak_as(find_world(settings.train.devices, settings.train.nodes).rank)
     trained = run(
         data,
         model=model,
@@ -329,13 +347,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    speak_as(torchrun_rank() or 0)
     words = spread([word for word in words if word != "--debug"])
     try:
         code = app(words, prog_name="scgraph", standalone_mode=True)
     except ScgraphError as error:
         if debug:
             raise
-        say(f"scgraph: {error}")
+        complain(str(error))
         code = 2
     except KeyboardInterrupt:
         say("scgraph: stopped.")

@@ -88,7 +88,7 @@ class TrainConfig(_Config):
         None, description="most expressed genes of a cell when it is embedded; null: as many as in training"
     )
     mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
-    batch_size: Positive = Field(256, description="cells a step")
+    batch_size: Positive = Field(256, description="cells a step, of all devices together")
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
@@ -108,6 +108,11 @@ class TrainConfig(_Config):
         default=False, description="torch.compile the model: quicker steps after a minute or so of compiling"
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    devices: Positive = Field(1, description="devices of each node that share every batch")
+    nodes: Positive = Field(1, description="machines; started by torchrun or srun")
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = Field(
+        "auto", description="Lightning's name for how devices train together; auto: ddp where there are several"
+    )
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,15 +14,34 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-__all__ = ["is_interactive", "say", "show", "show_rows", "write_json"]
+__all__ = ["complain", "is_interactive", "say", "show", "show_rows", "speak_as", "write_json"]
+
+PATIENCE = 5.0
+"""Seconds that a process which is not the first waits with its error: the first may end them all with the same one."""
 
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
+_rank = 0
+
+
+def speak_as(rank: int) -> None:
+    """Say which of several processes this is; only the first one, 0, is heard."""
+    global _rank
+    _rank = rank
+    _out.quiet = _err.quiet = rank > 0
+
+
+def complain(error: str) -> None:
+    """Print an error; from a process that is not the first, only where the first does not end it with its own."""
+    if _rank:
+        time.sleep(PATIENCE)
+        _err.quiet = False
+    say(f"scgraph: {error}" if not _rank else f"scgraph, process {_rank}: {error}")
 
 
 def is_interactive() -> bool:
     """Say whether a person may be watching, so that a bar makes sense."""
-    return _err.is_terminal
+    return _err.is_terminal and _rank == 0
 
 
 def say(text: str) -> None:
@@ -56,7 +76,7 @@ def write_json(path: Path | None, value: object) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    if path is None:
+    if path is None or _rank:
         return
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     if _is_stdout(path):

@@ -103,12 +103,18 @@ def run_bench(
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
     from scgraph.files import prepare_output_folder
+    from scgraph.launch import find_world
     from scgraph.train import resolve_device
 
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
     configs = model_configs(models, settings)
+    if find_world(settings.train.devices, settings.train.nodes).launcher != "none":
+        raise ConfigError(
+            "bench runs as one process, which starts others for its pretrainings: leave torchrun or srun out and say "
+            "--devices. On several machines, use scgraph pretrain there and scgraph probe afterwards."
+        )
     resolve_device(settings.train.device)
     if settings.projection == "umap" and importlib.util.find_spec("umap") is None:
         raise ConfigError("projection umap needs the package umap-learn: install scgraph-zoo[umap], or use tsne.")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from scgraph.data import mask_values
+from scgraph.launch import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ class CellBatch:
         genes: vocabulary ids, ascending, 0 = padding, `[B, G]` int64.
         values: log-normalised expression `[B, G]` float32.
         mask: true where the value is hidden from the model `[B, G]`.
-        rows: which rows of the store these are `[B]`.
+        rows: which rows of the store these are `[B]`; none where a process without a share has a stand-in.
         padded: whether some id is 0; known here, so that a GPU is not asked.
         query: genes whose values the vector of the cell is to predict `[K]` int64; None for none.
         targets: the values of those genes, 0 where not expressed `[B, K]` float32.
@@ -75,13 +76,17 @@ class CellLoader:
         shuffle: another order and other masks each epoch, for training; otherwise the order of the
             store and the masks of epoch 0 always, so that the losses of epochs compare.
         query: whether batches carry the genes and targets of the loss on the vector of the cell.
+        world: the processes that train together; this one yields its share of every batch.
     """
 
-    def __init__(self, store: CellStore, config: TrainConfig, *, shuffle: bool, query: bool = False) -> None:
+    def __init__(
+        self, store: CellStore, config: TrainConfig, *, shuffle: bool, query: bool = False, world: World | None = None
+    ) -> None:
         self.store = store
         self.config = config
         self.shuffle = shuffle
         self.query = query
+        self.world = world or World()
         self.epoch = 0
         self.first_step = 0
         self.rows = np.flatnonzero(np.diff(store.indptr) >= 2)
@@ -119,6 +124,18 @@ class CellLoader:
         query = self._query(at["epoch"], step)
         return replace(batch, query=torch.from_numpy(query), targets=torch.from_numpy(_dense(self.store, rows, query)))
 
+    def share(self, rows: NDArray[np.int64], epoch: int, step: int) -> CellBatch:
+        """Build this process's share of the batch of the given rows.
+
+        Where there are fewer rows than processes, the last ones get the first cell as a stand-in: nothing of it
+        is masked and `rows` is empty, so that it counts for nothing, and still every process has its turn.
+        """
+        mine = np.array_split(rows, self.world.size)[self.world.rank]
+        if len(mine):
+            return self.batch(mine, epoch, step)
+        stand_in = self.batch(rows[:1], epoch, step)
+        return replace(stand_in, mask=torch.zeros_like(stand_in.mask), rows=mine)
+
     def __iter__(self) -> Iterator[CellBatch]:
         """Yield the batches from the step that `seek` named to the end of its epoch."""
         epoch, size = self.epoch, self.config.batch_size
@@ -126,7 +143,7 @@ class CellLoader:
         steps = range(self.first_step, self.steps)
 
         def build(step: int) -> CellBatch:
-            return self.batch(order[step * size : (step + 1) * size], epoch, step)
+            return self.share(order[step * size : (step + 1) * size], epoch, step)
 
         if self.config.num_workers == 0:
             yield from map(build, steps)

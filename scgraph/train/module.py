@@ -9,12 +9,12 @@ from lightning.pytorch import LightningModule
 from torch.nn.functional import mse_loss
 
 from scgraph.errors import TrainingError
+from scgraph.launch import World
 from scgraph.train.loss import mvp_loss
+from scgraph.train.together import gathered, shared_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
+    from collections.abc import Callable, Sequence
 
     from scgraph.config import TrainConfig
     from scgraph.nn import GeneModel, ModelOutput
@@ -34,12 +34,24 @@ class MaskedValueModule(LightningModule):
         model: the network.
         config: rates, weights and seed.
         total_steps: optimizer steps of the whole run, for the warm-up.
+        world: the processes that train together.
+        seen: signals that this process got; told to the others with the losses.
     """
 
-    def __init__(self, model: GeneModel, config: TrainConfig, *, total_steps: int) -> None:
+    def __init__(
+        self,
+        model: GeneModel,
+        config: TrainConfig,
+        *,
+        total_steps: int,
+        world: World | None = None,
+        seen: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.world = world or World()
+        self.seen = seen
         self.warmup_steps = round(config.warmup_share * total_steps)
         self.steps_done = 0
         # A function and no second submodule: the names of the weights stay those of the model.
@@ -47,39 +59,57 @@ class MaskedValueModule(LightningModule):
         if config.compile:
             self.predict = torch.compile(model.__call__, dynamic=True)
 
-    def losses(self, batch: CellBatch) -> dict[str, Tensor]:
-        """Return the whole loss of a batch (``loss``) and its first part (``mvp_loss``), scalars."""
+    def losses(self, batch: CellBatch) -> dict[str, Any]:
+        """Return the losses of a batch.
+
+        Returns:
+            ``loss`` to go backward from; ``whole_loss`` and its first part ``mvp_loss``, scalars over the share of
+            all processes; ``masked``, how many values they are the mean of; ``signal``, the one that asked any
+            process to stop, or 0.
+        """
         out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded)
-        loss = mvp = mvp_loss(out.values, batch.values, batch.mask)
+        mvp = mvp_loss(out.values, batch.values, batch.mask)
+        cell = None
         if batch.targets is not None and out.cell_values is not None:
-            loss = loss + self.config.cell_loss * mse_loss(out.cell_values.float(), batch.targets)
-        return {"loss": loss, "mvp_loss": mvp.detach()}
+            cell = mse_loss(out.cell_values.float(), batch.targets)
+        weight = self.config.cell_loss
+        if self.world.size > 1:
+            return shared_losses(mvp, cell, batch, cell_weight=weight, seen=self.seen, world=self.world)
+        loss = mvp if cell is None else mvp + weight * cell
+        return {
+            "loss": loss,
+            "whole_loss": loss.detach(),
+            "mvp_loss": mvp.detach(),
+            "masked": int(batch.mask.sum()),
+            "signal": 0,
+        }
 
     def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:
         """Set learning rate and dropout seed from the step alone, so that a resume needs no state of them."""
         rate = self.config.learning_rate * min(1.0, (self.steps_done + 1) / max(1, self.warmup_steps))
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
-        torch.manual_seed((self.config.seed * 0x9E3779B97F4A7C15 + self.steps_done) % 2**63)
+        # Process 0 draws the dropout of a run on one device; the others must not repeat it on other cells.
+        torch.manual_seed((self.config.seed * 0x9E3779B97F4A7C15 + self.steps_done + (self.world.rank << 40)) % 2**63)
 
-    def training_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Any]:
         """Return the losses of a training batch.
 
         Raises:
             TrainingError: the loss is NaN or infinite; the weights are those before this batch.
         """
         losses = self.losses(batch)
-        loss = losses["loss"].detach()
+        loss = losses["whole_loss"]
         if not bool(torch.isfinite(loss)):
             raise TrainingError(self.describe_failure(f"the loss is {float(loss)}", batch))
         self.log("train_loss", loss, batch_size=len(batch.rows))
         self.steps_done += 1
         return losses
 
-    def validation_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Tensor]:
+    def validation_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Any]:
         """Return the losses of a validation batch."""
         losses = self.losses(batch)
-        self.log("validation_loss", losses["loss"], batch_size=len(batch.rows))
+        self.log("validation_loss", losses["whole_loss"], batch_size=len(batch.rows))
         return losses
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -96,7 +126,10 @@ class MaskedValueModule(LightningModule):
         with torch.no_grad():
             predicted = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded).values
             guilty = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
-        culprits = batch.rows[guilty].tolist()
+        culprits = batch.rows[guilty[: len(batch.rows)]].tolist()
+        if self.world.size > 1:
+            found = gathered((rows, culprits), self.world.size)
+            rows, culprits = ([row for part in parts for row in part] for parts in zip(*found, strict=True))
         alone = f" The predictions of rows {_some(culprits)} are not finite." if 0 < len(culprits) < len(rows) else ""
         return (
             f"Training stopped at step {self.steps_done}: {what}. The batch holds the cells of rows "

@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from dataclasses import dataclass
+import tempfile
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.launch import World, find_world
 from scgraph.train.model_io import CONFIG, MODEL_FILES, load_model, save_model, write_description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import pandas as pd
     import torch
@@ -80,7 +83,9 @@ def pretrain(
 
     A run with an output folder can be killed at any moment and resumed. On a CPU, with the same number of
     threads, it then ends with the same weights and losses, to the last bit, as if it had never been
-    killed; only `seconds` differ. The folder holds the model (see `save_model`) as soon as one epoch is
+    killed; only `seconds` differ. On several devices (`train_config.devices`) each trains on its share of every
+    batch, one process a device; the result differs from that of one device in the last digits, and a run may go
+    on with another number of them. The folder holds the model (see `save_model`) as soon as one epoch is
     over, `history.csv`, and `state/`, what a resume needs.
 
     Args:
@@ -99,21 +104,23 @@ def pretrain(
         ConfigError: the device or the settings cannot be used, or `resume` names another run.
         DataError: no cell has two genes, or the stores have different vocabularies.
         OutputError: `out` cannot be used; said before anything else happens.
-        TrainingError: the loss is not finite; the last good state is kept.
+        TrainingError: the loss is not finite, or one of several processes was killed; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
     from scgraph.train.loader import CellLoader
     from scgraph.train.start import first_model
     from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
-    from scgraph.train.trainer import resolve_device
+    from scgraph.train.trainer import check_world, resolve_device
 
+    world = find_world(train_config.devices, train_config.nodes)
     query = model_config.cell_head and train_config.cell_loss > 0
-    loader = CellLoader(train, train_config, shuffle=True, query=query)
+    loader = CellLoader(train, train_config, shuffle=True, query=query, world=world)
     validation_loader = None
     if validation is not None:
-        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query)
+        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query, world=world)
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
+    check_world(world, train_config, device)
     if device.type == "cpu" and train_config.precision == "16-mixed":
         raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
     model = first_model(model_config, train_config, train)
@@ -124,27 +131,50 @@ def pretrain(
         "data": dict(manifest or {}),
     }
     state: Path | None = None
-    if out is not None:
-        # Weights and the two moments of Adam, each once in the state and once while it is being replaced.
-        needed = 2**20 + 32 * sum(weight.numel() for weight in model.parameters())
-        out = prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=OWNED, needed_bytes=needed)
-        if resume and state_file(out).is_file():
-            state = state_file(out)
-            done, before = read_progress(state)
-            check_same_run(before, identity, state)
-            metadata = json.loads((out / CONFIG).read_text(encoding="utf-8"))["metadata"]
-        write_description(out, train.vocabulary, model_config, metadata=metadata)
-        state_file(out).parent.mkdir(exist_ok=True)
-    run = _Run(model, model_config, train_config, train.vocabulary, metadata, out, done)
-    if not done.finished:
-        run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
-    model = model.cpu().float().eval()
-    run.take_best()
-    return Pretrained(model, train.vocabulary, model_config, metadata, _history_frame(done), notes)
+    with ExitStack() as stack:
+        in_memory = out is None
+        if out is None and world.size > 1 and world.launcher == "none":
+            # The processes hand the model back through a folder.
+            out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scgraph-"))) / "run"
+        if out is not None:
+            # Weights and the two moments of Adam, each once in the state and once while it is being replaced.
+            needed = 2**20 + 32 * sum(weight.numel() for weight in model.parameters())
+            out = Path(out).expanduser().absolute()
+            if world.rank == 0:
+                prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=OWNED, needed_bytes=needed)
+            if resume and state_file(out).is_file():
+                state = state_file(out)
+                done, before = read_progress(state)
+                check_same_run(before, identity, state)
+                metadata = json.loads((out / CONFIG).read_text(encoding="utf-8"))["metadata"]
+            if world.rank == 0:
+                write_description(out, train.vocabulary, model_config, metadata=metadata)
+                state_file(out).parent.mkdir(exist_ok=True)
+        run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world)
+        if not done.finished and world.size > 1 and world.launcher == "none":
+            run.delegate(train, validation, identity, state=state, progress=progress, in_memory=in_memory)
+        elif not done.finished:
+            run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
+        model = model.cpu().float().eval()
+        run.take_best()
+    return Pretrained(model, train.vocabulary, model_config, metadata, _history_frame(run.done), notes)
 
 
 @dataclass
-class _Run:
+class Run:
+    """A run of pretraining, begun or to be continued.
+
+    Attributes:
+        model: the network; changed in place.
+        model_config: what it was built from.
+        config: the training.
+        vocabulary: genes of the model.
+        metadata: recorded with the model.
+        out: folder of the run; None writes nothing.
+        done: how far it has come.
+        world: the processes that train together.
+    """
+
     model: GeneModel
     model_config: ModelConfig
     config: TrainConfig
@@ -152,7 +182,42 @@ class _Run:
     metadata: dict[str, Any]
     out: Path | None
     done: Progress
+    world: World = field(default_factory=World)
     kept: dict[str, torch.Tensor] | None = None
+
+    def delegate(
+        self,
+        train: CellStore,
+        validation: CellStore | None,
+        identity: Mapping[str, Any],
+        *,
+        state: Path | None,
+        progress: bool,
+        in_memory: bool,
+    ) -> None:
+        """Let one process a device train from where `done` says to the end.
+
+        Raises:
+            ConfigError: the other processes cannot import the convolution.
+            ScgraphError: see `scgraph.train.crew.run_crew`.
+        """
+        from scgraph.train.crew import importable_conv, run_crew
+        from scgraph.train.state import read_progress, state_file
+
+        assert self.out is not None
+        job = {
+            "model": self.model_config.model_dump(mode="json"),
+            "training": self.config.model_dump(mode="json"),
+            "conv_module": importable_conv(self.model_config.conv),
+            "query": self.model_config.cell_head and self.config.cell_loss > 0,
+            "identity": dict(identity),
+            "metadata": self.metadata,
+            "out": str(self.out),
+            "state": None if state is None else str(state),
+            "progress": progress,
+        }
+        run_crew(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
+        self.done = read_progress(state_file(self.out))[0]
 
     def fit(
         self,
@@ -163,33 +228,45 @@ class _Run:
         device: torch.device,
         state: Path | None,
         progress: bool,
+        seen: list[int] | None = None,
     ) -> None:
-        """Train from where `done` says to the end."""
-        import signal
+        """Train from where `done` says to the end.
 
+        Args:
+            loader: training cells, with this process's share of the batches.
+            validation: the same for validation.
+            identity: see `scgraph.train.state.fingerprint`.
+            device: where to compute.
+            state: file to resume from.
+            progress: show a bar where standard error is a terminal.
+            seen: signals that somebody else collects; by default they are collected here.
+        """
         import torch
 
         from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
 
         with quiet_lightning():
             from scgraph.train.module import MaskedValueModule
-            from scgraph.train.runner import Bar, Runner, Stopped, stop_signals
+            from scgraph.train.runner import Bar, Runner
             from scgraph.train.state import SafetensorsIO
+            from scgraph.train.stopping import Stopped, leave, stop_signals
 
-        config, done = self.config, self.done
+        config, done, world = self.config, self.done, self.world
         loader.seek(done.epoch, done.step)
-        module = MaskedValueModule(self.model, config, total_steps=config.epochs * loader.steps)
-        module.steps_done = done.total_steps
         with (
             quiet_lightning(),
             deterministic_on_cpu(device),
             torch.random.fork_rng(devices=[]),
-            stop_signals() as (wish, seen),
+            stop_signals() if seen is None else nullcontext(seen) as seen,
         ):
+            module = MaskedValueModule(
+                self.model, config, total_steps=config.epochs * loader.steps, world=world, seen=seen
+            )
+            module.steps_done = done.total_steps
             callbacks: list[Any] = [
-                Runner(done, loader, config, out=self.out, keep=self.keep, stop=wish),
+                Runner(done, loader, config, out=self.out, keep=self.keep, seen=seen),
             ]
-            if progress and sys.stderr.isatty():
+            if progress and world.rank == 0 and sys.stderr.isatty():
                 callbacks.append(Bar(done, epochs=config.epochs, steps=loader.steps))
             trainer = make_trainer(
                 device,
@@ -198,21 +275,27 @@ class _Run:
                 clip=config.clip,
                 callbacks=callbacks,
                 state=SafetensorsIO(identity, done),
+                world=world,
+                unused=config.strategy.endswith("unused_parameters_true")
+                or (self.model_config.cell_head and not loader.query),
             )
             try:
                 trainer.fit(module, loader, validation, ckpt_path=state)
-            except Stopped:
-                if seen[0] != signal.SIGINT:
-                    raise SystemExit(128 + seen[0]) from None
-                raise KeyboardInterrupt from None
+            except Stopped as stop:
+                raise leave(stop.number) from None
             except SystemExit:
                 # Lightning turns a KeyboardInterrupt into exit(1).
                 if len(seen) < 2:
                     raise
                 raise KeyboardInterrupt from None
+            finally:
+                if world.size > 1 and torch.distributed.is_initialized():
+                    torch.distributed.destroy_process_group()
 
     def keep(self, *, weights: bool) -> None:
         """Keep the history, and the weights of the epoch that just ended where they are the ones to keep."""
+        if self.world.rank and self.out is not None:
+            return
         if weights and self.out is not None:
             last = self.done.history[-1]
             save_model(

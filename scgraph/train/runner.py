@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,11 +13,12 @@ from lightning.pytorch import Callback
 
 from scgraph.errors import TrainingError
 from scgraph.train.state import Sums, state_file
+from scgraph.train.stopping import Stopped
+from scgraph.train.together import agreed_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from types import FrameType
 
     from lightning.pytorch import LightningModule, Trainer
 
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from scgraph.train.loader import CellBatch, CellLoader
     from scgraph.train.state import Progress
 
-__all__ = ["Bar", "Runner", "Stopped", "stop_signals"]
-
-
-class Stopped(Exception):
-    """The run was asked to stop, and its state is saved."""
+__all__ = ["Bar", "Runner"]
 
 
 class Runner(Callback):
@@ -42,7 +38,7 @@ class Runner(Callback):
         config: epochs, patience and how often a state is saved.
         out: folder of the run; None saves no state.
         keep: called after every epoch with ``weights=True`` when its weights are the ones to keep.
-        stop: set from outside to end the run after the step under way.
+        seen: signals that this process got; the first ends the run after the step under way.
     """
 
     def __init__(
@@ -53,20 +49,24 @@ class Runner(Callback):
         *,
         out: Path | None,
         keep: Callable[..., None],
-        stop: threading.Event,
+        seen: Sequence[int],
     ) -> None:
         self.progress = progress
         self.loader = loader
         self.config = config
         self.out = out
         self.keep = keep
-        self.stop = stop
+        self.seen = seen
+        self.world = loader.world
         self.clock = 0.0
         self.validation = Sums()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock."""
         self.clock = time.perf_counter()
+        if self.world.size > 1 and threading.current_thread() is threading.main_thread():
+            # Lightning's own handler of SIGTERM would begin a collective in the middle of another one.
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: CellBatch, batch_idx: int
@@ -79,12 +79,15 @@ class Runner(Callback):
         progress = self.progress
         progress.step += 1
         progress.total_steps += 1
-        progress.sums.add(outputs, int(batch.mask.sum()))
+        progress.sums.add(outputs, outputs["masked"])
         # Behind the last step of an epoch comes its validation: the state is saved after that.
         if progress.step < self.loader.steps:
-            if self.stop.is_set() or progress.total_steps % self.config.checkpoint_every == 0:
+            # One process may have seen a signal that the others have not: all go by what was told with the loss.
+            asked = outputs["signal"] if self.world.size > 1 else agreed_signal(self.seen, self.world, module.device)
+            if asked or progress.total_steps % self.config.checkpoint_every == 0:
                 self._save_state(trainer, module)
-            self._stop_if_asked()
+            if asked:
+                raise Stopped(asked)
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin the sum."""
@@ -100,7 +103,7 @@ class Runner(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the loss of the batch."""
-        self.validation.add(outputs, int(batch.mask.sum()))
+        self.validation.add(outputs, outputs["masked"])
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the row of the epoch, keep the weights, decide whether to go on.
@@ -145,8 +148,9 @@ class Runner(Callback):
         self.keep(weights=better)
         self._save_state(trainer, module)
         trainer.should_stop = progress.finished
-        if not progress.finished:
-            self._stop_if_asked()
+        asked = agreed_signal(self.seen, self.world, module.device)
+        if asked and not progress.finished:
+            raise Stopped(asked)
 
     def _save_state(self, trainer: Trainer, module: LightningModule) -> None:
         if self.out is None:
@@ -166,10 +170,6 @@ class Runner(Callback):
         now = time.perf_counter()
         self.progress.seconds += now - self.clock
         self.clock = now
-
-    def _stop_if_asked(self) -> None:
-        if self.stop.is_set():
-            raise Stopped
 
 
 class Bar(Callback):
@@ -219,29 +219,3 @@ class Bar(Callback):
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Remove the bar, also after an error."""
         self.bar.stop()
-
-
-@contextmanager
-def stop_signals() -> Iterator[tuple[threading.Event, list[int]]]:
-    """Turn the first Ctrl-C or SIGTERM into a wish to stop after the step under way.
-
-    A second one ends the run at once. Yields the event and the signals seen so far. Outside the main
-    thread, where Python delivers no signals, nothing is changed.
-    """
-    wish, seen = threading.Event(), []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        if wish.is_set():
-            raise KeyboardInterrupt
-        wish.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield wish, seen
-        return
-    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish, seen
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

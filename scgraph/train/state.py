@@ -34,7 +34,7 @@ __all__ = [
 
 STATE_FORMAT = 1
 # What may differ between a run and its continuation: where it runs and how often it saves.
-FREE = ("device", "checkpoint_every", "num_workers")
+FREE = ("device", "devices", "nodes", "strategy", "checkpoint_every", "num_workers")
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Sums:
 
     def add(self, losses: Mapping[str, Tensor], masked: int) -> None:
         """Add a batch."""
-        self.loss += float(losses["loss"]) * masked
+        self.loss += float(losses["whole_loss"]) * masked
         self.mvp_loss += float(losses["mvp_loss"]) * masked
         self.masked += masked
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from scgraph.errors import ConfigError
+from scgraph.launch import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,13 +20,16 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.plugins.io import CheckpointIO
 
-__all__ = ["deterministic_on_cpu", "make_trainer", "quiet_lightning", "resolve_device"]
+    from scgraph.config import TrainConfig
+
+__all__ = ["check_world", "deterministic_on_cpu", "make_trainer", "quiet_lightning", "resolve_device"]
 
 _SILENCED = (
     ".*you have set wrong precision.*",
     ".*available but not used.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
     ".*`torch.jit.script` is deprecated.*",
+    ".*It is recommended to use `self.log.*sync_dist=True.*",
 )
 
 
@@ -49,6 +55,30 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def check_world(world: World, config: TrainConfig, device: torch.device) -> None:
+    """Refuse more processes than there are devices or cells of a batch.
+
+    Raises:
+        ConfigError: says how many there are.
+    """
+    if world.size == 1:
+        return
+    if ":" in config.device:
+        raise ConfigError(f"device: {config.device!r} is one device; with several write {device.type!r}.")
+    counts = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count()}
+    there = counts.get(device.type, 1)
+    if world.devices > there:
+        what = {"cpu": "cores", "cuda": "GPUs"}.get(device.type, "devices of this kind")
+        raise ConfigError(
+            f"devices is {world.devices}, and this machine has {there} {what}. Use --devices {there} or fewer."
+        )
+    if config.batch_size < world.size:
+        raise ConfigError(
+            f"batch_size is {config.batch_size}, and there are {world.size} devices: each needs a cell of every batch. "
+            "Choose a larger batch or fewer devices."
+        )
+
+
 def make_trainer(
     device: torch.device,
     *,
@@ -57,18 +87,47 @@ def make_trainer(
     clip: float | None,
     callbacks: Sequence[Callback],
     state: CheckpointIO | None,
+    world: World | None = None,
+    unused: bool = False,
 ) -> Trainer:
-    """Build a Trainer for one device without logger, checkpoints, summary or bar of its own."""
-    from lightning.pytorch import Trainer
-    from lightning.pytorch.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]  # it is public, only not listed
+    """Build a Trainer without logger, checkpoints, summary or bar of its own.
 
+    Args:
+        device: where this process computes; of several processes, the kind of device.
+        precision: Lightning's name.
+        epochs: passes over the cells.
+        clip: largest gradient norm; None for no clipping.
+        callbacks: what happens around the steps.
+        state: reads and writes the state of the run.
+        world: the processes that train together; all of them run already.
+        unused: whether some parameter may take no part in the loss, which several processes must be told.
+    """
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.plugins import environments
+    from lightning.pytorch.strategies import DDPStrategy
+
+    known: Any = environments  # the classes are public, only not listed
+    world = world or World()
     # The plain environment keeps Lightning from taking over signals and devices where SLURM runs the job.
-    plugins: list[Any] = [LightningEnvironment()]
+    environment = {
+        "none": known.LightningEnvironment,
+        "torchrun": known.TorchElasticEnvironment,
+        "slurm": partial(known.SLURMEnvironment, auto_requeue=False),
+    }[world.launcher]
+    plugins: list[Any] = [environment()]
     if state is not None:
         plugins.append(state)
+    several: dict[str, Any] = {"devices": [device.index or 0] if device.type == "cuda" else 1}
+    if world.size > 1:
+        several = {
+            "devices": world.devices,
+            "num_nodes": world.nodes,
+            "strategy": DDPStrategy(find_unused_parameters=unused),
+            "use_distributed_sampler": False,
+        }
     return Trainer(
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        **several,
         precision=precision,
         max_epochs=epochs,
         gradient_clip_val=clip,

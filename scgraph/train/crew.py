@@ -1,0 +1,248 @@
+"""Processes of one machine that train together: started, watched, and ended together.
+
+Lightning's own launchers run the caller's script once more for each device (which reads the data anew and cannot
+start from a notebook), or fork a process whose threads and GPU are in use, or pickle everything. Here the calling
+process only watches: it lays cells, weights and settings into a folder, starts one fresh process a device
+(`scgraph.train.worker`), and says why the run ended. A process that dies cannot take it down or keep it waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph import errors
+from scgraph.data import CellStore
+from scgraph.launch import torchrun_environment
+from scgraph.train.stopping import leave, stop_signals
+from scgraph.train.tensors import write_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scgraph.data import Vocabulary
+    from scgraph.nn import GeneModel
+
+__all__ = ["JOB", "WEIGHTS", "importable_conv", "outcome_file", "read_store", "run_crew"]
+
+JOB, WEIGHTS = "job.json", "weights.safetensors"
+ARRAYS = ("indptr", "genes", "values", "keys")
+GRACE = 5.0
+"""Seconds that the other processes have to end by themselves once one has failed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a process ended.
+
+    Attributes:
+        code: its exit code; negative: the signal that killed it.
+        error: name of the `ScgraphError`, ``"stopped"`` after a signal, ``"crash"`` otherwise; empty for none.
+        message: of the error, or the traceback.
+        when: seconds since the epoch.
+    """
+
+    code: int
+    error: str = ""
+    message: str = ""
+    when: float = float("inf")
+
+
+def run_crew(
+    model: GeneModel,
+    train: CellStore,
+    validation: CellStore | None,
+    job: dict[str, Any],
+    *,
+    size: int,
+    out: Path | None,
+) -> None:
+    """Train on so many processes of this machine and wait for them.
+
+    Args:
+        model: the weights to begin with.
+        train: cells to learn from.
+        validation: cells to measure the loss on.
+        job: JSON values for `scgraph.train.worker`; its ``out`` is where the run is written to.
+        size: number of processes.
+        out: what to name as the place of the state in a message; None where nothing is kept.
+
+    Raises:
+        ScgraphError: what a process said before it ended; `TrainingError` where one was killed.
+        KeyboardInterrupt: Ctrl-C; the state is saved before.
+        RuntimeError: a process crashed; holds its traceback.
+    """
+    with tempfile.TemporaryDirectory(prefix="scgraph-") as name, stop_signals() as seen:
+        folder = Path(name)
+        write_tensors(folder / WEIGHTS, model.state_dict(), {})
+        for part, store in (("train", train), ("validation", validation)):
+            if store is not None:
+                _write_store(folder / part, store)
+        (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
+        processes = _start(folder, size)
+        try:
+            killed_here = _wait(processes, seen)
+            outcomes = [_read_outcome(folder, rank, process) for rank, process in enumerate(processes)]
+            _raise_for(outcomes, killed_here, folder, out, [process.pid for process in processes])
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
+
+
+def importable_conv(name: str) -> str:
+    """Return the module that registers a convolution, for another process to import.
+
+    Raises:
+        ConfigError: it was defined in the script or notebook that is running.
+    """
+    from scgraph.registry import conv_class
+
+    module = conv_class(name).__module__
+    if module == "__main__":
+        raise errors.ConfigError(
+            f"Model {name!r} is defined in the script that runs, where other processes cannot find it. Put it in a "
+            "module of its own, import that, and train on several devices then."
+        )
+    return module
+
+
+def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
+    """Return the cells that were laid into a folder, memory-mapped; None where there are none."""
+    if not folder.is_dir():
+        return None
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+    return CellStore(**arrays, vocabulary=vocabulary)
+
+
+def outcome_file(folder: Path, rank: int) -> Path:
+    """Return where a process says how it ended."""
+    return folder / f"outcome-{rank}.json"
+
+
+def _write_store(folder: Path, store: CellStore) -> None:
+    folder.mkdir()
+    try:
+        for name in ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(store, name))
+    except OSError as error:
+        raise errors.OutputError(
+            f"{folder.parent}: the cells for the other processes cannot be written ({error.strerror or error}). "
+            "Free some space, or set TMPDIR to a folder on a larger disk."
+        ) from error
+
+
+def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # The same paths as here, and -P: a folder that happens to be the current one hides no module.
+    paths = {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
+    processes = []
+    for rank in range(size):
+        with contextlib.ExitStack() as stack:
+            said: Any = None
+            if rank:
+                said = stack.enter_context(_log(folder, rank).open("wb"))
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-P", "-m", "scgraph.train.worker", str(folder)],
+                    env=os.environ | paths | torchrun_environment(rank, size, port),
+                    stdin=subprocess.PIPE,
+                    stdout=said,
+                    stderr=said,
+                    # Ctrl-C in a terminal reaches every process of its group, and a second one means "at once".
+                    start_new_session=True,
+                )
+            )
+    return processes
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int]) -> set[int]:
+    """Wait until all have ended; return the ranks that had to be killed because another one had failed."""
+    told, deadline = False, float("inf")
+    killed: set[int] = set()
+    while True:
+        codes = [process.poll() for process in processes]
+        if None not in codes:
+            return killed
+        if seen and not told:
+            told = True
+            stdin = processes[0].stdin
+            with contextlib.suppress(BrokenPipeError):
+                assert stdin is not None
+                stdin.write(bytes([seen[0]]))
+                stdin.flush()
+        if deadline == float("inf") and any(codes):
+            deadline = time.monotonic() + GRACE
+        if time.monotonic() > deadline:
+            for rank in (rank for rank, code in enumerate(codes) if code is None):
+                killed.add(rank)
+                processes[rank].kill()
+            deadline = float("inf")
+        time.sleep(0.02)
+
+
+def _raise_for(
+    outcomes: Sequence[Outcome], killed_here: set[int], folder: Path, out: Path | None, pids: Sequence[int]
+) -> None:
+    """Raise what ended the run first; what followed from it, as a connection that broke, is not said."""
+    for rank, outcome in enumerate(outcomes):
+        if outcome.code < 0 and rank not in killed_here:
+            kept = "Nothing was kept, as there is no output folder."
+            if out is not None:
+                kept = f"The last state is kept in {out}: --resume goes on with it, on any number of devices."
+            raise errors.TrainingError(
+                f"Training stopped: process {rank} of {len(outcomes)} (pid {pids[rank]}) was killed by "
+                f"{Signals(-outcome.code).name}, as the system does where memory runs out. {kept}"
+                + _last_words(folder, rank)
+            )
+    for kind, build in (("said", _said), ("stopped", _stop), ("crash", _crash)):
+        for rank, outcome in sorted(enumerate(outcomes), key=lambda item: item[1].when if kind == "crash" else item[0]):
+            if outcome.code and rank not in killed_here and (error := build(rank, outcome)) is not None:
+                raise error
+
+
+def _said(rank: int, outcome: Outcome) -> BaseException | None:
+    cls = getattr(errors, outcome.error, None)
+    return None if cls is None else cls(outcome.message)
+
+
+def _stop(rank: int, outcome: Outcome) -> BaseException | None:
+    return leave(outcome.code - 128) if outcome.error == "stopped" else None
+
+
+def _crash(rank: int, outcome: Outcome) -> BaseException | None:
+    return RuntimeError(f"process {rank} ended with exit code {outcome.code}:\n{outcome.message}")
+
+
+def _read_outcome(folder: Path, rank: int, process: subprocess.Popen[bytes]) -> Outcome:
+    try:
+        return Outcome(process.returncode, **json.loads(outcome_file(folder, rank).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return Outcome(process.returncode, message=_last_words(folder, rank))
+
+
+def _last_words(folder: Path, rank: int) -> str:
+    with contextlib.suppress(OSError):
+        words = _log(folder, rank).read_text(encoding="utf-8", errors="replace").strip()
+        return f"\n{words[-2000:]}" if words else ""
+    return ""
+
+
+def _log(folder: Path, rank: int) -> Path:
+    return folder / f"said-{rank}.txt"

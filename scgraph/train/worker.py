@@ -1,0 +1,100 @@
+"""One of the processes that train together; started by `scgraph.train.crew`, never by hand."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from scgraph.errors import ScgraphError
+from scgraph.train.stopping import stop_signals
+
+__all__ = ["main"]
+
+
+def main(folder: Path) -> int:
+    """Train as the folder says and write down how it ended.
+
+    Returns:
+        The exit code.
+    """
+    from scgraph.train.crew import outcome_file
+
+    error, message, code = "", "", 0
+    with stop_signals() as seen:
+        threading.Thread(target=_listen, args=(folder,), daemon=True).start()
+        try:
+            _train(folder, seen)
+        except ScgraphError as said:
+            error, message, code = type(said).__name__, str(said), 2
+        except KeyboardInterrupt:
+            error, code = "stopped", 130
+        except SystemExit as stop:
+            error, code = "stopped", int(stop.code or 0)
+        except BaseException:  # noqa: BLE001 - the process that watches raises it again
+            error, message, code = "crash", traceback.format_exc(), 1
+        outcome = {"error": error, "message": message, "when": time.time()}
+        outcome_file(folder, int(os.environ["RANK"])).write_text(json.dumps(outcome), encoding="utf-8")
+    return code
+
+
+def _train(folder: Path, seen: list[int]) -> None:
+    from scgraph.config import ModelConfig, TrainConfig
+    from scgraph.data import Vocabulary
+    from scgraph.launch import find_world
+    from scgraph.nn import GeneModel
+    from scgraph.train.crew import JOB, WEIGHTS, read_store
+    from scgraph.train.loader import CellLoader
+    from scgraph.train.model_io import VOCABULARY
+    from scgraph.train.pretraining import Run
+    from scgraph.train.state import Progress, read_progress
+    from scgraph.train.tensors import read_tensors
+    from scgraph.train.trainer import resolve_device
+
+    job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))
+    importlib.import_module(job["conv_module"])
+    model_config, train_config = ModelConfig(**job["model"]), TrainConfig(**job["training"])
+    out, state = Path(job["out"]), None if job["state"] is None else Path(job["state"])
+    vocabulary = Vocabulary.from_tsv((out / VOCABULARY).read_text(encoding="utf-8"))
+    model = GeneModel(len(vocabulary), **model_config.model_kwargs())
+    model.load_state_dict(read_tensors(folder / WEIGHTS)[0])
+    world = find_world(train_config.devices, train_config.nodes)
+    loaders = {
+        part: CellLoader(store, train_config, shuffle=part == "train", query=job["query"], world=world)
+        for part in ("train", "validation")
+        if (store := read_store(folder / part, vocabulary)) is not None
+    }
+    done = Progress() if state is None else read_progress(state)[0]
+    run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world)
+    run.fit(
+        loaders["train"],
+        loaders.get("validation"),
+        job["identity"],
+        device=resolve_device(train_config.device),
+        state=state,
+        progress=job["progress"],
+        seen=seen,
+    )
+
+
+def _listen(folder: Path) -> None:
+    """Pass on the signals that the watching process sends; end where it is gone, however it went."""
+    while number := os.read(0, 1):
+        os.kill(os.getpid(), number[0])
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    code = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # What is still open (a connection to a process that died) must not hold up the end.
+    os._exit(code)
