@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scgraph.data import Vocabulary
     from scgraph.nn import GeneModel
 
-__all__ = ["JOB", "WEIGHTS", "importable_conv", "outcome_file", "read_store", "run_crew"]
+__all__ = ["JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_file", "read_store", "run_crew"]
 
 JOB, WEIGHTS = "job.json", "weights.safetensors"
 ARRAYS = ("indptr", "genes", "values", "keys")
@@ -104,6 +104,14 @@ def run_crew(
                     process.stdin.close()
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 def importable_conv(name: str) -> str:
     """Return the module that registers a convolution, for another process to import.
 
@@ -147,9 +155,7 @@ def _write_store(folder: Path, store: CellStore) -> None:
 
 
 def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     # The same paths as here, and -P: a folder that happens to be the current one hides no module.
     paths = {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
     processes = []
