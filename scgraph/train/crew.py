@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from scgraph.data import Vocabulary
     from scgraph.nn import GeneModel
 
-__all__ = ["JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_file", "read_store", "run_crew"]
+__all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_file", "read_store", "run_crew"]
 
-JOB, WEIGHTS = "job.json", "weights.safetensors"
+JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS = ("indptr", "genes", "values", "keys")
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
@@ -93,7 +93,7 @@ def run_crew(
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
         processes = _start(folder, size)
         try:
-            killed_here = _wait(processes, seen)
+            killed_here = _wait(processes, seen, folder / BEGUN)
             outcomes = [_read_outcome(folder, rank, process) for rank, process in enumerate(processes)]
             _raise_for(outcomes, killed_here, folder, out, [process.pid for process in processes])
         finally:
@@ -178,7 +178,7 @@ def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
     return processes
 
 
-def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int]) -> set[int]:
+def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int], begun: Path) -> set[int]:
     """Wait until all have ended; return the ranks that had to be killed because another one had failed."""
     told, deadline = False, float("inf")
     killed: set[int] = set()
@@ -187,6 +187,8 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int]) -> 
         if None not in codes:
             return killed
         if seen and not told:
+            if not begun.exists():
+                raise leave(seen[0])  # nothing is done yet that could be lost
             told = True
             stdin = processes[0].stdin
             with contextlib.suppress(BrokenPipeError):

@@ -50,7 +50,7 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.data import Vocabulary
     from scgraph.launch import find_world
     from scgraph.nn import GeneModel
-    from scgraph.train.crew import JOB, WEIGHTS, read_store
+    from scgraph.train.crew import BEGUN, JOB, WEIGHTS, read_store
     from scgraph.train.loader import CellLoader
     from scgraph.train.model_io import VOCABULARY
     from scgraph.train.pretraining import Run
@@ -73,6 +73,7 @@ def _train(folder: Path, seen: list[int]) -> None:
     }
     done = Progress() if state is None else read_progress(state)[0]
     run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world)
+    (folder / BEGUN).touch()
     run.fit(
         loaders["train"],
         loaders.get("validation"),

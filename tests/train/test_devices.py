@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from scgraph.bench import run_bench
 from scgraph.cli import main
 from scgraph.errors import ConfigError, TrainingError
 from scgraph.launch import World, find_world
@@ -269,6 +270,7 @@ def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     training = small.small_training(learning_rate=0.3, epochs=12, patience=2, warmup_share=0.0, devices=2)
+    training = training.model_copy(update={"batch_size": 20, "checkpoint_every": 1000})
     result = pretrain(small.small_model(), training, *small.parts())
     losses = result.history["validation_loss"].to_numpy()
     assert len(losses) < 12
@@ -329,5 +331,7 @@ def test_the_environment_says_which_process_this_is(monkeypatch: pytest.MonkeyPa
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
     assert find_world(1, 1) == find_world(3, 2) == World(5, 6, 3, 2, "torchrun")
+    with pytest.raises(ConfigError, match="bench runs as one process"):
+        run_bench(["none"], ["missing.h5ad"])
     with pytest.raises(ConfigError, match="torchrun started 6 processes"):
         find_world(2, 1)
