@@ -240,11 +240,15 @@ def test_where_the_watching_process_is_killed_nothing_is_left(small: Any, crews:
     assert all(helpers.is_alive(pid) for pid in workers)
     os.kill(watching, signal.SIGKILL)
     os.waitpid(watching, 0)
-    for _ in range(1000):
-        if not any(helpers.is_alive(pid) for pid in workers):
-            break
-        time.sleep(0.01)
-    assert not any(helpers.is_alive(pid) for pid in workers)
+    try:
+        for _ in range(500):
+            if not any(helpers.is_alive(pid) for pid in workers):
+                break
+            time.sleep(0.01)
+        assert not any(helpers.is_alive(pid) for pid in workers)
+    finally:
+        for pid in filter(helpers.is_alive, workers):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
