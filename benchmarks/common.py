@@ -1,30 +1,33 @@
-"""What the scripts of this folder share: running a command line, an output folder that can be gone on with, tables."""
+"""What the scripts of this folder share: running a command line, an output folder that can be gone on with, tables.
+
+Importing it takes nothing that is not part of Python: `gpu.py` also runs where pydantic and typer are missing.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
-from scgraph.config import load_yaml
 from scgraph.errors import OutputError, ScgraphError
 from scgraph.files import json_text, prepare_output_folder, write_atomic
-from scgraph.options import spread
-from scgraph.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
     import typer
+    from matplotlib.figure import Figure
 
 __all__ = [
     "as_rows",
+    "busy_note",
+    "csv_text",
     "kept_rows",
     "load_average",
     "markdown_table",
@@ -33,12 +36,16 @@ __all__ = [
     "resumable_folder",
     "run",
     "signed",
+    "write_figure",
     "write_origin",
 ]
 
 
 def run(app: typer.Typer, script: str, arguments: Sequence[str] | None = None) -> None:
     """Run a command line: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
+    from scgraph.options import spread
+    from scgraph.terminal import say
+
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(spread(words), prog_name=script, standalone_mode=True)
@@ -74,6 +81,10 @@ def resumable_folder(out: Path, request: dict[str, Any], *, overwrite: bool, own
     Raises:
         OutputError: it cannot be written to, or holds something else.
     """
+    import yaml
+
+    from scgraph.config import load_yaml
+
     config = out / "config.yaml"
     resume = config.is_file() and not overwrite
     results = [path for path in out.glob("*") if path != config]  # a run that was refused leaves none
@@ -101,6 +112,45 @@ def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain data, every digit kept."""
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=15))
     return rows
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as comma-separated text, the columns in order of appearance, numbers with ten digits."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = [row.get(name) for name in columns]
+        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in values])
+    return text.getvalue()
+
+
+def write_figure(folder: Path, figure: Figure, name: str = "figure") -> None:
+    """Write a figure as PNG and SVG."""
+    import base64
+
+    from scgraph.bench.drawing import data_uri
+
+    forms: tuple[Literal["png", "svg"], ...] = ("png", "svg")
+    for form in forms:
+        write_atomic(folder / f"{name}.{form}", base64.b64decode(data_uri(figure, form=form).partition(",")[2]))
+
+
+def busy_note(loads: Iterable[float | None], threads: int) -> list[str]:
+    """A warning as one paragraph where the machine had other work than these threads, else nothing.
+
+    Args:
+        loads: load averages, before the run and after it.
+        threads: that the run used itself; after it they are part of the load.
+    """
+    load = max((value for value in loads if value is not None), default=0.0)
+    if load <= threads:
+        return []
+    return [
+        f"**The machine was busy: a load of {load:.1f}, {threads} thread{'s' if threads > 1 else ''} of this run.** "
+        "These times are too long and vary from row to row; counts and memory do not depend on it.\n"
+    ]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from children import available_memory_gb
 from common import resumable_folder, run, write_origin
-from figure4_points import PointRequest, available_memory_gb, run_point
+from figure4_points import PointRequest, run_point
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from children import OUT_OF_MEMORY
 from common import markdown_table, number, signed
-from figure4_points import OUT_OF_MEMORY
 from scgraph.bench.drawing import FAINT, INK, model_colors, new_figure, open_axis
 from scgraph.bench.statistics import paired_difference
 from scgraph.bench.tables import quantity

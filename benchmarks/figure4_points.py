@@ -12,20 +12,13 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
+from children import last_words, limit_memory, outcome
 from scgraph.errors import ScgraphError
 from scgraph.files import write_atomic
 
-__all__ = ["OUT_OF_MEMORY", "Point", "PointRequest", "available_memory_gb", "is_out_of_memory", "run_point"]
-
-OUT_OF_MEMORY = "out of memory"
-SIGNS = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
-    "memoryerror", "failed to map segment", "unable to allocate",
-)  # fmt: skip
-"""What allocators and loaders say; a library that aborts the process leaves no exception."""
+__all__ = ["Point", "PointRequest", "run_point"]
 
 
 @dataclass(frozen=True)
@@ -92,57 +85,8 @@ def run_point(request: PointRequest) -> Point:
         said = errors.read_text(errors="replace").strip()
         if child.returncode == 0 and answer.is_file():
             return Point("ok", "", seconds, **json.loads(answer.read_text(encoding="utf-8")))
-    last = said.splitlines()[-1].strip() if said else ""
-    if child.returncode == -SIGKILL:
-        return Point(OUT_OF_MEMORY, "killed by the system", seconds)
-    if any(sign in said.lower() for sign in SIGNS):
-        return Point(OUT_OF_MEMORY, last, seconds)
-    return Point("failed", last or f"the process ended with {child.returncode} and no message", seconds)
-
-
-def available_memory_gb() -> float:
-    """Memory that a new process may take, in 10⁹ bytes."""
-    table = Path("/proc/meminfo")
-    if table.is_file():
-        for line in table.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return round(int(line.split()[1]) * 1024 / 1e9, 1)
-    from scgraph.bench.environment import environment
-
-    total = environment()["memory_gb"]
-    return total if isinstance(total, float) else float("inf")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one it came from, says that memory ran out."""
-    import torch
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, MemoryError | torch.OutOfMemoryError):
-            return True
-        if any(sign in str(seen).lower() for sign in SIGNS):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def limit_memory(gigabytes: float, device: str) -> None:
-    """Let allocations beyond the limit fail in this process."""
-    from scgraph.train import resolve_device
-
-    place = resolve_device(device)
-    if place.type == "cuda":
-        import torch
-
-        total = torch.cuda.get_device_properties(place).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * 1e9 / total), place)
-        return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = int(gigabytes * 1e9)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+    status, message = outcome(child.returncode, said)
+    return Point(status, message, seconds)
 
 
 def measure_point(request: PointRequest) -> dict[str, Any]:
@@ -203,13 +147,12 @@ def main() -> int:
     """Answer the request on standard input; what went wrong stands in the last line of standard error."""
     request = PointRequest(**json.load(sys.stdin))
     try:
-        limit_memory(request.memory_gb, request.config["train"]["device"])
+        from scgraph.train import resolve_device
+
+        limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
         answer = measure_point(request)
     except (MemoryError, RuntimeError, OSError, ImportError, ScgraphError) as error:
-        if not is_out_of_memory(error) and not isinstance(error, ScgraphError):
-            raise
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        sys.stderr.write(f"\n{OUT_OF_MEMORY}: {said}\n" if is_out_of_memory(error) else f"\n{said}\n")
+        sys.stderr.write(last_words(error))
         return 1
     write_atomic(Path(sys.argv[1]), json.dumps(answer))
     return 0
