@@ -17,7 +17,7 @@ from scgraph.errors import OutputError, ScgraphError
 from scgraph.files import json_text, prepare_output_folder, write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -137,14 +137,16 @@ def write_figure(folder: Path, figure: Figure, name: str = "figure") -> None:
         write_atomic(folder / f"{name}.{form}", base64.b64decode(data_uri(figure, form=form).partition(",")[2]))
 
 
-def busy_note(loads: Iterable[float | None], threads: int) -> list[str]:
+def busy_note(before: float | None, after: float | None, threads: int) -> list[str]:
     """A warning as one paragraph where the machine had other work than these threads, else nothing.
 
     Args:
-        loads: load averages, before the run and after it.
-        threads: that the run used itself; after it they are part of the load.
+        before: load average before the run.
+        after: load average at its end.
+        threads: that the run used itself.
     """
-    load = max((value for value in loads if value is not None), default=0.0)
+    # At the end the run's own threads are in the average, and half a process for what the system does beside them.
+    load = max(before or 0.0, (after or 0.0) - 0.5)
     if load <= threads:
         return []
     return [

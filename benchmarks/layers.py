@@ -171,7 +171,7 @@ def _finish(folder: Path, described: dict[str, Any], load: float | None, seconds
     after, threads = load_average(), torch.get_num_threads()
     fitted = exponents(rows)
     page = layers_markdown(rows, fitted, edges, described) + "".join(
-        f"\n{note}" for note in busy_note([load, after and after - 0.5], threads)
+        f"\n{note}" for note in busy_note(load, after, threads)
     )
     write_atomic(folder / "exponents.csv", csv_text(fitted))
     write_atomic(folder / "table.md", page)

@@ -71,7 +71,7 @@ def scatter(
             "PyG chooses between torch-scatter and the operations of PyTorch itself; where no kernel of torch-scatter "
             "runs, both sides are the same work. The last rows are sums of messages of width C: `sum by index` calls "
             "torch-scatter itself, `sum by pointer` is PyG's sum over sorted edges.\n",
-            *busy_note([load, load_after and load_after - 0.5], threads),
+            *busy_note(load, load_after, threads),
         ]
     )
     write_atomic(folder / "results.csv", csv_text(rows))

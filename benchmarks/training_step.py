@@ -85,7 +85,7 @@ def training_step(
             "after; a step counts as 6 operations a multiply-add of its layers. The Transformers of the other "
             "libraries have the same embedding, value head, heads (8) and feed-forward (C) as `tf`; `BertModel` adds "
             "an embedding of positions and normalises behind its layers. `(math)` forms the scores of attention.\n",
-            *busy_note([load, load_after and load_after - 0.5], threads),
+            *busy_note(load, load_after, threads),
         ]
     )
     measured = [

@@ -169,9 +169,10 @@ def test_peak_memory_is_what_was_used_since_the_restart() -> None:
 def test_a_busy_machine_is_said_aloud() -> None:
     from common import busy_note
 
-    assert busy_note([2.0, None], 2) == []
-    assert busy_note([None, None], 1) == []
-    assert "a load of 3.4, 2 threads" in busy_note([0.5, 3.4], 2)[0]
+    assert busy_note(2.0, 2.4, 2) == []
+    assert busy_note(None, None, 1) == []
+    assert "a load of 3.4, 2 threads" in busy_note(3.4, 2.0, 2)[0]
+    assert "a load of 2.9, 2 threads" in busy_note(0.1, 3.4, 2)[0]
 
 
 @LINUX

@@ -139,6 +139,9 @@ def test_training_steps_are_compared_in_turn(tmp_path: Path, capsys: pytest.Capt
     rounds = pd.read_csv(out / "rounds.csv")
     speed = 2 / rounds.groupby("name")["seconds"].median()
     assert speed["gat"] == pytest.approx(rows.loc["gat", "cells_per_second"], rel=1e-6)
+    by_round = rounds.pivot(index="round", columns="name", values="seconds")
+    faster = (by_round["tf"] / by_round["gnn-linear"]).median()
+    assert rows.loc["gnn-linear", "times_tf"] == pytest.approx(faster, rel=1e-6)
     assert "median of 6 rounds" in (out / "table.md").read_text()
 
 
