@@ -112,7 +112,7 @@ class LayerStep:
 
     def saved_mb(self) -> float:
         """10⁶ bytes kept for backward, see `scgraph.bench.costs.saved_bytes`."""
-        return saved_bytes(self.forward, self.module, self.place) / 1e6
+        return saved_bytes(self.forward, self.place) / 1e6
 
 
 def cases() -> list[Case]:

@@ -180,7 +180,7 @@ class TrainingStep:
 
     def saved_mb(self) -> float:
         """10⁶ bytes a cell kept for backward, see `scgraph.bench.costs.saved_bytes`."""
-        return saved_bytes(self.forward, self.model, self.place) / self.sizes.cells / 1e6
+        return saved_bytes(self.forward, self.place) / self.sizes.cells / 1e6
 
     def multiply_adds(self) -> int:
         """Multiply-adds of the blocks and the adjacency, a cell; a Transformer of another library has those of tf."""
