@@ -324,6 +324,7 @@ def synthetic(
 @app.command()
 def models(
     check: Annotated[str | None, typer.Option(help="Check package.module:Class against the contract.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="An option of the layer checked: heads=4.")] = None,
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
@@ -332,13 +333,19 @@ def models(
     if check is not None:
         from scgraph.testing import SENTENCES, check_conv
 
-        check_conv(conv_class(check))
-        show(f"{check} keeps all {len(SENTENCES)} sentences of the contract.")
+        notes = check_conv(conv_class(check), assignments(set_))
+        for note in notes:
+            say(f"note: sentence {note}")
+        show(f"{check} keeps all {len(SENTENCES)} sentences of the contract.", json_)
+        write_json(json_, {"model": check, "sentences": len(SENTENCES), "notes": notes})
         return
-    rows = [
-        {"model": name, "what": cls.summary, "multiply-adds a layer and cell": cls.cost}
-        for name, cls in ((name, conv_class(name)) for name in conv_names())
-    ]
+    rows = []
+    for name in conv_names():
+        try:
+            what, cost = conv_class(name).summary, conv_class(name).cost
+        except ScgraphError as error:  # a broken package hides no other layer
+            what, cost = str(error), "-"
+        rows.append({"model": name, "what": what, "multiply-adds a layer and cell": cost})
     show_rows("Models", rows, json_)
     write_json(json_, rows)
 
@@ -349,6 +356,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     speak_as(torchrun_rank() or 0)
     words = spread([word for word in words if word != "--debug"])
+    # A layer of one's own may stand in the current folder; last, so that it hides no package.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
         code = app(words, prog_name="scgraph", standalone_mode=True)
     except ScgraphError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,8 @@ def model_names(text: str) -> list[str]:
 def assignments(words: list[str] | None) -> dict[str, Any]:
     """Return what ``--set a.b=value`` says as nested data.
 
+    A key that holds dots stands in double quotes.
+
     Raises:
         ConfigError: a word is no assignment.
     """
@@ -84,10 +87,15 @@ def assignments(words: list[str] | None) -> dict[str, Any]:
             value: Any = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {word}: the value is not YAML.") from error
-        for key in reversed(path.split(".")):
+        for key in reversed(_keys(path)):
             value = {key: value}
         written = merged(written, value)
     return written
+
+
+def _keys(path: str) -> list[str]:
+    """Return the keys of a dotted path; quotes keep the dots of a key: per_model."my_lab.layers:MyConv".rank."""
+    return [quoted or plain for quoted, plain in re.findall(r'(?:^|\.)(?:"([^"]*)"|([^.]*))', path)]
 
 
 def bench_settings(

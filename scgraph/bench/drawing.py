@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import warnings
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +35,7 @@ __all__ = [
     "data_uri",
     "log_axis",
     "model_colors",
+    "model_label",
     "new_figure",
     "number_classes",
     "open_axis",
@@ -102,6 +104,11 @@ def plain(label: object) -> str:
     text = " ".join(str(label).split())
     text = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
     return text.replace("$", r"\$")
+
+
+def model_label(name: str) -> str:
+    """A model as figures name it: of an import path the last module and the class, ``nn.SAGEConv untrained``."""
+    return plain(re.sub(r"^.*\.(?=[^.:]+[.:][^.:]+$)", "", name))
 
 
 def class_color(code: int) -> str:

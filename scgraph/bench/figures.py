@@ -22,6 +22,7 @@ from scgraph.bench.drawing import (
     class_marker,
     log_axis,
     model_colors,
+    model_label,
     new_figure,
     number_classes,
     open_axis,
@@ -104,7 +105,7 @@ def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Map
         open_axis(axis)
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
-    axes[0].set_yticks(rows, [plain(name) for name in models])
+    axes[0].set_yticks(rows, [model_label(name) for name in models])
     axes[0].invert_yaxis()
     return figure
 
@@ -138,7 +139,7 @@ def loss_curves(histories: pd.DataFrame, *, colors: Mapping[str, str] | None = N
         open_axis(axis)
     axes[0].set_ylabel("MVP loss")
     lines = [Line2D([], [], color=shades[name], linewidth=2.2) for name in models]
-    figure.legend(lines, [plain(name) for name in models], loc="outside right center", frameon=False)
+    figure.legend(lines, [model_label(name) for name in models], loc="outside right center", frameon=False)
     return figure
 
 
@@ -209,7 +210,7 @@ def feature_maps(
                 rasterized=True,
             )
         number_classes(axis, plane, shown)
-        axis.set_title(plain(name), loc="left", fontsize=10.5)
+        axis.set_title(model_label(name), loc="left", fontsize=10.5)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_box_aspect(shape)
@@ -250,7 +251,7 @@ def confusion_matrices(
         total = counts.sum(1, keepdims=True)
         share = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
         image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="equal", interpolation="nearest")
-        axis.set_title(plain(model), loc="left", fontsize=10.5)
+        axis.set_title(model_label(model), loc="left", fontsize=10.5)
         axis.set_xticks(range(count), [str(k + 1) for k in range(count)], fontsize=size)
         axis.set_yticks(range(count), names, fontsize=size)
         axis.tick_params(length=0, labelleft=axis in axes[:, 0])
@@ -340,6 +341,6 @@ def cost_panels(
         )
         for i, row in enumerate(models)
     ] + [Line2D([], [], color=BASELINE_GRAY, linestyle="--") for row in baselines]
-    names = [plain(row["model"]) for row in (*models, *baselines)]
+    names = [model_label(str(row["model"])) for row in (*models, *baselines)]
     figure.legend(handles, names, loc="outside right center", frameon=False)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.drawing import FAINT, INK, model_colors, new_figure, open_axis, plain
+from scgraph.bench.drawing import FAINT, INK, model_colors, model_label, new_figure, open_axis, plain
 from scgraph.bench.overall import compared
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def difference_forest(
         axis.set_xlim(-limit, limit)
         axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.set_title(title, loc="left", fontsize=10.5)
-        axis.set_xlabel(f"{plain(models[0]) if len(models) == 1 else 'model'} minus {plain(reference)}")
+        axis.set_xlabel(f"{model_label(models[0]) if len(models) == 1 else 'model'} minus {model_label(reference)}")
         axis.grid(axis="x", color=FAINT, linewidth=0.7)
         open_axis(axis)
         axis.spines["left"].set_visible(False)
@@ -76,7 +76,7 @@ def difference_forest(
     axes[0].set_yticks(places, [label for label, *_ in rows])
     axes[0].set_ylim(places[-1] + 0.6, -0.6)
     handles: list[Any] = [
-        Line2D([], [], color=shades[model], marker="o", markersize=6, linewidth=1.6, label=plain(model))
+        Line2D([], [], color=shades[model], marker="o", markersize=6, linewidth=1.6, label=model_label(model))
         for model in models
     ]
     handles.append(Patch(color=FAINT, alpha=0.7, label=f"within ± {margin:g}"))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "measure", "model_configs"]
 
+BUILT_IN = "scgraph.nn.conv."
+
 
 @dataclass
 class Measured:
@@ -60,21 +62,29 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
 
     Raises:
         ConfigError: an unknown model, a setting out of range or one its convolution does not take.
+        ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
     """
     import torch
 
     from scgraph.nn import GeneModel
+    from scgraph.nn.conv.pyg import PyGConv
     from scgraph.registry import conv_class
+    from scgraph.testing import try_out
 
     configs = {}
     for name in models:
-        key = conv_class(name).key or name
+        cls = conv_class(name)
+        key = cls.key or name
         own = config.per_model.get(name, config.per_model.get(key, {}))
         configs[name] = parse_config(
             ModelConfig, merged(config.model.model_dump(), {**own, "conv": name}), source=f"model {name}"
         )
-        with torch.device("meta"):  # says what is wrong with a setting before an hour of training does
+        # Both say what is wrong before an hour of training does.
+        with torch.device("meta"):
             GeneModel(2, **configs[name].model_kwargs())
+        if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
+            with torch.random.fork_rng(devices=[]):
+                try_out(cls(configs[name].channels, **configs[name].conv_options))
     return configs
 
 
@@ -104,6 +114,9 @@ def measure(
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
     """
+    from scgraph.nn import GeneConv
+    from scgraph.registry import conv_class
+
     measured = Measured()
     for probe in sets:
         for note in probe.cells.notes:
@@ -111,6 +124,12 @@ def measure(
     for cells in corpus:
         for note in cells.notes:
             measured.note(f"{cells.name}: {note}")
+    for name in configs:
+        if conv_class(name).multiply_adds is GeneConv.multiply_adds:
+            measured.note(
+                f"{name}: its multiply-adds are counted in a run: products of matrices, not the weighing and adding "
+                "of messages."
+            )
     total = len(sets) * config.seeds * (1 + len(configs))
     done = 0
     for probe in sets:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from scgraph.nn.graph import GeneGraph
 
-__all__ = ["AdjacencyView", "FactorizedAdjacency"]
+__all__ = ["LARGEST_BLOCK", "AdjacencyView", "FactorizedAdjacency"]
+
+LARGEST_BLOCK = 2**23
+"""Most logits held at once while the strongest senders are looked for: 32 MB in float32."""
 
 Kept = TypeVar("Kept")
 
@@ -83,6 +86,8 @@ class AdjacencyView:
         self.source = source
         # functools.cached_property takes a lock in Python 3.11, which torch.compile cannot trace.
         self._kept: dict[str, object] = {}
+        self._top_k: dict[int, Tensor] = {}
+        self._last_edges: tuple[Tensor, Tensor] | None = None
 
     @property
     def logits(self) -> Tensor:
@@ -119,6 +124,7 @@ class AdjacencyView:
         view = AdjacencyView(self.graph, self.target, self.source)
         for name in names:
             view._kept[name] = getattr(self, name)
+        view._top_k = self._top_k  # found without gradients, so that it makes no difference who finds them
         return view
 
     def _keep(self, name: str, compute: Callable[[], Kept]) -> Kept:
@@ -128,9 +134,15 @@ class AdjacencyView:
         return kept
 
     def edge_logits(self, edge_index: Tensor) -> Tensor:
-        """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``."""
-        source, target = edge_index
-        return (self.target.flatten(0, 1)[target] * self.source.flatten(0, 1)[source]).sum(-1)
+        """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``.
+
+        Layers that ask for the same edges one after the other share them.
+        """
+        if self._last_edges is None or self._last_edges[0] is not edge_index:
+            source, target = edge_index
+            logits = (self.target.flatten(0, 1)[target] * self.source.flatten(0, 1)[source]).sum(-1)
+            self._last_edges = edge_index, logits
+        return self._last_edges[1]
 
     def edge_weights(self, edge_index: Tensor) -> Tensor:
         """Return the positive weights φ(T)φ(S)ᵀ of the given edges. ``[2, E]`` to ``[E]``."""
@@ -139,15 +151,31 @@ class AdjacencyView:
         return (positive_target.flatten(0, 1)[target] * positive_source.flatten(0, 1)[source]).sum(-1)
 
     def top_k_edges(self, k: int) -> Tensor:
-        """Return for each gene the edges from its k strongest senders, itself among them. ``[2, E]``."""
+        """Return for each gene the edges from its k strongest senders, itself among them. ``[2, E]``.
+
+        The logits are formed for some receiving genes at a time, at most `LARGEST_BLOCK` numbers or one gene of
+        every cell, so memory grows with G and not with G². Layers that share the adjacency share the edges.
+        """
+        if k not in self._top_k:
+            with torch.no_grad():
+                self._top_k[k] = self._strongest(k)
+        return self._top_k[k]
+
+    def _strongest(self, k: int) -> Tensor:
         cells, genes = self.graph.genes.shape
-        with torch.no_grad():
-            mask = self.graph.mask
-            logits = self.logits.masked_fill(~mask.unsqueeze(1), -torch.inf)
-            itself = torch.eye(genes, dtype=torch.bool, device=logits.device)
-            logits = logits.masked_fill(itself & mask.unsqueeze(1), torch.inf)
-            best, source = logits.topk(min(k, genes), dim=-1)  # [B, G, k]
-            keep = best.ne(-torch.inf) & mask.unsqueeze(-1)
-            offset = torch.arange(cells, device=logits.device).view(-1, 1, 1) * genes
-            target = torch.arange(genes, device=logits.device).view(1, -1, 1) + offset
-            return torch.stack(((source + offset)[keep], target.expand_as(source)[keep]))
+        mask, senders = self.graph.mask, self.source.transpose(1, 2)
+        offset = torch.arange(cells, device=mask.device).view(-1, 1, 1) * genes
+        rows = max(1, LARGEST_BLOCK // max(1, cells * genes))
+        sources, targets, keeps = [], [], []
+        for start in range(0, genes, rows):
+            real = mask[:, start : start + rows]
+            logits = self.target[:, start : start + rows] @ senders  # [B, rows, G]
+            logits.masked_fill_(~mask.unsqueeze(1), -torch.inf)
+            logits.diagonal(offset=start, dim1=1, dim2=2).masked_fill_(real, torch.inf)
+            best, source = logits.topk(min(k, genes), dim=-1)  # [B, rows, k]
+            target = torch.arange(start, start + real.shape[1], device=mask.device).view(1, -1, 1)
+            keeps.append(best.ne(-torch.inf) & real.unsqueeze(-1))
+            sources.append(source + offset)
+            targets.append((target + offset).expand_as(source))
+        keep = torch.cat(keeps, dim=1)
+        return torch.stack((torch.cat(sources, dim=1)[keep], torch.cat(targets, dim=1)[keep]))

@@ -10,6 +10,8 @@ import torch
 
 from scgraph.errors import ContractError
 from scgraph.nn.adjacency import FactorizedAdjacency
+from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.pyg import PyGConv
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.graph import GeneGraph
 
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from scgraph.nn.conv.base import GeneConv
+    from scgraph.nn.adjacency import AdjacencyView
 
-__all__ = ["SENTENCES", "ConvContract", "check_conv"]
+__all__ = ["SENTENCES", "ConvContract", "check_conv", "remarks", "try_out"]
 
 CELLS, GENES, CHANNELS, RANK, VOCABULARY = 3, 11, 16, 5, 40
 
@@ -46,15 +48,19 @@ class _Case:
             genes[0, 7:] = 0
             genes[1, 1:] = 0  # a cell with a single gene
         self.graph = GeneGraph(genes, padded=padded)
-        x = torch.randn(CELLS, GENES, CHANNELS, generator=generator, dtype=torch.float64)
+        x = torch.randn(CELLS, GENES, conv.channels, generator=generator, dtype=torch.float64)
         self.x = self.graph.zero_padding(x).requires_grad_()
-        self.weight = torch.randn(CELLS, GENES, CHANNELS, generator=generator, dtype=torch.float64)
+        self.weight = torch.randn(CELLS, GENES, conv.channels, generator=generator, dtype=torch.float64)
 
     def run(self, graph: GeneGraph | None = None, x: Tensor | None = None) -> Tensor:
         graph = self.graph if graph is None else graph
-        view = self.adjacency.view(graph) if self.conv.uses_adjacency else None
-        out: Tensor = self.conv(self.x if x is None else x, graph, view)
+        x = self.x if x is None else x
+        with self.conv.explained(x=x):
+            out: Tensor = self.conv(x, graph, self.view(graph))
         return out
+
+    def view(self, graph: GeneGraph) -> AdjacencyView | None:
+        return self.adjacency.view(graph) if self.conv.uses_adjacency else None
 
     def gradients(self, out: Tensor) -> dict[str, Tensor]:
         named = dict(self.conv.named_parameters(prefix="conv"))
@@ -92,7 +98,10 @@ def complete_equals_message(conv: GeneConv) -> None:
     """3: `complete` equals `message` on the complete graph, outputs and gradients, also with padding."""
     for padded in (False, True):
         case = _Case(conv, padded=padded)
-        fast, reference = case.run(), case.run(case.graph.with_complete_edges())
+        # A layer without `complete` runs on edges anyway: then they must be the ones it says.
+        stated = conv.with_edges(case.graph, case.view(case.graph))
+        fast = case.run()
+        reference = case.run(case.graph.with_complete_edges() if _has_complete(conv) else stated)
         if not _close(fast, reference):
             _fail(conv, 3, f"outputs differ by {(fast - reference).abs().max():.1e} (padding: {padded}).")
         expected = case.gradients(reference)
@@ -117,6 +126,7 @@ def padding(conv: GeneConv) -> None:
     wide_genes = torch.nn.functional.pad(case.graph.genes, (0, 4))
     noise = torch.randn(CELLS, GENES + 4, CHANNELS, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     noise[:, :GENES] = torch.where(case.graph.mask.unsqueeze(-1), case.x, noise[:, :GENES])
+    narrow = {"complete": case.run(), "edges": case.run(case.graph.with_complete_edges())}
     for name, graph in {
         "complete": GeneGraph(wide_genes),
         "edges": GeneGraph(wide_genes).with_complete_edges(),
@@ -124,7 +134,7 @@ def padding(conv: GeneConv) -> None:
         wide = case.run(graph, noise)
         if bool(wide[~graph.mask].any()):
             _fail(conv, 5, f"the output of padding is not zero ({name}).")
-        if not _close(wide[:, :GENES], case.run()):
+        if not _close(wide[:, :GENES], narrow[name]):
             _fail(conv, 5, f"features at padding change the output of real genes ({name}).")
     empty = case.run(GeneGraph(torch.zeros_like(case.graph.genes)))
     if not bool(empty.isfinite().all()):
@@ -188,15 +198,70 @@ SENTENCES: dict[int, Callable[[GeneConv], None]] = {
 }
 
 
-def check_conv(cls: type[GeneConv], options: dict[str, Any] | None = None) -> None:
+def check_conv(cls: type[GeneConv], options: dict[str, Any] | None = None) -> list[str]:
     """Check a convolution against the whole contract.
+
+    Returns:
+        What the check could not mean for this layer, see `remarks`.
 
     Raises:
         ContractError: names the first sentence it breaks, with shapes.
     """
     for check in SENTENCES.values():
         torch.manual_seed(0)
-        check(cls(CHANNELS, **(options or {})))
+        check(_built(cls, options))
+    return remarks(_built(cls, options))
+
+
+def try_out(conv: GeneConv) -> None:
+    """Run a layer once on cells of different length, which is quicker than finding out in the first epoch.
+
+    Raises:
+        ContractError: it fails, or gives another shape back than it got.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        case = _Case(conv)
+        conv.float()
+        case.adjacency.float()
+        case.run(x=case.x.float())
+
+
+def remarks(conv: GeneConv) -> list[str]:
+    """Return what must be said beside a kept contract: sentences that ask less of this layer than of others."""
+    found = []
+    name = type(conv).__name__
+    if isinstance(conv, PyGConv):
+        found.append(f"3: {name} has no complete path; it runs on the {conv.top_k} strongest senders of each gene.")
+        if conv.is_unweighted:
+            found.append(f"2: {name} takes no edge weights; the adjacency learns by a straight-through estimator.")
+    elif not _has_complete(conv):
+        found.append(
+            f"3: {name} has no complete path; it runs on all edges of cells of up to {conv.complete_limit} genes, "
+            f"beyond that on the {conv.top_k} strongest senders of each gene."
+        )
+    if type(conv).multiply_adds is GeneConv.multiply_adds:
+        found.append(
+            f"7: {name} states no multiply_adds, so a run counts them: products of matrices, not the weighing and "
+            "adding of messages."
+        )
+    if isinstance(conv, PyGConv):
+        layer = conv.layer_class
+        found.append(f"8: equation and source are those of {layer.__module__}.{layer.__qualname__}.")
+    return found
+
+
+def _built(cls: type[GeneConv], options: dict[str, Any] | None) -> GeneConv:
+    try:
+        return cls(CHANNELS, **(options or {}))
+    except TypeError as error:
+        raise ContractError(
+            f"{cls.__name__} breaks sentence 1 of the contract: it is built with the width C and conv_options "
+            f"{options or {}} ({error})."
+        ) from error
+
+
+def _has_complete(conv: GeneConv) -> bool:
+    return type(conv).complete is not GeneConv.complete
 
 
 class ConvContract:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch_geometric.nn import MessagePassing
 
-from scgraph.errors import ContractError
+from scgraph.errors import ContractError, ScgraphError
+from scgraph.nn.adjacency import AdjacencyView
+from scgraph.nn.counting import counted_multiply_adds
+from scgraph.nn.graph import GeneGraph
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Iterator
 
-    from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from torch import Tensor
 
 __all__ = ["GeneConv"]
 
@@ -35,7 +39,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     4. Permuting the genes of a cell permutes the output.
     5. Padding changes nothing, and the output of padding is zero.
     6. `reset_parameters` after the same seed gives the same parameters, and a state dict goes round.
-    7. `multiply_adds` equals what a run counts.
+    7. `multiply_adds` equals what a run counts; a layer that states none has it counted.
     8. The docstring gives the equation, the shapes and the source.
 
     Class attributes a subclass may set:
@@ -61,21 +65,26 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     cost: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     search_space: ClassVar[dict[str, Any]] = {}
-    complete_limit: ClassVar[int] = 512
-    top_k: ClassVar[int] = 16
+    complete_limit: int = 512
+    top_k: int = 16
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Refuse a `complete` that `forward` could not call."""
+        """Refuse a `forward` or a `complete` that a block could not call."""
         super().__init_subclass__(**options)
-        if len(inspect.signature(cls.complete).parameters) != 4:
-            raise ContractError(
-                f"{cls.__name__} breaks sentence 1 of the contract: complete takes (self, x, graph, view), "
-                f"not {inspect.signature(cls.complete)}."
-            )
+        for name, method in (("forward", cls.forward), ("complete", cls.complete)):
+            signature = inspect.signature(method)
+            try:
+                signature.bind("self", "x", "graph", "view")
+            except TypeError as error:
+                raise ContractError(
+                    f"{cls.__name__} breaks sentence 1 of the contract: {name} takes (self, x, graph, "
+                    f"view), not {signature}."
+                ) from error
 
     def __init__(self, channels: int, *, aggr: str = "add") -> None:
         super().__init__(aggr=aggr, node_dim=0)
         self.channels = channels
+        self._counts: dict[tuple[int, int], tuple[int, int]] = {}
 
     def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None = None) -> Tensor:
         """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
@@ -114,6 +123,14 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             return {"edge_logit": view.edge_logits(edge_index)}
         return {}
 
+    def with_edges(self, graph: GeneGraph, view: AdjacencyView | None) -> GeneGraph:
+        """Return the graph with the edges that this layer runs on where it has no `complete`."""
+        if not graph.is_complete:
+            return graph
+        if graph.genes.shape[1] <= self.complete_limit or view is None:
+            return graph.with_complete_edges()
+        return graph.with_top_k_edges(view, self.top_k)
+
     def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Run the layer on edges of flattened nodes. ``[N, C]`` to ``[N, C]``."""
         out: Tensor = self.propagate(edge_index, x=x, **edge_inputs)
@@ -130,38 +147,79 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         return "edges" if genes <= self.complete_limit or not self.uses_adjacency else f"top-{self.top_k} edges"
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """Return the multiply-adds of the matrix products of this layer for one cell, as `complete` runs it.
+        """Return the multiply-adds of the matrix products of this layer for one cell, without the static logits.
+
+        A layer that does not state its cost has it counted in a run.
 
         Args:
             genes: genes of the cell, G.
             rank: rank of the adjacency, R.
-
-        Raises:
-            ContractError: the layer does not state its cost.
         """
-        raise ContractError(f"{type(self).__name__} breaks sentence 7 of the contract: it states no multiply_adds.")
+        return self._counted(genes, rank)[0]
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
         """Return what the static logits cost a cell: once where layers share an adjacency, else a layer."""
+        if type(self).multiply_adds is GeneConv.multiply_adds:
+            return self._counted(genes, rank)[1]
         return genes**2 * rank if self.uses_adjacency else 0
+
+    def _counted(self, genes: int, rank: int) -> tuple[int, int]:
+        """Count a run of this layer, and what a first layer costs more than one that shares its adjacency."""
+        if (genes, rank) not in self._counts:
+            like = next(self.parameters(), torch.empty(0))
+            graph = GeneGraph(torch.arange(1, genes + 1, device=like.device).unsqueeze(0), padded=False)
+            x = like.new_ones(1, genes, self.channels)
+            table = like.new_ones(1, genes, rank)
+            view = AdjacencyView(graph, table, table) if self.uses_adjacency else None
+            trained, _ = self.training, self.eval()  # a count leaves no trace in running statistics
+            try:
+                first, later = (counted_multiply_adds(lambda: self(x, graph, view)) for _ in range(2))
+            finally:
+                self.train(trained)
+            self._counts[genes, rank] = later, first - later
+        return self._counts[genes, rank]
+
+    @contextmanager
+    def explained(self, hint: str = "", /, **offered: Tensor) -> Iterator[None]:
+        """Turn what a layer raises into a `ContractError` that shows what it was offered.
+
+        Args:
+            hint: what else to say.
+            offered: the tensors the layer was given, by name.
+
+        Raises:
+            ContractError: the layer failed on its input; running out of memory stays what it is.
+        """
+        try:
+            yield
+        except ScgraphError:
+            raise
+        except (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, RuntimeError, TypeError,
+                ValueError) as error:  # fmt: skip
+            if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+                raise
+            shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in offered.items())
+            said = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise ContractError(
+                f"{type(self).__name__} breaks sentence 1 of the contract: it fails on {shapes} "
+                f"({type(error).__name__}: {said}).{hint}"
+            ) from error
 
     def _on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         cells, genes, channels = x.shape
-        if graph.is_complete:
-            if genes <= self.complete_limit or view is None:
-                graph = graph.with_complete_edges()
-            else:
-                graph = graph.with_top_k_edges(view, self.top_k)
+        graph = self.with_edges(graph, view)
         edge_index = graph.edge_index
         if edge_index is None:
             raise AssertionError("a graph with edges has an edge_index")
+        flat = x.reshape(cells * genes, channels)
         inputs = self.edge_inputs(edge_index, graph, view)
-        try:
-            y = self.edges(x.reshape(cells * genes, channels), edge_index, **inputs)
-        except TypeError as error:
-            asked = ", ".join(inspect.signature(self.message).parameters)
+        asked = ", ".join(inspect.signature(self.message).parameters)
+        hint = f" message({asked}) is offered the features (x_i, x_j) and {', '.join(inputs) or 'nothing else'}."
+        with self.explained(hint, x=flat, edge_index=edge_index, **inputs):
+            y = self.edges(flat, edge_index, **inputs)
+        if y.shape[0] != cells * genes:
             raise ContractError(
-                f"{type(self).__name__} breaks sentence 1 of the contract: message({asked}) is offered the features "
-                f"(x_i, x_j) and {', '.join(inputs) or 'nothing else'}: {error}."
-            ) from error
+                f"{type(self).__name__} breaks sentence 1 of the contract: "
+                f"{list(flat.shape)} went in, {list(y.shape)} came out."
+            )
         return y.reshape(cells, genes, -1)
