@@ -142,12 +142,13 @@ def _checked(name: str, candidate: object) -> type[GeneConv]:
 
     from scgraph.nn.conv.base import GeneConv
 
-    if isinstance(candidate, type) and issubclass(candidate, GeneConv) and candidate is not GeneConv:
-        return candidate
-    if isinstance(candidate, type) and issubclass(candidate, MessagePassing) and candidate is not MessagePassing:
-        from scgraph.nn.conv.pyg import wrapped
+    if isinstance(candidate, type) and issubclass(candidate, MessagePassing):
+        if issubclass(candidate, GeneConv) and candidate is not GeneConv:
+            return candidate
+        if not issubclass(candidate, GeneConv) and candidate is not MessagePassing:
+            from scgraph.nn.conv.pyg import wrapped
 
-        return wrapped(candidate)
+            return wrapped(candidate)
     raise ConfigError(
         f"Model {name!r}: {candidate!r} is not a subclass of scgraph.nn.GeneConv, nor a layer of torch_geometric "
         "(MessagePassing)."

@@ -109,7 +109,7 @@ def test_the_tables_learn_which_senders_help(name: str) -> None:
         return set(target[source == 0].tolist())
 
     def as_sender() -> float:
-        return float(adjacency.logits(torch.arange(2, 9), torch.tensor(1)).mean())
+        return float(adjacency.logits(torch.arange(2, 9), torch.tensor(1)).detach().mean())
 
     few, low = len(who_hears_gene_1()), as_sender()
     for _ in range(150):

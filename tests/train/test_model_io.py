@@ -211,7 +211,9 @@ def test_a_config_of_absurd_size_takes_no_memory(
     refused(tmp_path / "huge", part)
 
 
-@pytest.mark.parametrize("conv", ["evil_module:Evil", "torch_geometric.nn.SAGEConv", "os:system", "nope", 3, None])
+@pytest.mark.parametrize(
+    "conv", ["evil_module:Evil", "evil_module.Evil", "torch_geometric.nn.SAGEConv", "os:system", "nope", 3, None]
+)
 def test_a_class_named_in_a_config_is_not_imported(saved: Path, monkeypatch: pytest.MonkeyPatch, conv: str) -> None:
     (saved.parent / "evil_module.py").write_text(f"open({str(saved.parent / 'boom')!r}, 'w')")
     monkeypatch.syspath_prepend(saved.parent)
@@ -227,6 +229,19 @@ def test_a_class_that_the_caller_allows_is_used(small: Any, tmp_path: Path) -> N
     save_model(tmp_path / "own", model, store.vocabulary, config, metadata={})
     refused(tmp_path / "own", "never imports", name)
     assert load_model(tmp_path / "own", allow_conv=[name]).model_config.conv == name
+
+
+@pytest.mark.parametrize("name", ["torch_geometric.nn.SAGEConv", "torch_geometric.nn:PNAConv"])
+def test_a_pyg_layer_loads_only_by_leave(small: Any, tmp_path: Path, name: str) -> None:
+    store, config = small.small_store(4), small.small_model(conv=name, conv_options={"top_k": 3})
+    torch.manual_seed(0)
+    model = GeneModel(len(store.vocabulary), **config.model_kwargs()).eval()
+    save_model(tmp_path / "own", model, store.vocabulary, config, metadata={})
+    refused(tmp_path / "own", "never imports", f"--allow-conv {name}")
+    refused(tmp_path / "own", "never imports", allow_conv=["torch_geometric.nn.TAGConv", "gnn"])
+    loaded = load_model(tmp_path / "own", allow_conv=[name]).model
+    genes, values = torch.tensor([[1, 2, 3, 0]]), torch.rand(1, 4)
+    assert torch.equal(loaded(genes, values).values, model(genes, values).values)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a `forward` or a `complete` that a block could not call."""
         super().__init_subclass__(**options)
+        if "key" not in vars(cls):
+            cls.key = ""  # a name belongs to one class, not to what is derived from it
         for name, method in (("forward", cls.forward), ("complete", cls.complete)):
             signature = inspect.signature(method)
             try:

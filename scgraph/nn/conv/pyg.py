@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -247,9 +246,13 @@ class PyGConv(GeneConv):
             raise ConfigError(f"{cls._named()}: takes no {unknown[0]!r} in conv_options.{near}")
 
 
-@cache
+_wrapped: dict[type, type[PyGConv]] = {}
+
+
 def wrapped(layer: type[MessagePassing]) -> type[PyGConv]:
     """Return the convolution around a message-passing layer, the same class every time."""
+    if layer in _wrapped:
+        return _wrapped[layer]
     name = f"{layer.__module__}.{layer.__qualname__}"
     attributes: dict[str, Any] = {
         "__module__": __name__,
@@ -261,7 +264,8 @@ def wrapped(layer: type[MessagePassing]) -> type[PyGConv]:
         "search_space": {"top_k": [8, 16, 32], "rank": [16, 32, 48]}
         | ({"heads": [1, 2, 4, 8]} if "concat" in _parameters(layer.__init__) else {}),
     }
-    return type(layer.__name__, (PyGConv,), attributes)
+    _wrapped[layer] = type(layer.__name__, (PyGConv,), attributes)
+    return _wrapped[layer]
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
