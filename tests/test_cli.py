@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scgraph.cli import main
-from scgraph.options import spread
+from scgraph.errors import ConfigError
+from scgraph.options import assignments, bench_settings, spread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SAGE = "torch_geometric.nn.SAGEConv"
 COMMANDS = ["bench", "pretrain", "probe", "embed", "profile", "synthetic", "models"]
 
 
@@ -114,7 +116,7 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "synthetic": sorted(["--out", "--config", "--set", "--variants", "--overwrite", "--json"]),
-        "models": sorted(["--check", "--json"]),
+        "models": sorted(["--check", "--set", "--json"]),
     }
 
 
@@ -179,6 +181,13 @@ def test_several_files_after_one_option() -> None:
         (["synthetic", "--set", "sign=papr"], "sign"),
         (["synthetic", "--config", "synthetic/papr"], "Did you mean 'synthetic/paper'"),
         (["models", "--check", "nowhere:Conv"], "no module 'nowhere'"),
+        (["models", "--check", "torch_geometric.nn.SAGEKonv"], "Did you mean 'SAGEConv'"),
+        (["models", "--check", "torch_geometric.nn.ChebConv"], "needs K"),
+        (["models", "--check", "torch_geometric.nn.FAConv"], "sentence 1 of the contract"),
+        (["models", "--check", "gat", "--set", "hads=2"], "sentence 1 of the contract"),
+        (["bench", "--models", "torch_geometric.nn.MixHopConv"], "sentence 1 of the contract: [19, 64] went in"),
+        (["bench", "--models", "torch_geometric.nn.ChebConv"], "conv_options"),
+        (["bench", "--models", SAGE, "--set", f'per_model."{SAGE}".chanels=7'], "Did you mean 'channels'"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
@@ -228,6 +237,37 @@ def test_check_names_the_broken_sentence(
     assert "Wide breaks sentence 1 of the contract" in err
     assert "[3, 11, 16] went in, [3, 11, 32] came out" in err
     assert run(capsys, "models", "--check", "gnn")[0] == 0
+
+
+def test_keys_with_dots_stand_in_quotes() -> None:
+    words = ['per_model."a.b:C".conv_options.K=2', "train.epochs=3"]
+    assert assignments(words) == {"per_model": {"a.b:C": {"conv_options": {"K": 2}}}, "train": {"epochs": 3}}
+    with pytest.raises(ConfigError, match="no key"):
+        bench_settings(None, ["train..epochs=3"], model={}, train={})
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def complete(self, x, graph, view):\n        return x @ x.new_ones(3, 3)", "RuntimeError: mat1 and mat2"),
+        ("def forward(self, x):\n        return x", "forward takes (self, x, graph, view), not (self, x)"),
+        ("def __init__(self, channels, depth):\n        super().__init__(channels)", "'depth'"),
+    ],
+)
+def test_a_bench_says_what_a_layer_breaks_before_it_reads(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    name = f"lab_{abs(hash(code))}"
+    (tmp_path / f"{name}.py").write_text(
+        f"from scgraph.nn.conv import NoneConv\nclass Mine(NoneConv):\n    {code}\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    exit_code, _, err = run(capsys, "bench", "--models", f"{name}:Mine", "--data", str(tmp_path / "missing.h5ad"))
+    assert exit_code == 2
+    assert said in err
+    assert "Mine" in err
+    assert "missing.h5ad" not in err
+    assert "Traceback" not in err
 
 
 def test_profile_prints_the_papers_multiply_adds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

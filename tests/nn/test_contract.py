@@ -158,6 +158,34 @@ def test_other_arguments_are_named_in_a_model() -> None:
         type("Short", (Good,), {"complete": lambda self, x: x})
 
 
+def test_a_layer_that_states_no_cost_has_it_counted() -> None:
+    class Silent(Good):
+        __doc__ = Good.__doc__
+        uses_adjacency = True
+        multiply_adds = GeneConv.multiply_adds
+
+        def message(self, x_j: Tensor, edge_logit: Tensor) -> Tensor:
+            return self.linear(x_j) * edge_logit.unsqueeze(-1)
+
+    notes = check_conv(Silent)
+    assert [note[:2] for note in notes] == ["3:", "7:"]
+    assert "all edges of cells of up to 512 genes" in notes[0]
+    assert Silent(16).multiply_adds(10, 3) == 10**2 * 16**2
+    assert Silent(16).adjacency_multiply_adds(10, 3) == 0, "on edges the logits are no product of matrices"
+
+    class OnComplete(Silent):
+        def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+            return view.logits @ self.linear(x) / x.shape[1]
+
+    assert OnComplete(16).multiply_adds(10, 3) == 10 * 16**2 + 10**2 * 16
+    assert OnComplete(16).adjacency_multiply_adds(10, 3) == 10**2 * 3
+
+
+def test_a_name_is_not_inherited() -> None:
+    assert conv_class("none").key == "none"
+    assert type("Derived", (conv_class("none"),), {}).key == ""
+
+
 def test_wrong_shape_is_named_in_a_model() -> None:
     model = GeneModel(9, conv=Wide, channels=4, layers=1)
     with pytest.raises(ContractError, match=r"\[1, 2, 4\] went in, \[1, 2, 8\] came out"):
