@@ -211,6 +211,24 @@ def test_what_cannot_run_is_told_the_sentence(name: str, options: dict[str, Any]
     assert all(part in str(caught.value) for part in parts), caught.value
 
 
+def test_a_subclass_that_hands_everything_on_is_built_as_its_base() -> None:
+    from scgraph.nn.conv.pyg import wrapped
+
+    class Handing(pyg.GCNConv):  # type: ignore[misc]
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+
+    class Fixed(pyg.ChebConv):  # type: ignore[misc]
+        def __init__(self, in_channels: int, out_channels: int) -> None:
+            super().__init__(in_channels, out_channels, K=3)
+
+    layer = wrapped(Handing)(16, improved=True).layer
+    assert (layer.in_channels, layer.out_channels, layer.add_self_loops, layer.improved) == (16, 16, False, True)
+    check_conv(wrapped(Fixed))
+    with pytest.raises(ConfigError, match="Fixed: takes no 'K'"):
+        wrapped(Fixed)(16, K=2)
+
+
 def test_a_tuple_gives_its_first(graph: GeneGraph, adjacency: FactorizedAdjacency) -> None:
     class WithAttention(pyg.GATv2Conv):  # type: ignore[misc]
         def forward(self, x: Any, edge_index: Any, edge_attr: Any = None) -> Any:

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.utils import softmax
 
-from scgraph.errors import ConfigError, ContractError, did_you_mean
+from scgraph.errors import ConfigError, ContractError
 from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.pyg_arguments import asked_of_forward, built, constructor, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch_geometric.nn import MessagePassing
 
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.graph import GeneGraph
 
 __all__ = ["PyGConv", "wrapped"]
-
-# How layers call the width of their edge attributes.
-_EDGE_WIDTHS = ("edge_dim", "in_edge_channels", "dim")
-# What MessagePassing itself takes, for layers that hand on **kwargs.
-_COMMON = ("aggr", "aggr_kwargs", "decomposed_layers")
-_OFFERED = ("x", "edge_index", "edge_weight", "edge_attr", "batch")
-# Widths in channels of what goes into the `nn` of a layer whose `nn` gives back C.
-_INNER = {"GINConv": 1, "GINEConv": 1, "EdgeConv": 2}
 
 
 class PyGConv(GeneConv):
@@ -65,20 +55,10 @@ class PyGConv(GeneConv):
     def __init__(self, channels: int, *, top_k: int = 16, **options: Any) -> None:
         super().__init__(channels)
         if type(top_k) is not int or top_k < 1:
-            raise ConfigError(f"{self._named()}: top_k must be a whole number of at least 1, not {top_k!r}.")
+            raise ConfigError(f"{type(self).__name__}: top_k must be a whole number of at least 1, not {top_k!r}.")
         self.top_k = top_k
-        asked = _parameters(self.layer_class.forward)
-        self._refuse_forward(asked)
-        arguments = self._arguments(channels, dict(options), top_k, takes_attr="edge_attr" in asked)
-        try:
-            self.layer = self.layer_class(**arguments)
-        except (TypeError, ValueError, AssertionError, RuntimeError, ImportError, KeyError, AttributeError) as error:
-            raise ConfigError(
-                f"{self._named()} cannot be built with {_shown(arguments)}: {str(error) or type(error).__name__}. "
-                "conv_options sets its arguments."
-            ) from error
-        width = next((arguments[name] for name in _EDGE_WIDTHS if name in arguments), 1)
-        self.edge_width = width if "edge_attr" in asked else None
+        asked = asked_of_forward(self.layer_class)
+        self.layer, self.edge_width = built(self.layer_class, channels, options, top_k, takes_attr="edge_attr" in asked)
         self.wants_weight = "edge_weight" in asked
         self.wants_batch = "batch" in asked
         self._straight: tuple[Tensor, Tensor] | None = None
@@ -125,7 +105,7 @@ class PyGConv(GeneConv):
         if not isinstance(y, Tensor) or y.shape != x.shape:
             got = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise ContractError(
-                f"{self._named()} breaks sentence 1 of the contract: {list(x.shape)} went in, {got} came out. "
+                f"{type(self).__name__} breaks sentence 1 of the contract: {list(x.shape)} went in, {got} came out. "
                 "Its in and out channels must both be the width C of the model."
             )
         return y
@@ -151,7 +131,7 @@ class PyGConv(GeneConv):
             cell = torch.arange(cells, device=x.device).repeat_interleave(genes)
             inputs["batch"] = cell if place is None else cell[place]
         offered = {name: tensor for name, tensor in inputs.items() if name != "straight"}
-        hint = f" forward({', '.join(_parameters(self.layer_class.forward))}) is offered these and nothing else."
+        hint = f" forward({', '.join(parameters(self.layer_class.forward))}) is offered these and nothing else."
         with self.explained(hint, x=nodes, edge_index=edge_index, **offered):
             y = self.edges(nodes, edge_index, **inputs)
         if place is not None:
@@ -172,79 +152,6 @@ class PyGConv(GeneConv):
         one = logits - logits.detach() + 1.0
         return message * one.to(message.dtype).view([-1 if axis == along else 1 for axis in range(message.dim())])
 
-    @classmethod
-    def _named(cls) -> str:
-        return cls.layer_class.__qualname__
-
-    @classmethod
-    def _refuse_forward(cls, asked: Mapping[str, inspect.Parameter]) -> None:
-        needed = [name for name, parameter in asked.items() if parameter.default is parameter.empty]
-        unknown = [name for name in needed if name not in _OFFERED]
-        if unknown or "x" not in asked or "edge_index" not in asked:
-            raise ContractError(
-                f"{cls._named()} breaks sentence 1 of the contract: its forward({', '.join(asked)}) must take x and "
-                f"edge_index and need nothing beyond {', '.join(_OFFERED[2:])}"
-                + (f"; it needs {', '.join(unknown)}." if unknown else ".")
-            )
-
-    @classmethod
-    def _arguments(cls, channels: int, options: dict[str, Any], top_k: int, *, takes_attr: bool) -> dict[str, Any]:
-        """Return the keyword arguments the layer is built with: the options, and what follows from the model."""
-        known = _parameters(cls.layer_class.__init__)
-        cls._refuse_options(known, options)
-        arguments: dict[str, Any] = {}
-        heads = options.get("heads", 1)
-        concatenates = "concat" in known and options.get("concat", known["concat"].default)
-        if concatenates and (not isinstance(heads, int) or heads < 1 or channels % heads):
-            raise ConfigError(f"{cls._named()}: heads ({heads}) must divide channels ({channels}).")
-        for name, value in {
-            "channels": channels,
-            "in_channels": channels,
-            "out_channels": channels // heads if concatenates else channels,
-            "add_self_loops": False,
-            **(dict.fromkeys(_EDGE_WIDTHS, 1) if takes_attr else {}),
-            **cls._defaults(channels, top_k),
-        }.items():
-            if name in known:
-                arguments[name] = value
-        arguments |= options
-        missing = [
-            name for name, parameter in known.items() if parameter.default is parameter.empty and name not in arguments
-        ]
-        if missing:
-            raise ConfigError(
-                f"{cls._named()} needs {', '.join(missing)}, which a model cannot know: give it in conv_options "
-                f"(--set model.conv_options.{missing[0]}=..., for one model of several under per_model); where it is "
-                "no number, text or list, name a subclass of your own that sets it."
-            )
-        return arguments
-
-    @classmethod
-    def _defaults(cls, channels: int, top_k: int) -> dict[str, Any]:
-        """Return arguments that some layers need: an `nn`, or what `PNAConv` wants to know of the degrees."""
-        inner = next((_INNER[base.__name__] for base in cls.layer_class.__mro__ if base.__name__ in _INNER), None)
-        found: dict[str, Any] = {}
-        if inner is not None:
-            found["nn"] = nn.Sequential(nn.Linear(inner * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
-        # All genes hear k senders, so scaling by the degree changes nothing. The histogram is read while the layer
-        # is built, also where tensors are made without storage.
-        degrees = torch.zeros(top_k + 1, dtype=torch.long, device="cpu")
-        degrees[top_k] = 1
-        return found | {"aggregators": ["mean", "min", "max", "std"], "scalers": ["identity"], "deg": degrees}
-
-    @classmethod
-    def _refuse_options(cls, known: Mapping[str, inspect.Parameter], options: dict[str, Any]) -> None:
-        fixed = [name for name in ("channels", "in_channels", "out_channels") if name in options]
-        if fixed:
-            raise ConfigError(f"{cls._named()}: {fixed[0]} follows from model.channels; leave it out of conv_options.")
-        if options.get("cached"):
-            raise ConfigError(f"{cls._named()}: cached keeps the graph of the first cells for good; leave it out.")
-        takes = [*known, *(_COMMON if _takes_more(cls.layer_class.__init__) else ())]
-        unknown = [name for name in options if name not in takes]
-        if unknown:
-            near = did_you_mean(unknown[0], {*takes, "top_k"} - {"channels", "in_channels", "out_channels"})
-            raise ConfigError(f"{cls._named()}: takes no {unknown[0]!r} in conv_options.{near}")
-
 
 _wrapped: dict[type, type[PyGConv]] = {}
 
@@ -262,22 +169,7 @@ def wrapped(layer: type[MessagePassing]) -> type[PyGConv]:
         "summary": f"{name} on the k strongest senders of each gene",
         "cost": "counted in a run, and G² R once a cell",
         "search_space": {"top_k": [8, 16, 32], "rank": [16, 32, 48]}
-        | ({"heads": [1, 2, 4, 8]} if "concat" in _parameters(layer.__init__) else {}),
+        | ({"heads": [1, 2, 4, 8]} if "concat" in parameters(constructor(layer)) else {}),
     }
     _wrapped[layer] = type(layer.__name__, (PyGConv,), attributes)
     return _wrapped[layer]
-
-
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
-    """Return the named parameters of a method besides self."""
-    own = list(inspect.signature(function).parameters.values())[1:]
-    return {p.name: p for p in own if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-
-
-def _takes_more(function: Any) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-
-
-def _shown(arguments: Mapping[str, Any]) -> str:
-    plain = {name: value for name, value in arguments.items() if not isinstance(value, Tensor | nn.Module)}
-    return ", ".join(f"{name}={value!r}" for name, value in plain.items()) or "no arguments"
