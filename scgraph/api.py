@@ -46,7 +46,7 @@ def pretrain(
 
     Args:
         data: files or AnnData objects.
-        model: a registered name, or ``package.module:Class``.
+        model: a registered name, ``package.module:Class``, or a layer as ``torch_geometric.nn.SAGEConv``.
         config: sizes and rates, as for `scgraph.bench`.
         out: folder for the model; None saves nothing.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.

@@ -45,7 +45,7 @@ class _Config(BaseModel):
 class ModelConfig(_Config):
     """A `scgraph.nn.GeneModel`; the defaults are the paper's sizes."""
 
-    conv: str = Field("gnn", description="registered name of the convolution, or package.module:Class")
+    conv: str = Field("gnn", description="registered name of the convolution, or its class by path")
     channels: Positive = Field(256, description="width C of the features")
     layers: Positive = Field(6, description="number of blocks L")
     rank: Positive = Field(48, description="rank R of the adjacency")

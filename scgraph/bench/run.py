@@ -78,7 +78,7 @@ def run_bench(
     """Compare models on labelled cells.
 
     Args:
-        models: registered names, or ``package.module:Class``.
+        models: registered names, ``package.module:Class``, or layers as ``torch_geometric.nn.SAGEConv``.
         data: labelled sets to probe: files, AnnData objects, or ``"pbmc68k_reduced"``.
         corpus: cells to pretrain on; none: the train part of each set.
         config: sizes and rates: a `BenchConfig`, plain data, a YAML file or a name that ships with scgraph;

@@ -131,12 +131,14 @@ def load_model(
     """Load a model that `save_model` wrote.
 
     Nothing that the folder says is ever imported, run or opened: the three files have fixed names, none is
-    a pickle, and a convolution is built only where it is registered or stands in `allow_conv`.
+    a pickle, and a convolution is built only where it is registered, here or by an installed package, or stands
+    in `allow_conv`.
 
     Args:
         folder: the folder of the model.
         device: where the weights go.
-        allow_conv: convolutions of your own that this model may use, as ``package.module:Class``.
+        allow_conv: convolutions that this model may use though they are not registered, as the model names them:
+            ``package.module:Class`` of your own, or ``torch_geometric.nn.SAGEConv``.
 
     Raises:
         ModelFileError: a file is missing, damaged, foreign, of a newer version, or the three do not belong

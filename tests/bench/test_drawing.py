@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import pytest
 
-from scgraph.bench.drawing import data_uri, model_colors, plain
+from scgraph.bench.drawing import data_uri, model_colors, model_label, plain
 from scgraph.bench.figures import confusion_matrices, feature_maps
 
 
@@ -31,6 +31,21 @@ def test_strange_labels_are_drawn() -> None:
 @pytest.mark.parametrize(("label", "drawn"), [("a\n b", "a b"), ("$x$", r"\$x\$"), ("n" * 50, "n" * 33 + "…")])
 def test_plain(label: str, drawn: str) -> None:
     assert plain(label) == drawn
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("torch_geometric.nn.SAGEConv untrained", "nn.SAGEConv untrained"),
+        ("torch_geometric.nn:TransformerConv untrained", "nn:TransformerConv untrained"),
+        ("my_lab.layers:MyConv", "layers:MyConv"),
+        ("my_lab:MyConv", "my_lab:MyConv"),
+        ("gnn-linear untrained", "gnn-linear untrained"),
+        ("pca+logreg", "pca+logreg"),
+    ],
+)
+def test_figures_show_the_end_of_an_import_path(name: str, drawn: str) -> None:
+    assert model_label(name) == drawn
 
 
 def test_a_model_keeps_its_colour() -> None:
