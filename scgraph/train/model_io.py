@@ -81,7 +81,7 @@ def save_model(
     """
     folder = Path(folder)
     write_description(folder, vocabulary, model_config, metadata=metadata)
-    header = {"model": _identity(model_config, vocabulary), "progress": dict(progress or {})}
+    header = {"model": _identity(model_config.model_dump(mode="json"), vocabulary), "progress": dict(progress or {})}
     write_tensors(folder / WEIGHTS, model.state_dict(), header)
 
 
@@ -150,7 +150,7 @@ def load_model(
     model_config = _model_config(folder, config["model"], allow_conv)
     vocabulary = _read_vocabulary(folder, config["vocabulary"])
     tensors, header = read_tensors(folder / WEIGHTS)
-    if header.get("model") != _identity(model_config, vocabulary):
+    if header.get("model") != _identity(config["model"], vocabulary):
         raise ModelFileError(
             f"{folder / WEIGHTS}: belongs to another {CONFIG} or {VOCABULARY} than those beside it. "
             "Copy the three files of one model."
@@ -290,10 +290,11 @@ def _build(
     return model
 
 
-def _identity(model_config: ModelConfig, vocabulary: Vocabulary) -> dict[str, Any]:
+def _identity(description: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """What the weights belong to: the model as it was described, whatever settings later versions add to it."""
     import hashlib
 
-    text = json.dumps(model_config.model_dump(mode="json"), sort_keys=True)
+    text = json.dumps(description, sort_keys=True)
     return {"config": hashlib.sha256(text.encode()).hexdigest(), "vocabulary": vocabulary.sha256}
 
 

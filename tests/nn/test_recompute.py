@@ -43,7 +43,7 @@ def run(model: GeneModel) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("conv", [*conv_names(), Weighted])
+@pytest.mark.parametrize("conv", [*conv_names(), "torch_geometric.nn.GCNConv", "torch_geometric.nn.SAGEConv", Weighted])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_recomputed_blocks_give_the_same_numbers(conv: str | type[GeneConv], dropout: float) -> None:
     found = []

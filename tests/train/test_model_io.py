@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from scgraph.config import ModelConfig
 from scgraph.errors import ModelFileError, OutputError
 from scgraph.nn import GeneModel
 from scgraph.train import load_model, save_model
@@ -70,6 +71,21 @@ def test_a_saved_model_comes_back_with_all_that_was_recorded(small: Any, saved: 
     assert loaded.progress == {"epoch": 2}
     assert loaded.versions.keys() == {"scgraph", "torch", "torch_geometric", "python"}
     assert not loaded.model.training
+
+
+def test_a_model_from_before_a_setting_existed(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, store = small.small_model(), small.small_store(4)
+    model = GeneModel(len(store.vocabulary), **config.model_kwargs())
+    whole = ModelConfig.model_dump
+    with monkeypatch.context() as earlier:
+        earlier.setattr(
+            ModelConfig,
+            "model_dump",
+            lambda self, **how: {k: v for k, v in whole(self, **how).items() if k != "recompute"},
+        )
+        save_model(tmp_path / "old", model, store.vocabulary, config, metadata={})
+    assert "recompute" not in (tmp_path / "old" / "config.json").read_text()
+    assert load_model(tmp_path / "old").model_config == config
 
 
 def test_newer_weights_replace_older_ones_and_nothing_else(small: Any, saved: Path) -> None:

@@ -78,6 +78,10 @@ class PyGConv(GeneConv):
         assert view is not None
         return graph.with_top_k_edges(view, self.top_k) if graph.is_complete else graph
 
+    def path(self, genes: int) -> str:
+        """How many senders a gene keeps."""
+        return f"top-{self.top_k} edges"
+
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return ``edge_weight`` ``[E]``, ``edge_attr`` ``[E, edge_dim]``, or ``straight`` ``[E]`` of the logits."""
         assert view is not None
