@@ -19,7 +19,7 @@ from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn import GeneEncoder, GeneGraph, GeneModel, ValueHead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scgraph.bench.costs import Attention
 
@@ -83,7 +83,7 @@ class Entry:
         name: in the table.
         model: a registered name, "TransformerEncoder" or "BertModel".
         attention: "math" forms the scores of attention as a tensor; "fused" is PyTorch's default.
-        options: further keyword arguments of `GeneModel`.
+        options: further keyword arguments of `GeneModel`; `compile` runs it through `torch.compile`.
     """
 
     name: str
@@ -124,7 +124,7 @@ def entries(models: Sequence[str], variants: Sequence[tuple[str, dict[str, Any]]
 
 
 def missing_option(name: str) -> bool:
-    """Whether this version of `GeneModel` does not know an option."""
+    """Whether neither this version of `GeneModel` nor a measurement knows an option."""
     return name not in _options()
 
 
@@ -148,6 +148,7 @@ class TrainingStep:
         self.place = torch.device(sizes.device)
         vocabulary = max(sizes.vocabulary, sizes.genes)
         self.model = _build(entry, sizes, vocabulary).to(self.place)
+        self.run: Callable[..., Any] = torch.compile(self.model) if entry.options.get("compile") else self.model
         shape = (sizes.cells, sizes.genes)
         ids = torch.stack([torch.randperm(vocabulary)[: sizes.genes].sort().values + 1 for _ in range(sizes.cells)])
         self.genes = ids.to(self.place)
@@ -163,9 +164,9 @@ class TrainingStep:
         )
         with precision, sdpa_kernel(SDPBackend.MATH) if self.entry.attention == "math" else nullcontext():
             if isinstance(self.model, PeerModel):
-                predicted: Tensor = self.model(self.genes, self.values, self.mask)
+                predicted: Tensor = self.run(self.genes, self.values, self.mask)
             else:
-                predicted = self.model(self.genes, self.values, self.mask, padded=False).values
+                predicted = self.run(self.genes, self.values, self.mask, padded=False).values
             hidden = self.mask.to(predicted.dtype)
             return ((predicted - self.values).square() * hidden).sum() / hidden.sum()
 
@@ -243,7 +244,7 @@ class BertBody(nn.Module):
 
 
 def _options() -> list[str]:
-    return [name for name in inspect.signature(GeneModel.__init__).parameters if name != "self"]
+    return ["compile", *(name for name in inspect.signature(GeneModel.__init__).parameters if name != "self")]
 
 
 def _build(entry: Entry, sizes: ModelSizes, vocabulary: int) -> nn.Module:
@@ -256,6 +257,7 @@ def _build(entry: Entry, sizes: ModelSizes, vocabulary: int) -> nn.Module:
         )  # fmt: skip
         body = nn.TransformerEncoder(layer, sizes.layers, enable_nested_tensor=False)
         return PeerModel(body, sizes.channels, vocabulary)
+    options = {key: value for key, value in entry.options.items() if key != "compile"}
     return GeneModel(
-        vocabulary, conv=entry.model, channels=sizes.channels, layers=sizes.layers, rank=sizes.rank, **entry.options
+        vocabulary, conv=entry.model, channels=sizes.channels, layers=sizes.layers, rank=sizes.rank, **options
     )

@@ -66,19 +66,19 @@ def test_peers_of_a_layer_compute_the_same_kind_of_thing() -> None:
 def test_layers_are_measured_marked_and_taken_up_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     words = ["--out", str(out), "--genes", "64,16000,20000", "--channels", "8", "--rank", "2", "--seconds", "0"]
-    words += ["--cases", "gnn,gnn-linear", "--edge-sizes", "1x12", "--edge-rounds", "2", "--memory-gb", "2.5"]
+    words += ["--cases", "tf (math),gnn-linear", "--edge-sizes", "1x12", "--edge-rounds", "2", "--memory-gb", "2.5"]
     code, said = run("layers", words, capsys)
     assert code == 0, said
     assert {path.name for path in out.iterdir()} == FILES | {"exponents.csv", "edges.json"}
     rows = pd.read_csv(out / "results.csv").set_index(["case", "genes"])
-    assert rows.loc["gnn", "status"].tolist() == ["ok", "out of memory", "not tried"]
+    assert rows.loc["tf (math)", "status"].tolist() == ["ok", "out of memory", "not tried"]
     assert rows.loc["gnn-linear", "status"].tolist() == ["ok", "ok", "ok"]
-    assert rows.loc[("gnn", 20000), "message"] == "out of memory at 16000 genes"
+    assert rows.loc[("tf (math)", 20000), "message"] == "out of memory at 16000 genes"
     assert rows.loc[("gnn-linear", 16000), "saved_mb"] > 100 * rows.loc[("gnn-linear", 64), "saved_mb"]
     assert rows.loc[("gnn-linear", 16000), "peak_mb"] > 1
     fitted = pd.read_csv(out / "exponents.csv").set_index("case")
     assert fitted.loc["gnn-linear", "saved_mb_exponent"] == pytest.approx(1, abs=0.05)
-    assert fitted.loc["gnn", "saved_mb_points"] == 1
+    assert fitted.loc["tf (math)", "saved_mb_points"] == 1
     page = (out / "table.md").read_text()
     assert "| out of memory | - | - |" in page
     assert "needed more than 2.5 GB" in page
