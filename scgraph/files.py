@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["json_text", "prepare_output_folder", "write_atomic"]
+__all__ = ["folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
 
 _TEMPORARY = ".scgraph-tmp"
 
@@ -45,6 +45,65 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """Give a folder to write into that gets the name `path` when the block ends, synced to the disk.
+
+    A kill at any moment leaves nothing under that name that was not there before (an overwritten folder may be
+    gone); what it leaves beside is removed by the next call for the same name.
+
+    Args:
+        path: the folder to create; its parents are created where missing.
+        overwrite: replace a folder of that name.
+        ours: tells whether a folder that stands there may be replaced.
+
+    Yields:
+        An empty folder beside `path`.
+
+    Raises:
+        OutputError: `path` stands there and may not be replaced, or cannot be written; said before the block runs
+            where it can be.
+    """
+    folder = Path(path).expanduser().absolute()
+    if folder.is_dir() and any(folder.iterdir()):
+        if not overwrite:
+            raise OutputError(f"{folder}: stands there already. Choose another folder, or say --overwrite.")
+        if not ours(folder):
+            raise OutputError(f"{folder}: holds other files and is not replaced. Choose another folder.")
+    elif folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, and a folder is needed. Choose another place for the output.")
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for entry in folder.parent.iterdir():
+            if entry.name.startswith(f".{folder.name}.") and entry.name.endswith(_TEMPORARY) and entry.is_dir():
+                shutil.rmtree(entry)
+        beside.mkdir()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
+    try:
+        yield beside
+        _put_in_place(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    old = beside.with_name(f".{folder.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    try:
+        for entry in beside.iterdir():
+            with entry.open("rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(beside)
+        if folder.exists():
+            folder.replace(old)
+        beside.replace(folder)
+        _sync_folder(folder.parent)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({_reason(error)}).") from error
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def prepare_output_folder(

@@ -6,6 +6,7 @@ from scgraph.data.cells import Cells
 from scgraph.data.checks import check_labels
 from scgraph.data.hvg import highly_variable
 from scgraph.data.leakage import cell_hashes, find_leaks
+from scgraph.data.prepare import check_store, prepare
 from scgraph.data.reading import read_cells
 from scgraph.data.sampling import mask_values
 from scgraph.data.store import CellStore
@@ -18,8 +19,10 @@ __all__ = [
     "Vocabulary",
     "cell_hashes",
     "check_labels",
+    "check_store",
     "find_leaks",
     "highly_variable",
     "mask_values",
+    "prepare",
     "read_cells",
 ]

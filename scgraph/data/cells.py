@@ -65,6 +65,10 @@ class Cells:
             manifest={**self.manifest, "cells": len(self.obs_names[rows])},
         )
 
+    def expressed(self) -> NDArray[np.int64]:
+        """Count the cells that express each gene `[n_genes]`."""
+        return np.bincount(self.matrix.indices, minlength=self.matrix.shape[1]).astype(np.int64)
+
     def normalized(self) -> sparse.csr_matrix:
         """Compute `log(1 + 10,000 · count / total of the cell)` `[n_cells, n_genes]`, float32.
 

@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 
     from scgraph.data.cells import Cells
 
-__all__ = ["Compressed", "canonical", "categories", "check_compressed", "check_labels", "check_shape"]
+__all__ = [
+    "Compressed",
+    "canonical",
+    "categories",
+    "check_compressed",
+    "check_indices",
+    "check_labels",
+    "check_parts",
+    "check_row_starts",
+    "check_shape",
+]
 
 _SAMPLE_SIZE = 20
+_MEND = "The file is damaged: write it again from its source."
 
 
 @dataclass(frozen=True)
@@ -62,36 +73,69 @@ def check_compressed(matrix: Compressed, where: str) -> None:
             values; or an index is negative or out of range.
     """
     rows, columns = matrix.shape if matrix.by_row else matrix.shape[::-1]
-    line, other = ("row", "column") if matrix.by_row else ("column", "row")
-    mend = "The file is damaged: write it again from its source."
-    for name in ("indptr", "indices"):
-        if getattr(matrix, name).dtype.kind not in "iu" or getattr(matrix, name).ndim != 1:
-            raise DataError(f"{where}: {name} of the matrix is not a list of whole numbers. {mend}")
-    if matrix.data.ndim != 1 or len(matrix.data) != len(matrix.indices):
-        raise DataError(f"{where}: {matrix.data.size:,} values but {len(matrix.indices):,} indices. {mend}")
+    line = "row" if matrix.by_row else "column"
+    check_parts(matrix.data, matrix.indices, matrix.indptr, where)
     indptr = matrix.indptr.astype(np.int64)
+    check_row_starts(indptr, rows, len(matrix.indices), where, line=line)
+    check_indices(matrix.indices, indptr, columns, where, line=line)
+
+
+def check_parts(data: Any, indices: Any, indptr: Any, where: str) -> None:
+    """Refuse arrays, in memory or in a file, of the wrong type, form or length.
+
+    Raises:
+        DataError: As said.
+    """
+    for name, array in (("indptr", indptr), ("indices", indices)):
+        if array.dtype.kind not in "iu" or array.ndim != 1:
+            raise DataError(f"{where}: {name} of the matrix is not a list of whole numbers. {_MEND}")
+    if data.ndim != 1 or len(data) != len(indices):
+        raise DataError(f"{where}: {data.size:,} values but {len(indices):,} indices. {_MEND}")
+
+
+def check_row_starts(indptr: NDArray[np.int64], rows: int, entries: int, where: str, *, line: str = "row") -> None:
+    """Refuse row starts that are too many or too few, fall, or run from or to elsewhere.
+
+    Raises:
+        DataError: As said.
+    """
     if len(indptr) != rows + 1:
         raise DataError(
-            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. {mend}"
+            f"{where}: indptr has {len(indptr):,} entries for {rows:,} {line}s, {rows + 1:,} are needed. {_MEND}"
         )
-    if indptr[0] != 0 or indptr[-1] != len(matrix.indices):
+    if indptr[0] != 0 or indptr[-1] != entries:
         raise DataError(
-            f"{where}: indptr runs from {indptr[0]:,} to {indptr[-1]:,}, not from 0 to the "
-            f"{len(matrix.indices):,} "
-            f"values. {mend}"
+            f"{where}: indptr runs from {indptr[0]:,} to {indptr[-1]:,}, not from 0 to the {entries:,} values. {_MEND}"
         )
     falls = np.flatnonzero(np.diff(indptr) < 0)
     if len(falls):
-        raise DataError(f"{where}: indptr falls after {line} {falls[0]:,}; it must never fall. {mend}")
-    if len(matrix.indices):
-        bad = np.flatnonzero((matrix.indices < 0) | (matrix.indices >= columns))
-        if len(bad):
-            at = int(np.searchsorted(indptr, bad[0], side="right")) - 1
-            raise DataError(
-                f"{where}: {line} {at:,} has an entry at {other} {int(matrix.indices[bad[0]]):,}, but "
-                f"{other}s run "
-                f"from 0 to {columns - 1:,} ({len(bad):,} such entries). {mend}"
-            )
+        raise DataError(f"{where}: indptr falls after {line} {falls[0]:,}; it must never fall. {_MEND}")
+
+
+def check_indices(
+    indices: NDArray[Any], indptr: NDArray[np.int64], columns: int, where: str, *, line: str = "row", first: int = 0
+) -> None:
+    """Refuse an index that is negative or out of range.
+
+    Args:
+        indices: Indices of some rows, or of all.
+        indptr: Where each of these rows begins, from 0.
+        columns: Indices must lie below.
+        where: Source, for messages.
+        line: What a row is called.
+        first: Number of the first of these rows.
+
+    Raises:
+        DataError: As said.
+    """
+    bad = np.flatnonzero((indices < 0) | (indices >= columns))
+    if len(bad):
+        other = "column" if line == "row" else "row"
+        at = first + int(np.searchsorted(indptr, bad[0], side="right")) - 1
+        raise DataError(
+            f"{where}: {line} {at:,} has an entry at {other} {int(indices[bad[0]]):,}, but {other}s run "
+            f"from 0 to {columns - 1:,} ({len(bad):,} such entries). {_MEND}"
+        )
 
 
 def canonical(

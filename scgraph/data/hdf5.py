@@ -16,13 +16,13 @@ from scgraph.data.checks import Compressed
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Source", "open_file", "read_file"]
+__all__ = ["Opened", "Source", "StoredMatrix", "damage", "open_cells", "open_file", "read_file", "stored_matrix"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
@@ -94,37 +94,89 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         yield opened
 
 
-def read_file(path: Path, layer: str | None) -> Source:
-    """Read the matrix and the tables of an .h5ad or 10x .h5 file.
+@dataclass(frozen=True)
+class StoredMatrix:
+    """A matrix as it lies in a file; nothing of it is trusted, and little of it is read yet.
+
+    Attributes:
+        shape: Cells and genes that it claims.
+        by_row: Whether its parts are rows of cells; true for a dense one.
+        dense: The table, or None.
+        parts: `data`, `indices` and `indptr` of a sparse one.
+    """
+
+    shape: tuple[int, ...]
+    by_row: bool
+    dense: h5py.Dataset | None = None
+    parts: dict[str, h5py.Dataset] = field(default_factory=dict)
+
+    def read(self) -> Compressed | NDArray[Any]:
+        """Read all of it."""
+        if self.dense is not None:
+            return np.asarray(self.dense[()])
+        data, indices, indptr = (self.parts[name][()] for name in ("data", "indices", "indptr"))
+        return Compressed(data, indices, indptr, (self.shape[0], self.shape[1]), by_row=self.by_row)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose matrix has been found: what is needed to read it whole or in pieces."""
+
+    where: str
+    matrix: StoredMatrix
+    tables: Callable[[], tuple[pd.DataFrame, pd.DataFrame]]
+
+
+@contextmanager
+def damage(where: str) -> Iterator[None]:
+    """Turn what libraries raise over a damaged file into a `DataError` that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{where}: the file is damaged ({said}). Copy it again.") from error
+
+
+@contextmanager
+def open_cells(path: Path, layer: str | None) -> Iterator[Opened]:
+    """Open an .h5ad or 10x .h5 file and find its matrix.
 
     Raises:
         DataError: A part is missing, damaged or in a form that is not known.
     """
     where = str(path)
     with open_file(path) as file:
-        try:
+        with damage(where):
             tenx = _tenx_group(file)
-            if tenx is not None:
-                return _read_tenx(tenx, where, layer)
-            return _read_h5ad(file, path, layer)
-        except _DAMAGE as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(f"{where}: the file is damaged ({said}). Copy it again.") from error
+            opened = _open_tenx(tenx, where, layer) if tenx is not None else _open_h5ad(file, path, layer)
+        yield opened
 
 
-def _read_h5ad(file: h5py.File, path: Path, layer: str | None) -> Source:
+def read_file(path: Path, layer: str | None) -> Source:
+    """Read the matrix and the tables of an .h5ad or 10x .h5 file.
+
+    Raises:
+        DataError: A part is missing, damaged or in a form that is not known.
+    """
+    with open_cells(path, layer) as opened, damage(opened.where):
+        matrix = opened.matrix.read()
+        return Source(opened.where, matrix, *opened.tables())
+
+
+def _open_h5ad(file: h5py.File, path: Path, layer: str | None) -> Opened:
     where = str(path)
     _check_format(file, where, "the file")
     for table, names in (("obs", "cells"), ("var", "genes")):
         if table not in file:
             raise DataError(f"{where}: it has no {table}, so the {names} have no names. Is it an .h5ad file?")
     element, var_key = _find_matrix(file, where, layer)
-    matrix = read_matrix(element, where)
-    if isinstance(file["obs"], h5py.Dataset) or isinstance(file[var_key], h5py.Dataset):
-        obs, var = _read_old(path, raw=layer == "raw")
-    else:
-        obs, var = _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
-    return Source(where, matrix, obs, var)
+
+    def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+        if isinstance(file["obs"], h5py.Dataset) or isinstance(file[var_key], h5py.Dataset):
+            return _read_old(path, raw=layer == "raw")
+        return _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
+
+    return Opened(where, stored_matrix(element, where), tables)
 
 
 def _find_matrix(file: h5py.File, where: str, layer: str | None) -> tuple[Any, str]:
@@ -145,8 +197,8 @@ def _find_matrix(file: h5py.File, where: str, layer: str | None) -> tuple[Any, s
     return file["layers"][layer], "var"
 
 
-def read_matrix(element: Any, where: str) -> Compressed | NDArray[Any]:
-    """Read a dense or sparse matrix of an HDF5 file as it lies there.
+def stored_matrix(element: Any, where: str) -> StoredMatrix:
+    """Find the parts of a dense or sparse matrix of an HDF5 file.
 
     Raises:
         DataError: It is in a form that is not known.
@@ -155,18 +207,13 @@ def read_matrix(element: Any, where: str) -> Compressed | NDArray[Any]:
     if isinstance(element, h5py.Dataset):
         if element.ndim != 2:
             raise DataError(f"{where}: {element.name} has {element.ndim} dimensions instead of cells and genes.")
-        return np.asarray(element[()])
+        return StoredMatrix(element.shape, by_row=True, dense=element)
     kind = _text(element.attrs.get("encoding-type", element.attrs.get("h5sparse_format", "")))
     if not kind.startswith(("csr", "csc")):
         raise DataError(f"{where}: {element.name} is stored as {kind or 'a group'!r} instead of a matrix.")
     shape = element.attrs["shape" if "shape" in element.attrs else "h5sparse_shape"]
-    return Compressed(
-        element["data"][()],
-        element["indices"][()],
-        element["indptr"][()],
-        (int(shape[0]), int(shape[1])),
-        by_row=kind.startswith("csr"),
-    )
+    parts = {name: element[name] for name in ("data", "indices", "indptr")}
+    return StoredMatrix((int(shape[0]), int(shape[1])), by_row=kind.startswith("csr"), parts=parts)
 
 
 def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
@@ -199,22 +246,25 @@ def _tenx_group(file: h5py.File) -> h5py.Group | None:
     return groups[0] if len(groups) == 1 else None
 
 
-def _read_tenx(group: h5py.Group, where: str, layer: str | None) -> Source:
+def _open_tenx(group: h5py.Group, where: str, layer: str | None) -> Opened:
     import pandas as pd
 
     if layer is not None:
         raise DataError(f"{where}: a 10x file has no layers, so no layer {layer!r}. Leave the layer out.")
     features = group.get("features", group)
-    ids = _strings(features["id"] if "id" in features else features["genes"])
-    symbols = _strings(features["name"] if "name" in features else features["gene_names"])
     shape = group["shape"][()]
     # Stored by cell with genes as rows: read as genes in columns, the same arrays are rows of cells.
-    arrays = group["data"][()], group["indices"][()], group["indptr"][()]
-    matrix = Compressed(*arrays, (int(shape[1]), int(shape[0])), by_row=True)
-    var = pd.DataFrame({"gene_ids": ids, "feature_name": symbols}, index=pd.Index(ids))
-    if "feature_type" in features:
-        var["feature_types"] = _strings(features["feature_type"])
-    return Source(where, matrix, pd.DataFrame(index=_strings(group["barcodes"])), var)
+    parts = {name: group[name] for name in ("data", "indices", "indptr")}
+
+    def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+        ids = _strings(features["id"] if "id" in features else features["genes"])
+        symbols = _strings(features["name"] if "name" in features else features["gene_names"])
+        var = pd.DataFrame({"gene_ids": ids, "feature_name": symbols}, index=pd.Index(ids))
+        if "feature_type" in features:
+            var["feature_types"] = _strings(features["feature_type"])
+        return pd.DataFrame(index=_strings(group["barcodes"])), var
+
+    return Opened(where, StoredMatrix((int(shape[1]), int(shape[0])), by_row=True, parts=parts), tables)
 
 
 def _strings(data: h5py.Dataset) -> list[str]:

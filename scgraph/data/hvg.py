@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data.cells import Cells
 from scgraph.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from scgraph.data.cells import Cells
+    from scgraph.data.streaming import CellStream
 
 __all__ = ["highly_variable", "normalized_dispersion"]
 
 _BINS = 20
 
 
-def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
+def highly_variable(sources: Sequence[Cells | CellStream], n_top: int, *, min_cells: int = 1) -> Vocabulary:
     """Choose the genes whose dispersion is highest among genes of like mean.
 
     With several files each ranks its own genes; a gene that is among the first `n_top` of more files comes
@@ -30,13 +31,14 @@ def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
     Args:
         sources: What was read, at least one.
         n_top: Genes to keep; all where there are no more.
+        min_cells: Least cells that express a gene to be chosen from, of all files together.
 
     Returns:
         Their vocabulary, in the order of `Vocabulary.from_cells`.
     """
     if n_top < 1:
         raise ValueError(f"n_top must be 1 or more, not {n_top}")
-    union = Vocabulary.from_cells(sources)
+    union = Vocabulary.from_cells(sources, min_cells=min_cells)
     if n_top >= len(union):
         return union
     times = np.zeros(len(union), dtype=np.int64)
@@ -44,8 +46,8 @@ def highly_variable(sources: Sequence[Cells], n_top: int) -> Vocabulary:
     for at, cells in enumerate(sources):
         ids = union.match(cells).ids
         columns = np.flatnonzero(ids)
-        columns = columns[np.diff(cells.matrix.tocsc().indptr)[columns] > 0]
-        score[at, ids[columns] - 1] = normalized_dispersion(cells.normalized()[:, columns])
+        columns = columns[cells.expressed()[columns] > 0]
+        score[at, ids[columns] - 1] = _dispersion(cells, columns)
         times[_first(score[at], n_top)] += 1
     present = ~np.isnan(score)
     mean = np.where(present, score, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
@@ -66,16 +68,35 @@ def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     Returns:
         Normalised dispersion `[genes]`, 0 where the variance is.
     """
-    import pandas as pd
-
-    cells = matrix.shape[0]
-    linear = matrix.astype(np.float64)
-    linear.data = np.expm1(linear.data)
+    linear = _linear(matrix)
     mean = np.asarray(linear.mean(axis=0)).ravel()
     linear.data **= 2
-    square = np.asarray(linear.mean(axis=0)).ravel()
+    return _of_moments(mean, np.asarray(linear.mean(axis=0)).ravel(), matrix.shape[0])
+
+
+def _dispersion(cells: Cells | CellStream, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    if isinstance(cells, Cells):
+        return normalized_dispersion(cells.normalized()[:, columns])
+    total, square = np.zeros(len(columns)), np.zeros(len(columns))
+    for block in cells.blocks():
+        linear = _linear(block.normalized()[:, columns])
+        total += np.asarray(linear.sum(axis=0)).ravel()
+        linear.data **= 2
+        square += np.asarray(linear.sum(axis=0)).ravel()
+    return _of_moments(total / len(cells), square / len(cells), len(cells))
+
+
+def _linear(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    linear = matrix.astype(np.float64)
+    linear.data = np.expm1(linear.data)
+    return linear
+
+
+def _of_moments(mean: NDArray[np.float64], square: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+    import pandas as pd
+
     variance = (square - mean**2) * (cells / max(cells - 1, 1))
-    mean[mean == 0] = 1e-12
+    mean = np.where(mean == 0, 1e-12, mean)
     ratio = variance / mean
     dispersion = np.log(np.where(ratio > 0, ratio, np.nan))
     frame = pd.DataFrame({"dispersion": dispersion, "bin": pd.cut(np.log1p(mean), bins=_BINS)})

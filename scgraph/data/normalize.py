@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
-    from scipy import sparse
-
     from scgraph.data.cells import Kind
 
-__all__ = ["HIGHEST_LOG", "detect_kind"]
+__all__ = ["HIGHEST_LOG", "KindSeen", "detect_kind"]
 
 HIGHEST_LOG = 15.0
 """No log1p of counts per million, or of less, comes near: log(1 + 10⁶) = 13.8."""
@@ -38,49 +37,78 @@ def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = No
         DataError: The values are neither, or the name of the layer says otherwise; the message tells what was
             seen.
     """
-    fractions = matrix.data != np.rint(matrix.data)
-    top = float(matrix.data.max())
-    name = (layer or "").lower()
-    logged = re.search("log|norm|scale", name) is not None
-    if not fractions.any():
-        if logged:
+    seen = KindSeen()
+    seen.add(matrix)
+    return seen.decide(where, layer=layer)
+
+
+class KindSeen:
+    """What has been seen of the values of a matrix that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.values = self.fractions = 0
+        self.example: float | None = None
+        self.top = 0.0
+        self.head: list[sparse.csr_matrix] = []
+        self.missing = _CELLS
+
+    def add(self, matrix: sparse.csr_matrix) -> None:
+        """Look at some rows, canonical and none of them empty."""
+        if not matrix.shape[0]:
+            return
+        fractions = matrix.data != np.rint(matrix.data)
+        self.values += len(fractions)
+        self.fractions += int(fractions.sum())
+        self.top = max(self.top, float(matrix.data.max()))
+        if self.example is None and fractions.any():
+            self.example = float(matrix.data[fractions.argmax()])
+        if self.missing:
+            self.head.append(matrix[: self.missing].copy())
+            self.missing -= self.head[-1].shape[0]
+
+    def decide(self, where: str, *, layer: str | None = None) -> tuple[Kind, str]:
+        """Tell what the values are; see `detect_kind`.
+
+        Raises:
+            DataError: The values are neither, or the name of the layer says otherwise.
+        """
+        top, name = self.top, (layer or "").lower()
+        logged = re.search("log|norm|scale", name) is not None
+        if not self.fractions:
+            if logged:
+                raise DataError(
+                    f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to "
+                    f"{top:g}). Give the layer that is meant, or rename it to 'counts'."
+                )
+            return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts"
+        seen = f"{self.fractions / self.values:.0%} of the values are fractions (such as {self.example:g})"
+        if re.search("count|umi", name) and not logged:
             raise DataError(
-                f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to "
-                f"{top:g}). "
-                "Give the layer that is meant, or rename it to 'counts'."
+                f"{where}: layer {layer!r} should hold counts, but {seen}. Give whole counts, or values of "
+                "sc.pp.log1p in another layer."
             )
-        return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts"
-    seen = f"{fractions.mean():.0%} of the values are fractions (such as {matrix.data[fractions.argmax()]:g})"
-    if re.search("count|umi", name) and not logged:
-        raise DataError(
-            f"{where}: layer {layer!r} should hold counts, but {seen}. Give whole counts, or values of "
-            "sc.pp.log1p in another layer."
-        )
-    if top > HIGHEST_LOG:
-        raise DataError(
-            f"{where}: {seen} and they go up to {top:,.5g}: neither counts nor log1p values. Give whole "
-            "counts, or run "
-            "sc.pp.normalize_total and sc.pp.log1p."
-        )
-    linear = _linear(matrix)
-    if linear:
-        raise DataError(
-            f"{where}: {seen}, and {linear}: normalised, but no logarithm was taken. Give whole counts, or "
-            "run "
-            "sc.pp.log1p."
-        )
-    return "log1p", f"{seen} and none is above {top:.3g}: taken as log1p of normalised counts"
+        if top > HIGHEST_LOG:
+            raise DataError(
+                f"{where}: {seen} and they go up to {top:,.5g}: neither counts nor log1p values. Give whole "
+                "counts, or run sc.pp.normalize_total and sc.pp.log1p."
+            )
+        linear = _linear(sparse.vstack(self.head, format="csr"))
+        if linear:
+            raise DataError(
+                f"{where}: {seen}, and {linear}: normalised, but no logarithm was taken. Give whole counts, or "
+                "run sc.pp.log1p."
+            )
+        return "log1p", f"{seen} and none is above {top:.3g}: taken as log1p of normalised counts"
 
 
 def _linear(matrix: sparse.csr_matrix) -> str:
-    """Say by what the first cells show that their values are proportional to counts, `""` if nothing does."""
-    head = matrix[:_CELLS]
-    values = head.data.astype(np.float64)
-    starts = head.indptr[:-1]
+    """Say by what these cells show that their values are proportional to counts, `""` if nothing does."""
+    values = matrix.data.astype(np.float64)
+    starts = matrix.indptr[:-1]
     sums = np.add.reduceat(values, starts)
     if len(sums) >= 10 and sums.std() < 1e-3 * sums.mean():
         return f"every cell adds up to {sums.mean():.5g}"
-    ratio = values / np.repeat(np.minimum.reduceat(values, starts), np.diff(head.indptr))
+    ratio = values / np.repeat(np.minimum.reduceat(values, starts), np.diff(matrix.indptr))
     ratio = ratio[ratio > 1.5]
     if len(ratio) >= _ENOUGH and (np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95:
         return "within a cell they are whole multiples of the smallest"

@@ -10,21 +10,26 @@ import numpy as np
 
 from scgraph.data.cells import Cells
 from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape
-from scgraph.data.hdf5 import Source, read_file, read_matrix
+from scgraph.data.hdf5 import Source, read_file, stored_matrix
 from scgraph.data.names import check_unique, examples, gene_names
 from scgraph.data.normalize import detect_kind
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["BUILT_IN", "read_cells"]
+__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "file_sha256", "gene_columns", "read_cells"]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
+
+BY_GENE = "the matrix is stored by gene (CSC): converted to rows of cells"
+NOTHING = "every value is 0. Give the matrix that holds the counts."
 
 
 def read_cells(
@@ -61,12 +66,17 @@ def read_cells(
             raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
         found = read_file(path, layer)
         name = name or path.stem
-        with path.open("rb") as file:
-            origin = hashlib.file_digest(file, "sha256").hexdigest()
+        origin = file_sha256(path)
     else:
         name = name or "adata"
         found = _from_anndata(source, name, layer)
     return _assemble(found, name, layer=layer, label=label, batch_key=batch_key, sha256=origin)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _assemble(
@@ -83,24 +93,19 @@ def _assemble(
     if isinstance(found.matrix, Compressed):
         check_compressed(found.matrix, where)
         if not found.matrix.by_row:
-            notes.append("the matrix is stored by gene (CSC): converted to rows of cells")
-    obs_names = _text(obs.index)
-    remedy = "Run adata.obs_names_make_unique(), or leave the copies out."
-    check_unique(obs_names.tolist(), where, "cell names (obs_names)", remedy)
+            notes.append(BY_GENE)
+    obs_names = cell_names(obs, where)
     symbols, ensembl, said = gene_names(var, where)
     notes += said
-    matrix = canonical(found.matrix, where, obs_names, _text(var.index))
-    if "feature_types" in var.columns:
-        genes = (var["feature_types"] == "Gene Expression").to_numpy()
-        if genes.any() and not genes.all():
-            notes.append(f"{(~genes).sum():,} features that are no genes (such as antibodies) were left out")
-            matrix, symbols, ensembl = matrix[:, np.flatnonzero(genes)], symbols[genes], ensembl[genes]
+    matrix = canonical(found.matrix, where, obs_names, as_text(var.index))
+    genes = gene_columns(var, notes)
+    if genes is not None:
+        matrix, symbols, ensembl = matrix[:, genes], symbols[genes], ensembl[genes]
     kept = np.flatnonzero(np.diff(matrix.indptr))
     if len(kept) < len(obs_names):
-        empty = np.delete(obs_names, kept)
-        notes.append(f"{len(empty):,} cells without any count were dropped ({examples(empty)})")
+        notes.append(dropped_note(np.delete(obs_names, kept)))
         if not len(kept):
-            raise DataError(f"{where}: every value is 0. Give the matrix that holds the counts.")
+            raise DataError(f"{where}: {NOTHING}")
         matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
     kind, said_kind = detect_kind(matrix, where, layer=layer)
     notes.append(said_kind)
@@ -128,6 +133,22 @@ def _assemble(
         notes=tuple(notes),
         manifest=manifest,
     )
+
+
+def gene_columns(var: pd.DataFrame, notes: list[str]) -> NDArray[np.int64] | None:
+    """Return the columns that are genes where some are not, with a note; None where all may stay."""
+    if "feature_types" not in var.columns:
+        return None
+    genes = (var["feature_types"] == "Gene Expression").to_numpy()
+    if genes.all() or not genes.any():
+        return None
+    notes.append(f"{(~genes).sum():,} features that are no genes (such as antibodies) were left out")
+    return np.flatnonzero(genes)
+
+
+def dropped_note(empty: Sequence[str] | NDArray[np.str_], total: int | None = None) -> str:
+    """Say which cells were dropped because they have no count; `empty` may be the first of them only."""
+    return f"{total or len(empty):,} cells without any count were dropped ({examples(empty)})"
 
 
 def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.Categorical:
@@ -172,9 +193,9 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
     from scipy import sparse
 
     if isinstance(matrix, CSRDataset | CSCDataset):
-        return read_matrix(matrix.group, where)
+        return stored_matrix(matrix.group, where).read()
     if isinstance(matrix, h5py.Dataset):
-        return read_matrix(matrix, where)
+        return stored_matrix(matrix, where).read()
     if sparse.issparse(matrix):
         given: Any = matrix
         rows = given if given.format in ("csr", "csc") else given.tocsr()
@@ -192,7 +213,20 @@ def _built_in() -> AnnData:
     return scanpy.datasets.pbmc68k_reduced()
 
 
-def _text(index: pd.Index) -> NDArray[np.str_]:
+def cell_names(obs: pd.DataFrame, where: str) -> NDArray[np.str_]:
+    """Return the names of the cells.
+
+    Raises:
+        DataError: Two have the same.
+    """
+    names = as_text(obs.index)
+    remedy = "Run adata.obs_names_make_unique(), or leave the copies out."
+    check_unique(names.tolist(), where, "cell names (obs_names)", remedy)
+    return names
+
+
+def as_text(index: pd.Index) -> NDArray[np.str_]:
+    """Return the names of an index."""
     return np.asarray([str(name) for name in index], dtype=np.str_)
 
 

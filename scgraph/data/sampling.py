@@ -198,7 +198,8 @@ def _sample(
         threshold = close[wanted - 1]
         taken = 0
         for j in range(n):
-            if priority[j] <= threshold:
+            # Only a damaged row, with a gene twice, has more: it must not be written behind the end.
+            if priority[j] <= threshold and taken < limit:
                 out_genes[at, taken] = genes[first + j]
                 out_values[at, taken] = values[first + j]
                 taken += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -17,12 +17,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scgraph.data.cells import Cells
-
-__all__ = ["GeneMatch", "Vocabulary"]
+__all__ = ["GeneMatch", "GeneSource", "Vocabulary"]
 
 _HEADER = "id\tsymbol\tensembl"
 _BY = {"ensembl": "Ensembl id", "symbol": "symbol", "mixed": "Ensembl id or symbol"}
+
+
+class GeneSource(Protocol):
+    """Cells as a vocabulary sees them: `Cells`, or a file that is read in blocks."""
+
+    @property
+    def name(self) -> str:
+        """Short name."""
+
+    @property
+    def symbols(self) -> NDArray[np.str_]:
+        """Gene symbols `[n_genes]`, `""` where unknown."""
+
+    @property
+    def ensembl(self) -> NDArray[np.str_]:
+        """Ensembl ids `[n_genes]`, `""` where unknown."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Where the cells come from."""
+
+    def expressed(self) -> NDArray[np.int64]:
+        """Count the cells that express each gene `[n_genes]`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +111,7 @@ class Vocabulary:
         return hashlib.sha256(self.to_tsv().encode()).hexdigest()
 
     @classmethod
-    def from_cells(cls, sources: Sequence[Cells], *, min_cells: int = 1) -> Vocabulary:
+    def from_cells(cls, sources: Sequence[GeneSource], *, min_cells: int = 1) -> Vocabulary:
         """Unite the genes of several files, aligned by Ensembl id, else by symbol.
 
         The order is that of the symbols, whatever the order of the files.
@@ -120,8 +141,7 @@ class Vocabulary:
         union = cls(tuple(symbol for symbol, _ in pairs), tuple(ensembl for _, ensembl in pairs))
         expressed = np.zeros(len(union) + 1, dtype=np.int64)
         for cells in sources:
-            ids = union.match(cells).ids
-            expressed += np.bincount(ids[cells.matrix.indices], minlength=len(union) + 1)
+            np.add.at(expressed, union.match(cells).ids, cells.expressed())
         kept = np.flatnonzero(expressed[1:] >= min_cells)
         if not len(kept):
             names = ", ".join(cells.name for cells in sources)
@@ -166,7 +186,7 @@ class Vocabulary:
         except DataError as error:
             raise ModelFileError(f"vocabulary: {error}") from error
 
-    def match(self, cells: Cells) -> GeneMatch:
+    def match(self, cells: GeneSource) -> GeneMatch:
         """Find each gene of the file: by Ensembl id, else by exact symbol.
 
         Two genes with different Ensembl ids are different genes, whatever their symbols.
@@ -196,7 +216,7 @@ class Vocabulary:
             ignoring_case=len(lowered & {symbol.lower() for symbol in cells.symbols.tolist() if symbol}),
         )
 
-    def require(self, cells: Cells, *, min_matched: float) -> GeneMatch:
+    def require(self, cells: GeneSource, *, min_matched: float) -> GeneMatch:
         """Match, and refuse a file that has too few genes of the vocabulary.
 
         Raises:
@@ -214,7 +234,7 @@ class Vocabulary:
             f"{examples(match.examples[1])}.{self._reason(cells, match)}"
         )
 
-    def _reason(self, cells: Cells, match: GeneMatch) -> str:
+    def _reason(self, cells: GeneSource, match: GeneMatch) -> str:
         """Guess why few genes match."""
         theirs, mine = species(cells.ensembl.tolist()), species(self.ensembl)
         if theirs and mine and theirs != mine:

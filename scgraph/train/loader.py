@@ -173,10 +173,8 @@ def _dense(store: CellStore, rows: NDArray[np.int64], query: NDArray[np.int64]) 
     """Return the values of the genes `query` in the cells `rows`, zeros included, `[B, K]`."""
     column = np.full(len(store.vocabulary) + 1, -1, dtype=np.int64)
     column[query] = np.arange(len(query))
-    first, lengths = store.indptr[rows], np.diff(store.indptr)[rows]
-    starts = np.cumsum(lengths) - lengths
-    at = np.repeat(first - starts, lengths) + np.arange(lengths.sum())
-    cell, where = np.repeat(np.arange(len(rows)), lengths), column[store.genes[at]]
+    starts, genes, values = store.entries(rows)
+    cell, where = np.repeat(np.arange(len(rows)), np.diff(starts)), column[genes]
     dense = np.zeros((len(rows), len(query)), dtype=np.float32)
-    dense[cell[where >= 0], where[where >= 0]] = store.values[at][where >= 0]
+    dense[cell[where >= 0], where[where >= 0]] = values[where >= 0]
     return dense
