@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.inputs import ProbeSet
     from scgraph.config import BenchConfig, ModelConfig
-    from scgraph.data import Cells
+    from scgraph.data import Cells, CellStore
 
 __all__ = ["AccuracyRequest", "run_accuracy"]
 
@@ -136,7 +136,7 @@ def _measure(
     name: str,
     models: dict[str, ModelConfig],
     sets: list[ProbeSet],
-    corpus: list[Cells],
+    corpus: list[Cells] | CellStore,
     config: BenchConfig,
     *,
     drop_leaks: bool,

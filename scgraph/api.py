@@ -9,7 +9,8 @@ import numpy as np
 
 from scgraph.bench import run_bench as bench
 from scgraph.bench.run import as_bench_config
-from scgraph.errors import DataError, OutputError
+from scgraph.data import prepare
+from scgraph.errors import OutputError
 from scgraph.train import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig, TrainConfig
     from scgraph.train import Pretrained
 
-__all__ = ["OBSM_KEY", "bench", "embed", "embed_file", "load_model", "pretrain", "probe", "profile"]
+__all__ = ["OBSM_KEY", "bench", "embed", "embed_file", "load_model", "prepare", "pretrain", "probe", "profile"]
 
 OBSM_KEY = "X_scgraph"
 """Where the vectors of the cells go in `obsm`; a record of how they came about goes into `uns`."""
@@ -42,10 +43,10 @@ def pretrain(
     """Pretrain a model by masked value prediction.
 
     A share of the cells (`validation_share`) is held out to measure the loss; the vocabulary comes from the
-    others.
+    others. A store brings its own vocabulary.
 
     Args:
-        data: files or AnnData objects.
+        data: files or AnnData objects, or one store.
         model: a registered name, ``package.module:Class``, or a layer as ``torch_geometric.nn.SAGEConv``.
         config: sizes and rates, as for `scgraph.bench`.
         out: folder for the model; None saves nothing.
@@ -58,42 +59,26 @@ def pretrain(
     Raises:
         ScgraphError: the data, a setting or the folder cannot be used; see its subclasses.
     """
-    from scgraph.bench.inputs import read_corpus
+    from scgraph.bench.inputs import corpus_notes, read_corpus, source_manifests, stores_to_train_on
     from scgraph.bench.protocol import model_configs
-    from scgraph.data import CellStore, Vocabulary, highly_variable
     from scgraph.train import pretrain as train
 
     settings = as_bench_config(config)
     model_config = model_configs([model], settings)[model]
-    sources = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer)
-    kept, held = [], []
-    for number, cells in enumerate(sources):
-        for note in cells.notes:
-            say(f"{cells.name}: {note}")
-        rows = np.random.default_rng([settings.train.seed, number]).permutation(len(cells))
-        cut = max(1, round(settings.validation_share * len(cells)))
-        if cut >= len(cells):
-            raise DataError(f"{cells.name}: has {len(cells)} cells; some must be held out and some trained on.")
-        held.append(cells.subset(np.sort(rows[:cut])))
-        kept.append(cells.subset(np.sort(rows[cut:])))
-    top = settings.n_top_genes
-    vocabulary = Vocabulary.from_cells(kept) if top is None else highly_variable(kept, top)
-
-    def store(parts: list[Any]) -> CellStore:
-        return CellStore.concat(
-            [CellStore.from_cells(part, vocabulary, min_matched=settings.min_matched) for part in parts]
-        )
-
+    corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer)
+    for note in corpus_notes(corpus):
+        say(note)
+    kept, held = stores_to_train_on(corpus, settings, seed=settings.train.seed)
     trained = train(
         model_config,
-        settings.train_for(sum(len(part) for part in kept)),
-        store(kept),
-        store(held),
+        settings.train_for(len(kept)),
+        kept,
+        held,
         out=out,
         resume=resume,
         overwrite=overwrite,
         progress=show_progress,
-        manifest={"sources": [cells.manifest for cells in sources]},
+        manifest={"sources": source_manifests(corpus)},
     )
     for note in trained.notes:
         say(note)

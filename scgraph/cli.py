@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from scgraph.errors import ScgraphError
+from scgraph.errors import ConfigError, ScgraphError
 from scgraph.launch import find_world, torchrun_rank
 from scgraph.options import (
     AllowConv,
@@ -59,7 +59,9 @@ app = typer.Typer(
 def bench(
     models: Models = "gnn,tf",
     data: Annotated[list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")] = None,
-    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Cells or a store to pretrain on.  [default: train parts]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     label: Label = None,
     layer: Layer = None,
@@ -111,8 +113,55 @@ def bench(
 
 
 @app.command()
+def prepare(
+    data: Annotated[list[str] | None, typer.Argument(help="Cells: .h5ad or 10x .h5 files.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="Genes: a model, a store or a .tsv file.  [default: of the files]")
+    ] = None,
+    n_top_genes: Annotated[int | None, typer.Option(help="Keep so many highly variable genes.")] = None,
+    min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
+    min_matched: Annotated[float, typer.Option(help="Share of the store's genes each file must hold.")] = 0.3,
+    layer: Layer = None,
+    shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Compare the checksums of a store instead.")] = None,
+    overwrite: Overwrite = False,
+    json_: Json = None,
+) -> None:
+    """Write cells into a store that pretraining reads from disk; files may be larger than memory."""
+    from scgraph.data import check_store
+    from scgraph.data import prepare as run
+    from scgraph.data.writing import SHARD_CELLS
+
+    if check is not None:
+        if data or out:
+            raise ConfigError("--check STORE stands alone: leave the files and --out out.")
+        manifest, where = check_store(check), f"all checksums fit, in {check}"
+    elif not data or out is None:
+        raise ConfigError("prepare needs files and a folder: scgraph prepare FILES --out STORE.")
+    else:
+        manifest = run(
+            data,
+            out=out,
+            vocabulary=vocabulary,
+            n_top_genes=n_top_genes,
+            min_cells=min_cells,
+            min_matched=min_matched,
+            layer=layer,
+            shard_cells=SHARD_CELLS if shard_cells is None else shard_cells,
+            overwrite=overwrite,
+            show_progress=is_interactive(),
+            say=say,
+        )
+        where = f"in {out}"
+    counts = f"{manifest['cells']:,} cells, {manifest['genes']:,} genes, {manifest['entries']:,} values"
+    show(f"{counts}, {where}", json_)
+    write_json(json_, manifest)
+
+
+@app.command()
 def pretrain(
-    data: Annotated[list[str], typer.Argument(help="Cells to pretrain on: .h5ad files.")],
+    data: Annotated[list[str], typer.Argument(help="Cells to pretrain on: .h5ad files, or one store.")],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     model: Annotated[str, typer.Option(help="Model by name; see `scgraph models`.")] = "gnn",
     layer: Layer = None,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scgraph.bench.splits import make_split
-from scgraph.data import CellStore, Vocabulary, check_labels, find_leaks, highly_variable, read_cells
+from scgraph.data import CellStore, Vocabulary, check_labels, find_leaks, highly_variable, is_store, read_cells
 from scgraph.data.reading import BUILT_IN
-from scgraph.errors import DataError
+from scgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,24 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
 
-__all__ = ["DEFAULT_LABEL", "Prepared", "ProbeSet", "prepare", "read_corpus", "read_probe_sets", "said_of_equal_splits"]
+__all__ = [
+    "DEFAULT_LABEL",
+    "Prepared",
+    "ProbeSet",
+    "corpus_notes",
+    "prepare",
+    "read_corpus",
+    "read_probe_sets",
+    "said_of_equal_splits",
+    "source_manifests",
+    "split_of",
+    "stores_to_train_on",
+]
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
+
+_LEAK_BLOCK = 2**14
 
 
 @dataclass(frozen=True)
@@ -111,9 +125,101 @@ def _without_rare(cells: Cells, least: int) -> Cells:
     return replace(kept, notes=(*kept.notes, note))
 
 
-def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = None) -> list[Cells]:
-    """Read the cells to pretrain on; labels are not looked at."""
-    return [read_cells(source, layer=layer) for source in sources]
+def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = None) -> list[Cells] | CellStore:
+    """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
+
+    Raises:
+        DataError: a source cannot be used as it is, or a store stands beside other sources.
+        ConfigError: a store is asked for a layer.
+    """
+    stores = [source for source in sources if is_store(source)]
+    if not stores:
+        return [read_cells(source, layer=layer) for source in sources]
+    if len(sources) > 1:
+        raise DataError(
+            f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
+            "prepare FILES --out STORE."
+        )
+    if layer is not None:
+        raise ConfigError(f"{stores[0]}: a store has no layers. Name the layer when you prepare it.")
+    return CellStore.open(stores[0])
+
+
+def corpus_notes(corpus: Sequence[Cells] | CellStore) -> list[str]:
+    """Return what must be said of the sources of a corpus, each under its name."""
+    if isinstance(corpus, CellStore):
+        return [f"{one['source']}: {note}" for one in corpus.sources for note in one.get("notes", ())]
+    return [f"{cells.name}: {note}" for cells in corpus for note in cells.notes]
+
+
+def source_manifests(corpus: Sequence[Cells] | CellStore) -> list[dict[str, Any]]:
+    """Return where the cells of a corpus come from, one entry a source."""
+    return list(corpus.sources) if isinstance(corpus, CellStore) else [cells.manifest for cells in corpus]
+
+
+def stores_to_train_on(
+    corpus: Sequence[Cells] | CellStore,
+    config: BenchConfig,
+    *,
+    seed: int,
+    allowed: Sequence[NDArray[np.int64]] | None = None,
+) -> tuple[CellStore, CellStore]:
+    """Divide a corpus into the cells to learn from and those to measure the loss on.
+
+    `validation_share` of the cells of every source is drawn. The vocabulary of files, highly variable genes or
+    all, comes from the cells to learn from alone; a store has its own.
+
+    Args:
+        corpus: what was read, or a store.
+        config: shares and genes.
+        seed: of the draw.
+        allowed: rows of each source that may be used; None for all.
+
+    Raises:
+        DataError: a source has too few cells.
+        ConfigError: a store is asked for highly variable genes.
+    """
+    if isinstance(corpus, CellStore) and config.n_top_genes is not None:
+        raise ConfigError(
+            f"n_top_genes: a store holds its own genes. Prepare it with --n-top-genes {config.n_top_genes}, and set "
+            "n_top_genes to null."
+        )
+    names, sizes = _sources(corpus)
+    kept, held = [], []
+    for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        rows = np.arange(size) if allowed is None else allowed[number]
+        rows = np.random.default_rng([seed, number]).permutation(rows)
+        cut = max(1, round(config.validation_share * len(rows)))
+        if cut >= len(rows):
+            raise DataError(f"{name}: has {len(rows)} cells; some must be held out and some trained on.")
+        held.append(np.sort(rows[:cut]))
+        kept.append(np.sort(rows[cut:]))
+    if isinstance(corpus, CellStore):
+        starts = np.cumsum([0, *sizes[:-1]])
+        return (
+            corpus.subset(np.concatenate([rows + start for rows, start in zip(kept, starts, strict=True)])),
+            corpus.subset(np.concatenate([rows + start for rows, start in zip(held, starts, strict=True)])),
+        )
+    parts = [cells.subset(rows) for cells, rows in zip(corpus, kept, strict=True)]
+    others = [cells.subset(rows) for cells, rows in zip(corpus, held, strict=True)]
+    vocabulary = _vocabulary(parts, config)
+    return _store(parts, vocabulary, config), _store(others, vocabulary, config)
+
+
+def _sources(corpus: Sequence[Cells] | CellStore) -> tuple[list[str], list[int]]:
+    if isinstance(corpus, CellStore):
+        return [str(one["source"]) for one in corpus.sources], [int(one["cells"]) for one in corpus.sources]
+    return [cells.name for cells in corpus], [len(cells) for cells in corpus]
+
+
+def _vocabulary(parts: Sequence[Cells], config: BenchConfig) -> Vocabulary:
+    if config.n_top_genes is None:
+        return Vocabulary.from_cells(parts)
+    return highly_variable(parts, config.n_top_genes)
+
+
+def _store(parts: Sequence[Cells], vocabulary: Vocabulary, config: BenchConfig) -> CellStore:
+    return CellStore.concat([CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts])
 
 
 def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
@@ -143,7 +249,7 @@ def said_of_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:
 def prepare(
     probe: ProbeSet,
     split: Split,
-    corpus: Sequence[Cells],
+    corpus: Sequence[Cells] | CellStore,
     config: BenchConfig,
     *,
     seed: int,
@@ -153,42 +259,35 @@ def prepare(
 
     Without a corpus the train part is what is pretrained on, and the validation part measures the loss.
     With one, `validation_share` of its cells is drawn to measure the loss. The vocabulary, highly
-    variable genes or all, comes from the cells that are pretrained on alone.
+    variable genes or all, comes from the cells that are pretrained on alone; a store has its own.
     """
     notes: list[str] = []
     leaks = 0
-    if corpus:
-        kept, held = [], []
-        test = probe.cells.subset(split.test)
-        for number, cells in enumerate(corpus):
-            leaked = find_leaks(test, cells)
-            leaks += int(leaked.sum())
-            rows = np.flatnonzero(~leaked) if drop_leaks else np.arange(len(cells))
-            rows = np.random.default_rng([seed, number]).permutation(rows)
-            cut = max(1, round(config.validation_share * len(rows)))
-            held.append(cells.subset(np.sort(rows[:cut])))
-            kept.append(cells.subset(np.sort(rows[cut:])))
+    if isinstance(corpus, CellStore) or corpus:
+        leaked = _leaked(probe.cells.subset(split.test), corpus)
+        leaks = sum(int(found.sum()) for found in leaked)
+        allowed = [np.flatnonzero(~found) if drop_leaks else np.arange(len(found)) for found in leaked]
+        train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
         said = "left out" if drop_leaks else "kept (without labels; --drop-leaks leaves them out)"
         notes.append(
             f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
             + (f", {said}." if leaks else ".")
         )
     else:
-        kept, held = [probe.cells.subset(split.train)], [probe.cells.subset(split.validation)]
-    if config.n_top_genes is None:
-        vocabulary = Vocabulary.from_cells(kept)
-    else:
-        vocabulary = highly_variable(kept, config.n_top_genes)
-
-    def store(cells: Cells) -> CellStore:
-        return CellStore.from_cells(cells, vocabulary, min_matched=config.min_matched)
-
-    whole = store(probe.cells)
+        kept, held = probe.cells.subset(split.train), probe.cells.subset(split.validation)
+        vocabulary = _vocabulary([kept], config)
+        train, validation = (_store([part], vocabulary, config) for part in (kept, held))
+    whole = _store([probe.cells], train.vocabulary, config)
     notes.append(f"{probe.cells.name}: {whole.match_note}.")
-    return Prepared(
-        CellStore.concat([store(cells) for cells in kept]),
-        CellStore.concat([store(cells) for cells in held]),
-        whole,
-        leaks,
-        tuple(notes),
-    )
+    return Prepared(train, validation, whole, leaks, tuple(notes))
+
+
+def _leaked(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[NDArray[np.bool_]]:
+    """Tell for every source which of its cells stand in the test part; a store is read in blocks."""
+    if not isinstance(corpus, CellStore):
+        return [find_leaks(test, cells) for cells in corpus]
+    found = [
+        find_leaks(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
+        for start in range(0, len(corpus), _LEAK_BLOCK)
+    ]
+    return np.split(np.concatenate(found), np.cumsum(_sources(corpus)[1])[:-1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import majority, pca_logreg
-from scgraph.bench.inputs import ProbeSet, prepare, split_of
+from scgraph.bench.inputs import ProbeSet, corpus_notes, prepare, split_of
 from scgraph.bench.results import UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
 from scgraph.config import ModelConfig, merged, parse_config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.inputs import Prepared
     from scgraph.config import BenchConfig, TrainConfig
-    from scgraph.data import Cells
+    from scgraph.data import Cells, CellStore
     from scgraph.nn import GeneModel
 
 __all__ = ["Measured", "measure", "model_configs"]
@@ -91,7 +91,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
 def measure(
     configs: dict[str, ModelConfig],
     sets: Sequence[ProbeSet],
-    corpus: Sequence[Cells],
+    corpus: Sequence[Cells] | CellStore,
     config: BenchConfig,
     *,
     drop_leaks: bool = False,
@@ -107,7 +107,7 @@ def measure(
     Args:
         configs: settings by model, from `model_configs`.
         sets: labelled sets.
-        corpus: cells to pretrain on; none: the train part of each set.
+        corpus: cells to pretrain on, or a store of them; none: the train part of each set.
         config: sizes, rates and shares.
         drop_leaks: leave corpus cells out that stand in a test part.
         folder: where to save the models of the first seed, and the rows after every model.
@@ -121,9 +121,8 @@ def measure(
     for probe in sets:
         for note in probe.cells.notes:
             measured.note(f"{probe.cells.name}: {note}")
-    for cells in corpus:
-        for note in cells.notes:
-            measured.note(f"{cells.name}: {note}")
+    for note in corpus_notes(corpus):
+        measured.note(note)
     for name in configs:
         if conv_class(name).multiply_adds is GeneConv.multiply_adds:
             measured.note(

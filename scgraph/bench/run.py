@@ -80,7 +80,7 @@ def run_bench(
     Args:
         models: registered names, ``package.module:Class``, or layers as ``torch_geometric.nn.SAGEConv``.
         data: labelled sets to probe: files, AnnData objects, or ``"pbmc68k_reduced"``.
-        corpus: cells to pretrain on; none: the train part of each set.
+        corpus: cells to pretrain on, files or one store; none: the train part of each set.
         config: sizes and rates: a `BenchConfig`, plain data, a YAML file or a name that ships with scgraph;
             what data or a file leave out comes from ``bench/default``.
         out: folder for the results; None writes nothing.
@@ -102,6 +102,7 @@ def run_bench(
     from scgraph.bench.overall import overall
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
+    from scgraph.data import is_store
     from scgraph.files import prepare_output_folder
     from scgraph.launch import find_world
     from scgraph.train import resolve_device
@@ -122,7 +123,8 @@ def run_bench(
     sets = read_probe_sets(
         data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
     )
-    sources = read_corpus(corpus, layer=layer)
+    # A store has no layers: the one that is named is then that of the labelled sets.
+    sources = read_corpus(corpus, layer=None if any(map(is_store, corpus)) else layer)
     repeated: list[str] = []
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         splits = [split_of(probe, settings, seed=seed) for seed in range(settings.seeds)]

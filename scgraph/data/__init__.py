@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scgraph.data.cells import Cells
 from scgraph.data.checks import check_labels
+from scgraph.data.disk import is_store
 from scgraph.data.hvg import highly_variable
 from scgraph.data.leakage import cell_hashes, find_leaks
 from scgraph.data.prepare import check_store, prepare
@@ -22,6 +23,7 @@ __all__ = [
     "check_store",
     "find_leaks",
     "highly_variable",
+    "is_store",
     "mask_values",
     "prepare",
     "read_cells",

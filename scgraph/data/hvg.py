@@ -77,13 +77,13 @@ def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
 def _dispersion(cells: Cells | CellStream, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     if isinstance(cells, Cells):
         return normalized_dispersion(cells.normalized()[:, columns])
-    total, square = np.zeros(len(columns)), np.zeros(len(columns))
+    mean, square = np.zeros(len(columns)), np.zeros(len(columns))
     for block in cells.blocks():
         linear = _linear(block.normalized()[:, columns])
-        total += np.asarray(linear.sum(axis=0)).ravel()
-        linear.data **= 2
-        square += np.asarray(linear.sum(axis=0)).ravel()
-    return _of_moments(total / len(cells), square / len(cells), len(cells))
+        # One addition after another in the order of the rows, as the mean of a whole matrix is formed: the same bits.
+        np.add.at(mean, linear.indices, linear.data * (1 / len(cells)))
+        np.add.at(square, linear.indices, linear.data**2 * (1 / len(cells)))
+    return _of_moments(mean, square, len(cells))
 
 
 def _linear(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

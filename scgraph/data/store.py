@@ -145,6 +145,24 @@ class CellStore:
         shape = (len(self), len(self.vocabulary))
         return sparse.csr_matrix((values, genes - 1, starts), shape=shape)
 
+    def cells(self) -> Cells:
+        """Return the cells as a source of log-normalised values on the genes of the store, in memory."""
+        from scgraph.data.cells import Cells
+
+        names = np.asarray(self.vocabulary.symbols, dtype=np.str_), np.asarray(self.vocabulary.ensembl, dtype=np.str_)
+        return Cells(
+            name="store",
+            matrix=self.matrix(),
+            kind="log1p",
+            symbols=names[0],
+            ensembl=names[1],
+            obs_names=np.arange(len(self)).astype(np.str_),
+            labels=None,
+            batches=None,
+            notes=(),
+            manifest={},
+        )
+
     def batch(
         self,
         rows: NDArray[np.integer[Any]],
