@@ -100,6 +100,9 @@ class TrainConfig(_Config):
     start: Literal["random", "pca"] = Field(
         "random", description="value tables at the start: random, or the principal components of the cells"
     )
+    shuffle: Literal["random", "blocks"] = Field(
+        "random", description="order of the cells: any, or blocks of neighbours mixed, for stores larger than memory"
+    )
     seed: int = Field(0, description="of weights, order, samples and masks")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
         "32-true", description="Lightning's name"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAGE = "torch_geometric.nn.SAGEConv"
-COMMANDS = ["bench", "pretrain", "probe", "embed", "profile", "synthetic", "models"]
+COMMANDS = ["bench", "prepare", "pretrain", "probe", "embed", "profile", "synthetic", "models"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -60,6 +60,20 @@ def test_options_are_frozen() -> None:
                 "--device",
                 "--devices",
                 "--precision",
+                "--overwrite",
+                "--json",
+            ]
+        ),
+        "prepare": sorted(
+            [
+                "--out",
+                "--vocabulary",
+                "--n-top-genes",
+                "--min-cells",
+                "--min-matched",
+                "--layer",
+                "--shard-cells",
+                "--check",
                 "--overwrite",
                 "--json",
             ]
@@ -196,6 +210,11 @@ def test_several_files_after_one_option() -> None:
         (["pretrain", "x.h5ad", "--out", "m", "--devices", "0"], "train.devices"),
         (["pretrain", "x.h5ad", "--out", "m", "--nodes", "2"], "torchrun --nnodes 2"),
         (["bench", "--set", "train.nodes=2"], "torchrun --nnodes 2"),
+        (["prepare", "missing.h5ad", "--out", "s"], "missing.h5ad"),
+        (["prepare", "missing.h5ad"], "scgraph prepare FILES --out STORE"),
+        (["prepare", "--check", "nowhere"], "nowhere: is no store of cells"),
+        (["prepare", "--check", "nowhere", "--out", "s"], "stands alone"),
+        (["prepare", "x.h5ad", "--out", "s", "--vocabulary", "nowhere"], "nowhere: there is no such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

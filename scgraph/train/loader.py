@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["CellBatch", "CellLoader"]
 
 _ORDER, _QUERY = 1, 2
+
+BLOCK = 1024
+"""Cells that stand one after another in the store and are read together."""
+
+SPAN = 16 * BLOCK
+"""Cells that are mixed with each other: those of 16 blocks, so a batch of 256 holds cells of nearly all of them."""
 
 
 @dataclass
@@ -63,9 +70,9 @@ class CellLoader:
     """An epoch of batches that can begin at any step without reading what comes before.
 
     Which genes of a cell are seen and which are masked are pure functions of (seed, epoch, cell), the
-    order of the cells of (seed, epoch): so a run that begins in the middle of an epoch sees what a
-    run from its beginning sees. Every cell is seen once an epoch, the last batch may be smaller. Cells
-    with fewer than two genes hold nothing to predict a value from and are left out (`left_out`).
+    order of the cells of (seed, epoch), see `TrainConfig.shuffle`: so a run that begins in the middle of an
+    epoch sees what a run from its beginning sees. Every cell is seen once an epoch, the last batch may be
+    smaller. Cells with fewer than two genes hold nothing to predict a value from and are left out (`left_out`).
 
     It has no length on purpose: then Lightning asks for the batches and does not count them, so an
     epoch that begins at step 40 ends where it should.
@@ -77,6 +84,9 @@ class CellLoader:
             store and the masks of epoch 0 always, so that the losses of epochs compare.
         query: whether batches carry the genes and targets of the loss on the vector of the cell.
         world: the processes that train together; this one yields its share of every batch.
+
+    Attributes:
+        seconds_waiting: how long whoever asked for batches has waited for them, in all.
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class CellLoader:
         self.first_step = 0
         self.rows = np.flatnonzero(np.diff(store.indptr) >= 2)
         self.left_out = len(store) - len(self.rows)
+        self.seconds_waiting = 0.0
 
     @property
     def steps(self) -> int:
@@ -101,7 +112,12 @@ class CellLoader:
         """Return the rows of the store in the order of an epoch."""
         if not self.shuffle:
             return self.rows
-        return _random(_ORDER, self.config.seed, epoch).permutation(self.rows)
+        random = _random(_ORDER, self.config.seed, epoch)
+        if self.config.shuffle == "random":
+            return random.permutation(self.rows)
+        blocks = np.split(self.rows, range(BLOCK, len(self.rows), BLOCK))
+        mixed = np.concatenate([blocks[at] for at in random.permutation(len(blocks))])
+        return np.concatenate([random.permutation(mixed[at : at + SPAN]) for at in range(0, len(mixed), SPAN)])
 
     def seek(self, epoch: int, step: int = 0) -> None:
         """Begin the next iteration at this step of this epoch."""
@@ -138,12 +154,28 @@ class CellLoader:
 
     def __iter__(self) -> Iterator[CellBatch]:
         """Yield the batches from the step that `seek` named to the end of its epoch."""
+        batches = self._batches()
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self.seconds_waiting += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
+
+    def _batches(self) -> Iterator[CellBatch]:
         epoch, size = self.epoch, self.config.batch_size
         order = self.order(epoch)
         steps = range(self.first_step, self.steps)
+        in_blocks = self.shuffle and self.config.shuffle == "blocks"
 
         def build(step: int) -> CellBatch:
-            return self.share(order[step * size : (step + 1) * size], epoch, step)
+            first, last = step * size, (step + 1) * size - 1
+            if in_blocks and step == self.first_step:
+                self.store.prefetch(order[first // SPAN * SPAN : (last // SPAN + 2) * SPAN])
+            elif in_blocks and last // SPAN > (first - 1) // SPAN:  # one mixture ahead, in the order of the disk
+                self.store.prefetch(order[(last // SPAN + 1) * SPAN : (last // SPAN + 2) * SPAN])
+            return self.share(order[first : last + 1], epoch, step)
 
         if self.config.num_workers == 0:
             yield from map(build, steps)

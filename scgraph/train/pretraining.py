@@ -41,6 +41,7 @@ _COLUMNS = [
     "train_mvp_loss",
     "validation_mvp_loss",
     "seconds",
+    "seconds_waiting",
 ]
 
 
@@ -54,8 +55,9 @@ class Pretrained:
         vocabulary: its genes.
         model_config: what it was built from.
         config: what it was trained with: training configuration and what `manifest` said.
-        history: epoch, step, train_loss, validation_loss, train_mvp_loss, validation_mvp_loss, seconds;
-            one row an epoch. The two kinds of loss differ where a loss on the vector of the cell is added.
+        history: epoch, step, train_loss, validation_loss, train_mvp_loss, validation_mvp_loss, seconds,
+            seconds_waiting (for batches, a part of `seconds`); one row an epoch. The two kinds of loss differ
+            where a loss on the vector of the cell is added.
         notes: what must be said aloud.
     """
 
@@ -83,8 +85,8 @@ def pretrain(
 
     A run with an output folder can be killed at any moment and resumed. On a CPU, with the same number of
     threads, it then ends with the same weights and losses, to the last bit, as if it had never been
-    killed; only `seconds` differ. On several devices (`train_config.devices`) each trains on its share of every
-    batch, one process a device; the result differs from that of one device in the last digits, and a run may go
+    killed; only `seconds` and `seconds_waiting` differ. On several devices (`train_config.devices`) each trains
+    on its share of every batch, one process a device; the result differs from that of one device in the last digits, and a run may go
     on with another number of them. The folder holds the model (see `save_model`) as soon as one epoch is
     over, `history.csv`, and `state/`, what a resume needs.
 
@@ -264,7 +266,7 @@ class Run:
             )
             module.steps_done = done.total_steps
             callbacks: list[Any] = [
-                Runner(done, loader, config, out=self.out, keep=self.keep, seen=seen),
+                Runner(done, loader, config, validation=validation, out=self.out, keep=self.keep, seen=seen),
             ]
             if progress and world.rank == 0 and sys.stderr.isatty():
                 callbacks.append(Bar(done, epochs=config.epochs, steps=loader.steps))

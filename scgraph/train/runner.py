@@ -35,6 +35,7 @@ class Runner(Callback):
     Args:
         progress: brought up to date after every step.
         loader: told which epoch comes next.
+        validation: the loader of the validation cells, whose waiting counts too.
         config: epochs, patience and how often a state is saved.
         out: folder of the run; None saves no state.
         keep: called after every epoch with ``weights=True`` when its weights are the ones to keep.
@@ -47,6 +48,7 @@ class Runner(Callback):
         loader: CellLoader,
         config: TrainConfig,
         *,
+        validation: CellLoader | None,
         out: Path | None,
         keep: Callable[..., None],
         seen: Sequence[int],
@@ -58,12 +60,13 @@ class Runner(Callback):
         self.keep = keep
         self.seen = seen
         self.world = loader.world
-        self.clock = 0.0
+        self.loaders = [loader] if validation is None else [loader, validation]
+        self.clock = self.waited = 0.0
         self.validation = Sums()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Start the clock."""
-        self.clock = time.perf_counter()
+        """Start the clocks."""
+        self.clock, self.waited = time.perf_counter(), self._waiting()
         if self.world.size > 1 and threading.current_thread() is threading.main_thread():
             # Lightning's own handler of SIGTERM would begin a collective in the middle of another one.
             signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
@@ -131,6 +134,7 @@ class Runner(Callback):
                 "train_mvp_loss": train_mvp,
                 "validation_mvp_loss": validation_mvp,
                 "seconds": round(progress.seconds, 3),
+                "seconds_waiting": round(progress.seconds_waiting, 3),
             }
         )
         patience = self.config.patience
@@ -140,7 +144,7 @@ class Runner(Callback):
         else:
             progress.epochs_since_best += 1
         progress.epoch, progress.step = progress.epoch + 1, 0
-        progress.sums, progress.seconds = Sums(), 0.0
+        progress.sums, progress.seconds, progress.seconds_waiting = Sums(), 0.0, 0.0
         tired = patience is not None and progress.epochs_since_best >= patience
         progress.finished = tired or progress.epoch >= self.config.epochs
         self.loader.seek(progress.epoch)
@@ -170,6 +174,12 @@ class Runner(Callback):
         now = time.perf_counter()
         self.progress.seconds += now - self.clock
         self.clock = now
+        waiting = self._waiting()
+        self.progress.seconds_waiting += waiting - self.waited
+        self.waited = waiting
+
+    def _waiting(self) -> float:
+        return sum(loader.seconds_waiting for loader in self.loaders)
 
 
 class Bar(Callback):

@@ -66,6 +66,7 @@ class Progress:
         total_steps: optimizer steps since the beginning.
         sums: losses of the batches of this epoch.
         seconds: time spent on this epoch, over all processes.
+        seconds_waiting: the part of it that was spent waiting for batches.
         history: one row an epoch that is over.
         best: lowest validation loss.
         epochs_since_best: for early stopping.
@@ -77,6 +78,7 @@ class Progress:
     total_steps: int = 0
     sums: Sums = field(default_factory=Sums)
     seconds: float = 0.0
+    seconds_waiting: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: float | None = None
     epochs_since_best: int = 0

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
-from scgraph.train.loader import CellLoader
+from scgraph.data import CellStore
+from scgraph.data.writing import StoreWriter, new_store_folder
+from scgraph.train.loader import BLOCK, SPAN, CellLoader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def on_disk(store: CellStore, folder: Path) -> CellStore:
+    with new_store_folder(folder, overwrite=False) as beside:
+        writer = StoreWriter(beside, store.vocabulary, shard_cells=77)
+        writer.add(store.indptr, store.genes, store.values, store.keys, source=0)
+        writer.finish([{"source": "memory", "cells": len(store)}])
+    return CellStore.open(folder)
 
 
 def epoch_of(loader: CellLoader, epoch: int, step: int = 0) -> list[Any]:
@@ -39,6 +53,74 @@ def test_an_epoch_can_begin_at_any_step(small: Any, workers: int) -> None:
         assert len(rest) == 18 - step
         assert all(map(same, rest, whole[step:]))
     assert epoch_of(again, 3, 18) == []
+
+
+@pytest.mark.parametrize(("cells", "first"), [(120, 0), (1030, 3), (40 * 1024 + 7, 11)])
+def test_blocks_are_mixed_and_every_cell_is_seen_once(small: Any, cells: int, first: int) -> None:
+    store = small.small_store(120)
+    config = small.small_training(shuffle="blocks")
+    loader = CellLoader(store, config, shuffle=True)
+    loader.rows = np.arange(first, first + cells)
+    orders = [loader.order(epoch) for epoch in (0, 1, 0)]
+    assert all(np.array_equal(np.sort(order), loader.rows) for order in orders)
+    assert np.array_equal(orders[0], orders[2])
+    assert not np.array_equal(orders[0], orders[1])
+    other = CellLoader(store, config.model_copy(update={"seed": 1}), shuffle=True)
+    other.rows = loader.rows
+    assert not np.array_equal(other.order(0), orders[0])
+    for at in range(0, cells, SPAN):
+        blocks = np.unique((orders[0][at : at + SPAN] - first) // BLOCK)
+        assert len(blocks) <= 18  # whole blocks, but for those that are cut at the ends
+    if cells > SPAN:
+        assert len(np.unique((orders[0][:256] - first) // BLOCK)) >= 12
+        assert np.diff(np.unique((orders[0][:SPAN] - first) // BLOCK)).max() > 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_blocks_change_the_order_alone(small: Any, tmp_path: Path, workers: int) -> None:
+    disk = on_disk(small.small_store(3000), tmp_path / "store")
+    config = small.small_training(batch_size=64, num_workers=workers)
+    seen = []
+    for shuffle in ("random", "blocks"):
+        loader = CellLoader(disk, config.model_copy(update={"shuffle": shuffle}), shuffle=True)
+        batches = epoch_of(loader, 1)
+        assert all(map(same, epoch_of(loader, 1, 40), batches[40:]))
+        seen.append(
+            {
+                row: (batch.genes[at].tolist(), batch.mask[at].tolist())
+                for batch in batches
+                for at, row in enumerate(batch.rows.tolist())
+            }
+        )
+    assert {row: [gene for gene in genes if gene] for row, (genes, _) in seen[0].items()} == {
+        row: [gene for gene in genes if gene] for row, (genes, _) in seen[1].items()
+    }
+
+
+def test_a_store_on_disk_gives_the_same_batches(small: Any, tmp_path: Path) -> None:
+    memory = small.small_store(300)
+    disk = on_disk(memory, tmp_path / "store")
+    config = small.small_training(batch_size=32, cell_loss_genes=11)
+    batches = [epoch_of(CellLoader(store, config, shuffle=True, query=True), 2) for store in (memory, disk)]
+    assert all(map(same, *batches))
+    assert all(torch.equal(a.targets, b.targets) for a, b in zip(*batches, strict=True))
+
+
+def test_waiting_is_counted(small: Any) -> None:
+    class Slow(CellLoader):
+        def batch(self, *arguments: Any) -> Any:
+            time.sleep(0.01)
+            return super().batch(*arguments)
+
+    loader = Slow(small.small_store(), small.small_training(batch_size=40), shuffle=True)
+    for _ in loader:
+        time.sleep(0.03)
+    assert 0.03 <= loader.seconds_waiting < 0.09
+    ahead = small.small_training(batch_size=40, num_workers=1)
+    quick = Slow(small.small_store(), ahead, shuffle=True)
+    for _ in quick:
+        time.sleep(0.03)
+    assert quick.seconds_waiting < loader.seconds_waiting
 
 
 def test_what_is_masked_does_not_depend_on_the_batch_but_on_the_epoch(small: Any) -> None:
