@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from common import markdown_table, number, run, write_origin
+from common import load_average, markdown_table, number, run, write_origin
 from reading_points import HOW, Request, run_point
 from scgraph.errors import ConfigError, OutputError
 from scgraph.files import prepare_output_folder, write_atomic
@@ -34,6 +34,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 OWNED = ("reading.csv", "reading.md", "reading.png", "reading.svg", "environment.json")
 STORE, PEERS = ("store, random", "store, blocks"), ("h5ad, slices", "h5ad, random", "AnnLoader", "scdataset")
+MEASURED = ("cells_per_cpu_second", "rss_mb", "anonymous_mb", "start_mb")
 _BLOCK = 5000
 
 
@@ -47,9 +48,7 @@ def reading(
     workers: Annotated[int, typer.Option(min=0, help="Threads that prepare batches.")] = 2,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long each peer is measured.")] = 4,
     layer: Layer = None,
-    scratch: Annotated[
-        Path | None, typer.Option(help="Where stores lie meanwhile.  [default: a folder of TMP]")
-    ] = None,
+    scratch: Annotated[Path | None, typer.Option(help="Where stores lie meanwhile.  [default: TMPDIR]")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make stores of real cells, and read them and a file of the same cells in several ways."""
@@ -66,9 +65,8 @@ def reading(
             found = run_point(request)
             said = {"cells_in_file": size, "genes": sampled, "workers": threads, "cold": request.cold}
             rows.append({"how": how, **said, **asdict(found)})
-            say(
-                f"{how}, {size:,} cells, {sampled or 'all'} genes: {found.status}, {found.cells_per_second:,.0f} cells/s"
-            )
+            rate = number(found.cells_per_second, ",.0f")
+            say(f"{how}, {size:,} cells, {sampled or 'all'} genes: {found.status}, {rate} cells/s")
 
         for size in sizes:
             start = time.perf_counter()
@@ -158,7 +156,7 @@ def finish(folder: Path, rows: list[dict[str, Any]], pool: CellStore, genes: int
     figure = draw_reading(frame)
     write_atomic(folder / "reading.png", figure_bytes(figure, form="png"))
     write_atomic(folder / "reading.svg", figure_bytes(figure, form="svg"))
-    write_origin(folder, "reading.py")
+    write_origin(folder, "reading.py", load_average=load_average())
     return page
 
 
@@ -170,24 +168,27 @@ def label(row: Any) -> str:
 
 def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int) -> str:
     """The text of `reading.md`."""
-    header = ["how", "cells", "genes", "cells/s", "resident MB", "of it not pages of files", "before the first cell"]
+    header = ["how", "cells", "genes", "cells/s", "cells a CPU second", "resident MB", "not of files", "at the start"]
     table = [
         [
             label(row),
             f"{row['cells_in_file']:,}",
             str(row["genes"] or "all"),
             number(row["cells_per_second"], ",.0f") if row["status"] == "ok" else row["status"],
-            *(number(row[column], ",.0f") for column in ("rss_mb", "anonymous_mb", "start_mb")),
+            *(number(row[column], ",.0f") for column in MEASURED),
         ]
         for _, row in frame.iterrows()
     ]
     kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items())
     return (
-        f"Cells express {mean_genes:,.0f} genes on average. Each row is a process of its own that holds Lightning and "
-        "PyTorch; resident memory is the most that was seen after any batch. Rows of the store read every cell once, "
-        "where the files are not in the cache for a few seconds, and yield batches as training gets them: "
-        f"{genes} sampled genes, masked, as tensors. The peers yield whole rows (all) or rows sampled with the kernel "
-        "of the store.\n\n" + kinds + "\n\n" + markdown_table(header, table)
+        f"Cells express {mean_genes:,.0f} genes on average. Each row is a process of its own that has loaded PyTorch; "
+        "resident memory is the most that was seen after any batch, with the part of it that is no pages of files, and "
+        "what there was before the first cell. Rows of the store read every cell once (where the files are not in the "
+        f"cache: for a few seconds) and yield batches as training gets them: {genes} sampled genes, masked, as tensors. "
+        "The peers yield whole rows (all), or rows sampled with the kernel of the store.\n\n"
+        + kinds
+        + "\n\n"
+        + markdown_table(header, table)
     )
 
 

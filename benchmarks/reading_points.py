@@ -5,6 +5,7 @@ A request comes as JSON on standard input; the answer goes to standard output.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -66,6 +67,8 @@ class Point:
         status: "ok" or why there are no numbers.
         cells: cells read in the time measured.
         cells_per_second: their rate, after one batch that is not counted.
+        cells_per_cpu_second: the same by the time that all threads of the process worked, which says more on a machine
+            that does other things too.
         rss_mb: most resident memory seen after any batch, in 10⁶ bytes.
         anonymous_mb: the part of it that is not pages of files.
         start_mb: resident memory with all packages loaded, before the first cell.
@@ -74,6 +77,7 @@ class Point:
     status: str
     cells: int = 0
     cells_per_second: float = float("nan")
+    cells_per_cpu_second: float = float("nan")
     rss_mb: float = float("nan")
     anonymous_mb: float = float("nan")
     start_mb: float = float("nan")
@@ -106,14 +110,10 @@ def resident_mb() -> tuple[float, float]:
 
 def measure(request: Request) -> Point:
     """Read cells and look at the clock and at the memory."""
-    import lightning  # noqa: F401 - what a training process has loaded
-
-    from scgraph.data.sampling import sample_genes  # noqa: F401 - compiled kernels are loaded before the clock starts
+    import scgraph.train.loader  # noqa: F401 - PyTorch and the compiled kernels, before the clock starts
 
     if request.how == "scdataset":
-        try:
-            import scdataset  # noqa: F401
-        except ImportError:
+        if importlib.util.find_spec("scdataset") is None:
             return Point("not installed")
     if request.cold:
         forget(Path(request.path))
@@ -121,15 +121,15 @@ def measure(request: Request) -> Point:
     batches = iter(BATCHES[request.how](request))
     next(batches)
     cells, most, anonymous = 0, 0.0, 0.0
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     for number in batches:
         cells += number
         resident = resident_mb()
         most, anonymous = max(most, resident[0]), max(anonymous, resident[1])
         if request.seconds is not None and time.perf_counter() - start > request.seconds:
             break
-    seconds = time.perf_counter() - start
-    return Point("ok", cells, cells / seconds, most, anonymous, start_mb)
+    seconds, worked = time.perf_counter() - start, time.process_time() - worked
+    return Point("ok", cells, cells / seconds, cells / worked, most, anonymous, start_mb)
 
 
 def forget(path: Path) -> None:
