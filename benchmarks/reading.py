@@ -182,9 +182,9 @@ def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int) -> str:
     kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items())
     return (
         f"Cells express {mean_genes:,.0f} genes on average. Each row is a process of its own that has loaded PyTorch; "
-        "resident memory is the most that was seen after any batch, with the part of it that is no pages of files, and "
+        "resident memory is the most that was seen after any batch, with the part that is no pages of files, and "
         "what there was before the first cell. Rows of the store read every cell once (where the files are not in the "
-        f"cache: for a few seconds) and yield batches as training gets them: {genes} sampled genes, masked, as tensors. "
+        f"cache: for a few seconds) and yield what training gets: {genes} sampled genes, masked, as tensors. "
         "The peers yield whole rows (all), or rows sampled with the kernel of the store.\n\n"
         + kinds
         + "\n\n"
@@ -205,7 +205,7 @@ def draw_reading(frame: pd.DataFrame) -> Figure:
     left.set_yticks(range(len(good)), names, fontsize=8.5)
     log_axis(left, [float(value) for value in good["cells_per_second"]])
     left.set_title("cells a second, genes sampled", loc="left", fontsize=10.5, color=INK)
-    for how, color in zip(STORE, (PETROFF[0], PETROFF[1]), strict=True):
+    for how, color in zip(STORE, PETROFF, strict=False):
         part = frame[(frame["how"] == how) & (frame["status"] == "ok") & ~frame["cold"] & (frame["workers"] > 0)]
         right.plot(part["cells_in_file"], part["rss_mb"], marker="o", color=color, label=how)
     log_axis(right, [float(value) for value in frame["cells_in_file"]])

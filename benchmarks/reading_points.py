@@ -112,9 +112,8 @@ def measure(request: Request) -> Point:
     """Read cells and look at the clock and at the memory."""
     import scgraph.train.loader  # noqa: F401 - PyTorch and the compiled kernels, before the clock starts
 
-    if request.how == "scdataset":
-        if importlib.util.find_spec("scdataset") is None:
-            return Point("not installed")
+    if request.how == "scdataset" and importlib.util.find_spec("scdataset") is None:
+        return Point("not installed")
     if request.cold:
         forget(Path(request.path))
     start_mb = resident_mb()[0]
