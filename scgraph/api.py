@@ -253,14 +253,20 @@ def profile(
     attention: Attention = "fused",
     device: str = "auto",
     precision: str = "32-true",
+    data: str | Path | None = None,
+    layer: str | None = None,
 ) -> list[Costs]:
     """Measure what models cost, all in one run; see `scgraph.bench.costs.Costs`.
 
+    The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
+
     Raises:
         ConfigError: an unknown model or an impossible number.
+        DataError: `data` cannot be used as it is.
     """
-    from scgraph.bench.costs import matmul_peak
+    from scgraph.bench.costs import loading_rate, matmul_peak
     from scgraph.bench.costs import profile as measure
+    from scgraph.bench.inputs import read_corpus, whole_store
     from scgraph.bench.protocol import model_configs
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import resolve_device
@@ -272,7 +278,9 @@ def profile(
     settings = parse_config(BenchConfig, plain, source="options")
     place = str(resolve_device(device))
     configs = model_configs(models, settings)
+    store = None if data is None else whole_store(read_corpus([data], layer=layer))
     peak = matmul_peak(place, precision)
+    loading = loading_rate(genes, batch_size=batch_size, vocabulary_size=max(vocabulary_size, genes), store=store)
     return [
         measure(
             configs[name],
@@ -283,7 +291,7 @@ def profile(
             precision=precision,
             attention=attention,
             peak=peak,
-        )
+        ).waiting_at(loading)
         for name in models
     ]
 

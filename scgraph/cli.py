@@ -294,6 +294,7 @@ def profile(
     rank: Annotated[int, typer.Option(help="Rank R of the adjacency.")] = 48,
     batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
     vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
+    data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
     attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
     device: Device = "auto",
     precision: Precision = "32-true",
@@ -312,6 +313,7 @@ def profile(
         rank=rank,
         batch_size=batch_size,
         vocabulary_size=vocabulary,
+        data=data,
         attention=attention,
         device=device or "auto",
         precision=precision or "32-true",
@@ -327,6 +329,7 @@ def profile(
             "saved MB": f"{cost.saved_mb:.1f}",
             "cells/s": f"{cost.cells_per_second:.1f}",
             "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+            "waiting": "-" if cost.waiting_share is None else f"{cost.waiting_share:.2%}",
             "parameters": f"{cost.block_parameters:,}",
         }
         for cost in costs

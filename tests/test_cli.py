@@ -123,6 +123,7 @@ def test_options_are_frozen() -> None:
                 "--rank",
                 "--batch-size",
                 "--vocabulary",
+                "--data",
                 "--attention",
                 "--device",
                 "--precision",
@@ -315,3 +316,5 @@ def test_profile_prints_the_papers_multiply_adds(capsys: pytest.CaptureFixture[s
     assert costs["gnn"]["multiply_adds"] <= 0.63e9
     assert all(row["multiply_adds"] == row["counted_multiply_adds"] for row in costs.values())
     assert "2.01 G" in out
+    assert "waiting" in out
+    assert all(0 < row["waiting_share"] < 0.5 for row in costs.values())

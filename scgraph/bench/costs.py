@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,14 +15,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from scgraph.errors import DataError
 from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scgraph.config import ModelConfig
+    from scgraph.data import CellStore
 
-__all__ = ["Attention", "Costs", "matmul_peak", "profile", "saved_bytes"]
+__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes"]
 
 Attention = Literal["fused", "math"]
 DTYPES = {
@@ -57,6 +59,8 @@ class Costs:
         device: what it ran on.
         precision: as Lightning names it.
         batch_size: cells a step.
+        waiting_share: share of a training step spent waiting for its cells where no thread prepares them ahead
+            (`train.num_workers` 0); None where it was not measured.
     """
 
     model: str
@@ -77,6 +81,11 @@ class Costs:
     device: str
     precision: str
     batch_size: int
+    waiting_share: float | None = None
+
+    def waiting_at(self, rate: float) -> Costs:
+        """Return these costs with the share of waiting where so many cells a second are loaded."""
+        return replace(self, waiting_share=self.cells_per_second / (self.cells_per_second + rate))
 
 
 def profile(
@@ -223,6 +232,61 @@ def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | 
             torch.cuda.synchronize(place)
         times.append(time.perf_counter() - start)
     return 2 * size**3 / min(times[1:])
+
+
+def loading_rate(
+    genes: int,
+    *,
+    batch_size: int = 8,
+    vocabulary_size: int = 20_000,
+    store: CellStore | None = None,
+    seconds: float = 1.0,
+) -> float:
+    """Return the cells a second that a `CellLoader` without threads gives: read, sampled, masked, as tensors.
+
+    Args:
+        genes: genes sampled a cell G.
+        batch_size: cells a step.
+        vocabulary_size: genes V of the cells that are made.
+        store: cells to load; by default 512 random ones in memory that express 2 G genes each.
+        seconds: how long to load, after one batch that is not counted.
+
+    Raises:
+        DataError: no cell of the store expresses two genes.
+    """
+    from scgraph.config import TrainConfig
+    from scgraph.train.loader import CellLoader
+
+    given = store or _made_cells(min(2 * genes, vocabulary_size), vocabulary_size)
+    config = TrainConfig(genes=genes, batch_size=batch_size)
+    loader = CellLoader(given, config, shuffle=True)
+    if not len(loader.rows):
+        raise DataError("No cell expresses two genes, so there is nothing to load.")
+    loader.batch(loader.rows[:batch_size], 0, 0)
+    cells, epoch, start = 0, 0, time.perf_counter()
+    while True:
+        loader.seek(epoch)
+        for batch in loader:
+            cells += len(batch.rows)
+            if time.perf_counter() - start > seconds:
+                return cells / (time.perf_counter() - start)
+        epoch += 1
+
+
+def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStore:
+    import numpy as np
+
+    from scgraph.data import CellStore, Vocabulary
+
+    random = np.random.default_rng(0)
+    ids = [np.sort(random.choice(vocabulary_size, length, replace=False)) + 1 for _ in range(cells)]
+    return CellStore(
+        np.arange(cells + 1, dtype=np.int64) * length,
+        np.concatenate(ids).astype(np.int32),
+        random.random(cells * length, dtype=np.float32),
+        random.integers(0, 2**63, cells).astype(np.uint64),
+        Vocabulary(tuple(f"G{at}" for at in range(vocabulary_size)), ("",) * vocabulary_size),
+    )
 
 
 def _counted(model: GeneModel, genes: int) -> int:

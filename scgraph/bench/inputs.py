@@ -35,6 +35,7 @@ __all__ = [
     "source_manifests",
     "split_of",
     "stores_to_train_on",
+    "whole_store",
 ]
 
 DEFAULT_LABEL = "cell_type"
@@ -155,6 +156,14 @@ def corpus_notes(corpus: Sequence[Cells] | CellStore) -> list[str]:
 def source_manifests(corpus: Sequence[Cells] | CellStore) -> list[dict[str, Any]]:
     """Return where the cells of a corpus come from, one entry a source."""
     return list(corpus.sources) if isinstance(corpus, CellStore) else [cells.manifest for cells in corpus]
+
+
+def whole_store(corpus: Sequence[Cells] | CellStore) -> CellStore:
+    """Return all cells of a corpus as one store, files on all genes they express."""
+    if isinstance(corpus, CellStore):
+        return corpus
+    vocabulary = Vocabulary.from_cells(corpus)
+    return CellStore.concat([CellStore.from_cells(cells, vocabulary, min_matched=0) for cells in corpus])
 
 
 def stores_to_train_on(

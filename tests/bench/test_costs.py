@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scgraph.bench.costs import matmul_peak, profile, saved_bytes
+from scgraph.bench.costs import loading_rate, matmul_peak, profile, saved_bytes
 from scgraph.config import ModelConfig
 from scgraph.registry import conv_names
 
@@ -45,3 +45,13 @@ def test_saved_bytes_counts_what_is_kept_and_nothing_that_was_there() -> None:
 
 def test_matmul_peak_is_a_rate() -> None:
     assert 1e8 < matmul_peak(size=256) < 1e14
+
+
+def test_waiting_is_the_share_of_loading_in_a_step() -> None:
+    config = ModelConfig(conv="none", channels=8, layers=1, rank=2)
+    cost = profile(config, genes=16, vocabulary_size=20, batch_size=2, seconds=0.01)
+    assert cost.waiting_share is None
+    assert cost.waiting_at(cost.cells_per_second).waiting_share == pytest.approx(0.5)
+    assert cost.waiting_at(3 * cost.cells_per_second).waiting_share == pytest.approx(0.25)
+    few, many = (loading_rate(genes, batch_size=64, vocabulary_size=4000, seconds=0.2) for genes in (16, 2000))
+    assert few > 2 * many > 0
