@@ -46,6 +46,12 @@ def test_layer_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
     run(graphs, tmp_path)
 
 
+def test_example_of_a_store(tmp_path: Path) -> None:
+    (code,) = blocks("docs/data.md")
+    run(code, tmp_path)
+    assert (tmp_path / "store" / "shard-00002.genes").is_file()
+
+
 def test_table_of_layers_is_the_registry() -> None:
     rows = [f"| `{name}` | {conv_class(name).summary} | {conv_class(name).cost} |" for name in conv_names()]
     page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
