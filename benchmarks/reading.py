@@ -151,7 +151,7 @@ def finish(folder: Path, rows: list[dict[str, Any]], pool: CellStore, genes: int
 
     frame = pd.DataFrame(rows)
     write_atomic(folder / "reading.csv", frame.to_csv(index=False))
-    page = reading_markdown(frame, float(np.diff(pool.indptr).mean()), genes)
+    page = reading_markdown(frame, float(np.diff(pool.indptr).mean()), genes, load=load_average())
     write_atomic(folder / "reading.md", page)
     figure = draw_reading(frame)
     write_atomic(folder / "reading.png", figure_bytes(figure, form="png"))
@@ -166,7 +166,7 @@ def label(row: Any) -> str:
     return text + (", files not in cache" if row["cold"] else "")
 
 
-def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int) -> str:
+def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int, *, load: float | None) -> str:
     """The text of `reading.md`."""
     header = ["how", "cells", "genes", "cells/s", "cells a CPU second", "resident MB", "not of files", "at the start"]
     table = [
@@ -185,7 +185,9 @@ def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int) -> str:
         "resident memory is the most that was seen after any batch, with the part that is no pages of files, and "
         "what there was before the first cell. Rows of the store read every cell once (where the files are not in the "
         f"cache: for a few seconds) and yield what training gets: {genes} sampled genes, masked, as tensors. "
-        "The peers yield whole rows (all), or rows sampled with the kernel of the store.\n\n"
+        "The peers yield whole rows (all), or rows sampled with the kernel of the store. Load "
+        f"average of the machine at the end: {load}; where others worked on it too, the rate by the clock is too low, "
+        "and cells a CPU second (of all threads of the process together) say more.\n\n"
         + kinds
         + "\n\n"
         + markdown_table(header, table)
@@ -197,21 +199,28 @@ def draw_reading(frame: pd.DataFrame) -> Figure:
     from scgraph.bench.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
 
     good = frame[(frame["status"] == "ok") & (frame["genes"] > 0)].sort_values("cells_per_second")
-    figure = new_figure(11.4, 1.2 + 0.34 * len(good))
+    figure = new_figure(11.4, 1.6 + 0.34 * len(good))
     left, right = figure.subplots(1, 2, width_ratios=[2, 1])
     names = [f"{label(row)}, {row['cells_in_file']:,} cells" for _, row in good.iterrows()]
     colors = [PETROFF[0] if how in STORE else PETROFF[8] for how in good["how"]]
-    left.barh(range(len(good)), good["cells_per_second"], color=colors)
-    left.set_yticks(range(len(good)), names, fontsize=8.5)
-    log_axis(left, [float(value) for value in good["cells_per_second"]])
+    places = range(len(good))
+    left.scatter(good["cells_per_second"], places, color=colors, s=42, label="by the clock", zorder=3)
+    hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": colors, "label": "a second of CPU"}
+    left.scatter(good["cells_per_cpu_second"], places, s=42, zorder=3, **hollow)
+    left.set_yticks(places, names, fontsize=8.5)
+    log_axis(left, [*good["cells_per_second"].tolist(), *good["cells_per_cpu_second"].tolist()])
     left.set_title("cells a second, genes sampled", loc="left", fontsize=10.5, color=INK)
+    left.legend(frameon=False, fontsize=8.5, loc="lower right")
     for how, color in zip(STORE, PETROFF, strict=False):
         part = frame[(frame["how"] == how) & (frame["status"] == "ok") & ~frame["cold"] & (frame["workers"] > 0)]
         right.plot(part["cells_in_file"], part["rss_mb"], marker="o", color=color, label=how)
+    right.axhline(
+        float(frame["start_mb"].median()), color=INK, linewidth=0.8, linestyle=":", label="before the first cell"
+    )
     log_axis(right, [float(value) for value in frame["cells_in_file"]])
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.25 * float(frame.loc[frame["how"].isin(STORE), "rss_mb"].max()))
     right.set_xlabel("cells of the store")
-    right.set_title("resident MB while every cell is read", loc="left", fontsize=10.5, color=INK)
+    right.set_title("resident MB, all cells read", loc="left", fontsize=10.5, color=INK)
     right.legend(frameon=False, fontsize=8.5, loc="lower right")
     for axis in (left, right):
         axis.grid(color=FAINT, linewidth=0.7, axis="x" if axis is left else "y")

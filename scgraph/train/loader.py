@@ -117,7 +117,9 @@ class CellLoader:
             return random.permutation(self.rows)
         blocks = np.split(self.rows, range(BLOCK, len(self.rows), BLOCK))
         mixed = np.concatenate([blocks[at] for at in random.permutation(len(blocks))])
-        return np.concatenate([random.permutation(mixed[at : at + SPAN]) for at in range(0, len(mixed), SPAN)])
+        for at in range(0, len(mixed), SPAN):
+            random.shuffle(mixed[at : at + SPAN])
+        return mixed
 
     def seek(self, epoch: int, step: int = 0) -> None:
         """Begin the next iteration at this step of this epoch."""
