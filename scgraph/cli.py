@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from scgraph.errors import ConfigError, ScgraphError
+from scgraph.cli_prepare import prepare
+from scgraph.errors import ScgraphError
 from scgraph.launch import find_world, torchrun_rank
 from scgraph.options import (
     AllowConv,
@@ -112,51 +113,7 @@ def bench(
     write_json(json_, json.loads(result.summary.to_json(orient="records")))
 
 
-@app.command()
-def prepare(
-    data: Annotated[list[str] | None, typer.Argument(help="Cells: .h5ad or 10x .h5 files.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
-    vocabulary: Annotated[
-        Path | None, typer.Option(help="Genes: a model, a store or a .tsv file.  [default: of the files]")
-    ] = None,
-    n_top_genes: Annotated[int | None, typer.Option(help="Keep so many highly variable genes.")] = None,
-    min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
-    min_matched: Annotated[float, typer.Option(help="Share of the store's genes each file must hold.")] = 0.3,
-    layer: Layer = None,
-    shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,
-    check: Annotated[Path | None, typer.Option(help="Compare the checksums of a store instead.")] = None,
-    overwrite: Overwrite = False,
-    json_: Json = None,
-) -> None:
-    """Write cells into a store that pretraining reads from disk; files may be larger than memory."""
-    from scgraph.data import check_store
-    from scgraph.data import prepare as run
-    from scgraph.data.writing import SHARD_CELLS
-
-    if check is not None:
-        if data or out:
-            raise ConfigError("--check STORE stands alone: leave the files and --out out.")
-        manifest, where = check_store(check), f"all checksums fit, in {check}"
-    elif not data or out is None:
-        raise ConfigError("prepare needs files and a folder: scgraph prepare FILES --out STORE.")
-    else:
-        manifest = run(
-            data,
-            out=out,
-            vocabulary=vocabulary,
-            n_top_genes=n_top_genes,
-            min_cells=min_cells,
-            min_matched=min_matched,
-            layer=layer,
-            shard_cells=SHARD_CELLS if shard_cells is None else shard_cells,
-            overwrite=overwrite,
-            show_progress=is_interactive(),
-            say=say,
-        )
-        where = f"in {out}"
-    counts = f"{manifest['cells']:,} cells, {manifest['genes']:,} genes, {manifest['entries']:,} values"
-    show(f"{counts}, {where}", json_)
-    write_json(json_, manifest)
+app.command()(prepare)
 
 
 @app.command()
@@ -329,7 +286,6 @@ def profile(
             "saved MB": f"{cost.saved_mb:.1f}",
             "cells/s": f"{cost.cells_per_second:.1f}",
             "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
-            "waiting": "-" if cost.waiting_share is None else f"{cost.waiting_share:.2%}",
             "parameters": f"{cost.block_parameters:,}",
         }
         for cost in costs
@@ -339,6 +295,8 @@ def profile(
         f"{first.device}, {first.precision}, {attention} attention"
     )
     show_rows(title, shown, json_)
+    waiting = ", ".join(f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs)
+    show(f"Share of a step spent waiting for cells, without threads that prepare them: {waiting}", json_)
     if json_ is not None:
         from scgraph.bench.environment import environment
 

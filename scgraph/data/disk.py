@@ -74,6 +74,20 @@ class DiskColumn(Generic[_Number]):
         self.first = first
         self._handles = handles or _Handles(paths)
 
+    def describe(self) -> dict[str, Any]:
+        """Return JSON values from which another process can open the column; `first` goes beside them."""
+        return {
+            "paths": [str(path.absolute()) for path in self.paths],
+            "edges": self.edges.tolist(),
+            "dtype": self.dtype.str,
+        }
+
+    @classmethod
+    def of(cls, said: dict[str, Any], first: NDArray[np.int64]) -> DiskColumn[Any]:
+        """Open what `describe` said."""
+        paths = [Path(path) for path in said["paths"]]
+        return DiskColumn(paths, np.asarray(said["edges"], dtype=np.int64), np.dtype(said["dtype"]), first)
+
     def beginning(self, first: NDArray[np.int64]) -> DiskColumn[_Number]:
         """Return the column of rows that begin at other places of the same files; nothing is read."""
         return DiskColumn(self.paths, self.edges, self.dtype, first, handles=self._handles)

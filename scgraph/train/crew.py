@@ -25,6 +25,7 @@ import numpy as np
 
 from scgraph import errors
 from scgraph.data import CellStore
+from scgraph.data.disk import DiskColumn
 from scgraph.launch import torchrun_environment
 from scgraph.train.stopping import leave, stop_signals
 from scgraph.train.tensors import write_tensors
@@ -39,6 +40,7 @@ __all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_f
 
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS = ("indptr", "genes", "values", "keys")
+FILES = "files.json"
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
 
@@ -133,8 +135,16 @@ def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
     """Return the cells that were laid into a folder, memory-mapped; None where there are none."""
     if not folder.is_dir():
         return None
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
-    return CellStore(**arrays, vocabulary=vocabulary)
+    files = json.loads((folder / FILES).read_text(encoding="utf-8")) if (folder / FILES).is_file() else {}
+    arrays: dict[str, Any] = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in (*ARRAYS, "first")
+        if (folder / f"{name}.npy").is_file()
+    }
+    first = arrays.pop("first", None)
+    return CellStore(
+        **arrays | {name: DiskColumn.of(said, first) for name, said in files.items()}, vocabulary=vocabulary
+    )
 
 
 def outcome_file(folder: Path, rank: int) -> Path:
@@ -145,8 +155,14 @@ def outcome_file(folder: Path, rank: int) -> Path:
 def _write_store(folder: Path, store: CellStore) -> None:
     folder.mkdir()
     try:
+        files = {}
         for name in ARRAYS:
-            np.save(folder / f"{name}.npy", getattr(store, name))
+            array = getattr(store, name)
+            if isinstance(array, DiskColumn):  # its files are read where they lie
+                files[name], array, name = array.describe(), array.first, "first"
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        if files:
+            (folder / FILES).write_text(json.dumps(files), encoding="utf-8")
     except OSError as error:
         raise errors.OutputError(
             f"{folder.parent}: the cells for the other processes cannot be written ({error.strerror or error}). "

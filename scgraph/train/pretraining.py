@@ -86,9 +86,9 @@ def pretrain(
     A run with an output folder can be killed at any moment and resumed. On a CPU, with the same number of
     threads, it then ends with the same weights and losses, to the last bit, as if it had never been
     killed; only `seconds` and `seconds_waiting` differ. On several devices (`train_config.devices`) each trains
-    on its share of every batch, one process a device; the result differs from that of one device in the last digits, and a run may go
-    on with another number of them. The folder holds the model (see `save_model`) as soon as one epoch is
-    over, `history.csv`, and `state/`, what a resume needs.
+    on its share of every batch, one process a device; the result differs from that of one device in the last
+    digits, and a run may go on with another number of them. The folder holds the model (see `save_model`) as
+    soon as one epoch is over, `history.csv`, and `state/`, what a resume needs.
 
     Args:
         model_config: the network.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CELLS, KEPT, BATCH = 61, 55, 9  # a tenth is held out; the last batch of an epoch has one cell, for two processes
+CLOCKS = ["seconds", "seconds_waiting"]
 RECORDER = """
 import os
 import torch
@@ -98,7 +99,7 @@ def both(cells: Path) -> dict[int, dict[str, Any]]:
 
 def test_two_devices_end_as_one_with_the_same_batch(both: dict[int, dict[str, Any]]) -> None:
     assert [run["code"] for run in both.values()] == [0, 0]
-    one, two = (pd.read_csv(run["out"] / "history.csv").drop(columns="seconds") for run in both.values())
+    one, two = (pd.read_csv(run["out"] / "history.csv").drop(columns=CLOCKS) for run in both.values())
     assert one["step"].tolist() == two["step"].tolist() == [7, 14]
     np.testing.assert_allclose(two.to_numpy(), one.to_numpy(), atol=1e-5)
     assert one["train_loss"].iloc[-1] < one["train_loss"].iloc[0]
@@ -200,7 +201,7 @@ def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(
     crews.clear()
     result = go_on(1)
     assert crews == []
-    history, expected = (frame.drop(columns="seconds").to_numpy() for frame in (result.history, whole.history))
+    history, expected = (frame.drop(columns=CLOCKS).to_numpy() for frame in (result.history, whole.history))
     np.testing.assert_allclose(history, expected, atol=1e-5)
     for name, weight in whole.model.state_dict().items():
         torch.testing.assert_close(result.model.state_dict()[name], weight, atol=1e-4, rtol=1e-3)
@@ -283,6 +284,31 @@ def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_devices_read_a_store_where_it_lies(
+    small: Any, crews: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scgraph.train import crew
+    from tests.train.test_loader import on_disk
+
+    laid: list[list[str]] = []
+    lay = crew._write_store
+
+    def record(folder: Path, store: Any) -> None:
+        lay(folder, store)
+        laid.append(sorted(path.name for path in folder.iterdir()))
+
+    monkeypatch.setattr(crew, "_write_store", record)
+    training = small.small_training(devices=2, epochs=1, shuffle="blocks")
+    memory = small.parts()
+    disk = [on_disk(part, tmp_path / f"store-{at}") for at, part in enumerate(memory)]
+    disk[0] = disk[0].subset(np.arange(len(disk[0])))
+    histories = [pretrain(small.small_model(), training, *parts).history for parts in (memory, disk)]
+    pd.testing.assert_frame_equal(*(history.drop(columns=CLOCKS) for history in histories))
+    assert laid[0] == ["genes.npy", "indptr.npy", "keys.npy", "values.npy"]
+    assert laid[2] == ["files.json", "first.npy", "indptr.npy", "keys.npy"]
+    assert (histories[1]["seconds_waiting"] > 0).all()
+
+
 def test_torchrun_starts_the_processes_itself(cells: Path, both: dict[int, dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["-m", "scgraph.cli", "pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
@@ -295,7 +321,7 @@ def test_torchrun_starts_the_processes_itself(cells: Path, both: dict[int, dict[
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2 epochs, validation loss") == 1
-    one, two = (pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (both[1]["out"], out))
+    one, two = (pd.read_csv(folder / "history.csv").drop(columns=CLOCKS) for folder in (both[1]["out"], out))
     np.testing.assert_allclose(two.to_numpy(), one.to_numpy(), atol=1e-5)
 
 

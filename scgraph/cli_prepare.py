@@ -1,0 +1,60 @@
+"""The command `scgraph prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scgraph.errors import ConfigError
+from scgraph.options import Json, Layer, Overwrite
+from scgraph.terminal import is_interactive, say, show, write_json
+
+__all__ = ["prepare"]
+
+
+def prepare(
+    data: Annotated[list[str] | None, typer.Argument(help="Cells: .h5ad or 10x .h5 files.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="Genes: a model, a store or a .tsv file.  [default: of the files]")
+    ] = None,
+    n_top_genes: Annotated[int | None, typer.Option(help="Keep so many highly variable genes.")] = None,
+    min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
+    min_matched: Annotated[float, typer.Option(help="Share of the store's genes each file must hold.")] = 0.3,
+    layer: Layer = None,
+    shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Compare the checksums of a store instead.")] = None,
+    overwrite: Overwrite = False,
+    json_: Json = None,
+) -> None:
+    """Write cells into a store that pretraining reads from disk; files may be larger than memory."""
+    from scgraph.data import check_store
+    from scgraph.data import prepare as run
+    from scgraph.data.writing import SHARD_CELLS
+
+    if check is not None:
+        if data or out:
+            raise ConfigError("--check STORE stands alone: leave the files and --out out.")
+        manifest, where = check_store(check), f"all checksums fit, in {check}"
+    elif not data or out is None:
+        raise ConfigError("prepare needs files and a folder: scgraph prepare FILES --out STORE.")
+    else:
+        manifest = run(
+            data,
+            out=out,
+            vocabulary=vocabulary,
+            n_top_genes=n_top_genes,
+            min_cells=min_cells,
+            min_matched=min_matched,
+            layer=layer,
+            shard_cells=SHARD_CELLS if shard_cells is None else shard_cells,
+            overwrite=overwrite,
+            show_progress=is_interactive(),
+            say=say,
+        )
+        where = f"in {out}"
+    counts = f"{manifest['cells']:,} cells, {manifest['genes']:,} genes, {manifest['entries']:,} values"
+    show(f"{counts}, {where}", json_)
+    write_json(json_, manifest)
