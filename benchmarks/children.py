@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ScgraphError
 from scgraph.files import write_atomic
+from scgraph.memory import available_memory, is_out_of_memory, set_data_limit, tells_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ __all__ = [
     "OVER_TIME",
     "Answer",
     "available_memory_gb",
-    "is_out_of_memory",
     "last_words",
     "limit_memory",
     "outcome",
@@ -39,12 +39,6 @@ __all__ = [
 OUT_OF_MEMORY = "out of memory"
 OVER_TIME = "over time"
 NOT_TRIED = "not tried"
-SIGNS = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
-    "memoryerror", "failed to map segment", "unable to allocate",
-)  # fmt: skip
-"""What allocators and loaders say; a library that aborts the process leaves no exception."""
-
 PRELOADED = ("scgraph.bench.costs", "torch_geometric.nn", "scgraph.options")
 """Imported once and shared by all children: they take longer to load than most measurements last."""
 
@@ -111,36 +105,14 @@ def outcome(returncode: int, said: str) -> tuple[str, str]:
     last = said.splitlines()[-1].strip() if said else ""
     if returncode == -SIGKILL:
         return OUT_OF_MEMORY, "killed by the system"
-    if any(sign in said.lower() for sign in SIGNS):
+    if tells_of_memory(said):
         return OUT_OF_MEMORY, last
     return "failed", last or f"the process ended with {returncode} and no message"
 
 
 def available_memory_gb() -> float:
     """Memory that a new process may take, in 10⁹ bytes."""
-    table = Path("/proc/meminfo")
-    if table.is_file():
-        for line in table.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return round(int(line.split()[1]) * 1024 / 1e9, 1)
-    from scgraph.bench.environment import environment
-
-    total = environment()["memory_gb"]
-    return total if isinstance(total, float) else float("inf")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one it came from, says that memory ran out."""
-    import torch
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, MemoryError | torch.OutOfMemoryError):
-            return True
-        if any(sign in str(seen).lower() for sign in SIGNS):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    return round(available_memory() / 1e9, 1)
 
 
 def limit_memory(gigabytes: float, device: str = "cpu") -> None:
@@ -152,11 +124,7 @@ def limit_memory(gigabytes: float, device: str = "cpu") -> None:
         total = torch.cuda.get_device_properties(place).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, gigabytes * 1e9 / total), place)
         return
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = int(gigabytes * 1e9)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+    set_data_limit(int(gigabytes * 1e9))
 
 
 def last_words(error: Exception) -> str:

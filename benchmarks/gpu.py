@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from children import NOT_TRIED, OUT_OF_MEMORY, is_out_of_memory
+from children import NOT_TRIED, OUT_OF_MEMORY
 from common import csv_text, load_average, write_figure, write_origin
 from gpu_pages import gpu_markdown
 from layer_cases import LayerStep, Sizes, cases
@@ -28,6 +28,7 @@ from rounds import repeated
 from scgraph.bench.costs import matmul_peak
 from scgraph.errors import ScgraphError
 from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.memory import is_out_of_memory
 from training_cases import MODELS, TORCH_ENCODER, Entry, ModelSizes, entries
 from training_rounds import measure_training, with_shares
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from children import OUT_OF_MEMORY, is_out_of_memory
+from children import OUT_OF_MEMORY
+from scgraph.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

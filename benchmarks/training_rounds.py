@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from children import OUT_OF_MEMORY, is_out_of_memory
+from children import OUT_OF_MEMORY
 from common import markdown_table
 from rounds import Ratio, interleaved, ratio, warmed
+from scgraph.memory import is_out_of_memory
 from training_cases import TORCH_ENCODER, NotInstalledError, TrainingStep
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import typer
 from scgraph.cli_prepare import prepare
 from scgraph.errors import ScgraphError
 from scgraph.launch import find_world, torchrun_rank
+from scgraph.memory import is_out_of_memory
 from scgraph.options import (
     AllowConv,
     BatchKey,
@@ -275,7 +276,7 @@ def profile(
         device=device or "auto",
         precision=precision or "32-true",
     )
-    rows = [asdict(cost) for cost in costs]
+    rows = [{key: None if value != value else value for key, value in asdict(cost).items()} for cost in costs]
     first = costs[0]
     shown = [
         {
@@ -283,8 +284,8 @@ def profile(
             "path": cost.path,
             "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
             "counted": f"{cost.counted_multiply_adds / 1e9:.2f} G",
-            "saved MB": f"{cost.saved_mb:.1f}",
-            "cells/s": f"{cost.cells_per_second:.1f}",
+            "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
+            "cells/s": "-" if cost.out_of_memory else f"{cost.cells_per_second:.1f}",
             "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
             "parameters": f"{cost.block_parameters:,}",
         }
@@ -379,6 +380,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         say("scgraph: stopped.")
         code = 130
+    except (MemoryError, RuntimeError) as error:
+        if debug or not is_out_of_memory(error):
+            raise
+        say(
+            f"scgraph: out of memory ({str(error).splitlines()[0]}). Use a smaller train.batch_size, fewer genes or "
+            "channels, or model.recompute=true."
+        )
+        code = 2
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from scgraph.errors import DataError
+from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Costs:
         multiply_adds: stated by the model, blocks and adjacency.
         counted_multiply_adds: counted in a run; equal to `multiply_adds`.
         adjacency_multiply_adds: the part of the adjacency's logits.
+        out_of_memory: whether a training step needs more memory than there is; what was to be measured is NaN.
         saved_mb: memory kept for backward in 10⁶ bytes: what is still allocated after the forward run.
         cells_per_second: of a training step (forward and backward), median of the timed steps.
         matmul_share: arithmetic rate of that step, 6 operations a multiply-add, over the rate of a large
@@ -73,6 +76,7 @@ class Costs:
     multiply_adds: int
     counted_multiply_adds: int
     adjacency_multiply_adds: int
+    out_of_memory: bool
     saved_mb: float
     cells_per_second: float
     matmul_share: float | None
@@ -143,9 +147,15 @@ def profile(
             torch.cuda.synchronize(place)
 
     backend = sdpa_kernel(SDPBackend.MATH) if attention == "math" else nullcontext()
-    with backend:
-        saved = saved_bytes(forward, place)
-        per_second = batch_size / _median_seconds(step, seconds)
+    saved = per_second = math.nan
+    try:
+        with backend, limited_memory() if place.type == "cpu" else nullcontext():
+            saved = saved_bytes(forward, place)
+            per_second = batch_size / _median_seconds(step, seconds)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        saved = math.nan
     rate = 6 * model.multiply_adds(genes) * per_second
     blocks = sum(p.numel() for p in model.blocks.parameters())
     return Costs(
@@ -157,11 +167,12 @@ def profile(
         parameters=sum(p.numel() for p in model.parameters()),
         block_parameters=blocks,
         multiply_adds=model.multiply_adds(genes),
-        counted_multiply_adds=_counted(model, genes),
+        counted_multiply_adds=_counted(config, model, genes),
         adjacency_multiply_adds=model.adjacency_multiply_adds(genes),
+        out_of_memory=math.isnan(per_second),
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
-        matmul_share=None if peak is None else rate / peak,
+        matmul_share=None if peak is None or math.isnan(rate) else rate / peak,
         path=model.path(genes),
         attention=attention,
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
@@ -289,14 +300,23 @@ def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStor
     )
 
 
-def _counted(model: GeneModel, genes: int) -> int:
-    """Count one cell on the CPU: the encoder's products are not part of what a model states."""
-    device = next(model.parameters()).device
-    dtype = next(model.parameters()).dtype
-    graph = GeneGraph(torch.arange(1, genes + 1, device=device).unsqueeze(0), padded=False)
-    values = torch.ones(1, genes, device=device, dtype=dtype)
-    whole = counted_multiply_adds(lambda: model.encode(graph, values))
-    return whole - counted_multiply_adds(lambda: model.encoder(graph, values, None))
+def _counted(config: ModelConfig, model: GeneModel, genes: int) -> int:
+    """Count one cell: the encoder's products are not part of what a model states."""
+
+    def count(model: GeneModel) -> int:
+        weight = next(model.parameters())
+        graph = GeneGraph(torch.arange(1, genes + 1, device=weight.device).unsqueeze(0), padded=False)
+        values = weight.new_ones(1, genes)
+        whole = counted_multiply_adds(lambda: model.encode(graph, values))
+        return whole - counted_multiply_adds(lambda: model.encoder(graph, values, None))
+
+    # Tensors without data: the products of long cells can be counted where they cannot be computed.
+    with torch.device("meta"):
+        shapes = GeneModel(genes, **config.model_kwargs())
+    try:
+        return count(shapes)
+    except NotImplementedError:  # which edges there are depends on data
+        return count(model)
 
 
 def _median_seconds(step: Callable[[], None], seconds: float) -> float:

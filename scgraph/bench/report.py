@@ -192,8 +192,8 @@ def _cost_cells(cost: Costs) -> list[str]:
         quantity(cost.multiply_adds),
         quantity(cost.counted_multiply_adds),
         quantity(cost.adjacency_multiply_adds),
-        f"{cost.saved_mb:.2f}",
-        f"{cost.cells_per_second:,.0f}",
+        "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.2f}",
+        "-" if cost.out_of_memory else f"{cost.cells_per_second:,.0f}",
         "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
         cost.attention if cost.model == "tf" else "-",
     ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 import torch
 
 from scgraph.bench.costs import loading_rate, matmul_peak, profile, saved_bytes
 from scgraph.config import ModelConfig
+from scgraph.memory import available_memory, is_out_of_memory, limited_memory
 from scgraph.registry import conv_names
 
 
@@ -55,3 +58,22 @@ def test_waiting_is_the_share_of_loading_in_a_step() -> None:
     assert cost.waiting_at(3 * cost.cells_per_second).waiting_share == pytest.approx(0.25)
     few, many = (loading_rate(genes, batch_size=64, vocabulary_size=4000, seconds=0.2) for genes in (16, 2000))
     assert few > 2 * many > 0
+
+
+def test_a_model_that_needs_more_memory_than_there_is_is_said_so() -> None:
+    # 8 cells x 8 heads of 100,000 x 100,000 scores: 2.5 terabytes.
+    sizes = {"genes": 100_000, "vocabulary_size": 100_000, "batch_size": 8, "attention": "math", "seconds": 0.01}
+    cost = profile(ModelConfig(conv="tf", channels=8, layers=1), **sizes)
+    assert cost.out_of_memory
+    assert cost.saved_mb != cost.saved_mb
+    assert cost.matmul_share is None
+    assert cost.counted_multiply_adds == cost.multiply_adds
+
+
+def test_memory_is_limited_only_within() -> None:
+    size = available_memory() // 4
+    with limited_memory(), pytest.raises(RuntimeError) as caught:
+        [torch.empty(size, dtype=torch.uint8) for _ in range(8)]  # granted without a limit, as nothing is written
+    assert is_out_of_memory(caught.value)
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))

@@ -57,7 +57,7 @@ def make_report(
     sizes = {"channels": 8, "genes": 16, "layers": 1, "rank": 4, "parameters": 1000, "block_parameters": 100}
     work = {"multiply_adds": 4_000_000, "counted_multiply_adds": 4_000_000, "adjacency_multiply_adds": 0}
     speed = {"saved_mb": 0.4, "cells_per_second": 9.0, "matmul_share": 0.5, "attention": "fused"}
-    where = {"path": "complete", "device": "cpu", "precision": "32-true", "batch_size": 2}
+    where = {"out_of_memory": False, "path": "complete", "device": "cpu", "precision": "32-true", "batch_size": 2}
     costs = [Costs(model=m, **sizes, **work, **speed, **where) for m in trained]
     return BenchReport(
         summary=summarise(results_frame(rows)),
