@@ -283,9 +283,8 @@ def profile(
             "model": cost.model,
             "path": cost.path,
             "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
-            "counted": f"{cost.counted_multiply_adds / 1e9:.2f} G",
             "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
-            "cells/s": "-" if cost.out_of_memory else f"{cost.cells_per_second:.1f}",
+            "cells/s": "-" if cost.out_of_memory else _rate(cost.cells_per_second),
             "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
             "parameters": f"{cost.block_parameters:,}",
         }
@@ -296,8 +295,9 @@ def profile(
         f"{first.device}, {first.precision}, {attention} attention"
     )
     show_rows(title, shown, json_)
-    waiting = ", ".join(f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs)
-    show(f"Share of a step spent waiting for cells, without threads that prepare them: {waiting}", json_)
+    waiting = [f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs if not cost.out_of_memory]
+    if waiting:
+        show(f"Share of a step spent waiting for cells, without threads that prepare them: {', '.join(waiting)}", json_)
     if json_ is not None:
         from scgraph.bench.environment import environment
 
@@ -359,6 +359,10 @@ def models(
         rows.append({"model": name, "what": what, "multiply-adds a layer and cell": cost})
     show_rows("Models", rows, json_)
     write_json(json_, rows)
+
+
+def _rate(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
