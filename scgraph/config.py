@@ -144,10 +144,19 @@ class BenchConfig(_Config):
     per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `model` that differ for one model, by its name"
     )
+    train_per_model: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of `train` that differ for one model, by its name"
+    )
+    probe_per_model: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of `probe` that differ for one model, by its name"
+    )
     max_steps: Positive | None = Field(
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
+    split_seed: int | None = Field(
+        None, description="seed of the split for every repetition; null: each repetition has a split of its own"
+    )
     n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
     drop_classes_below: Annotated[int, Field(ge=0)] = Field(
         0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"

@@ -234,12 +234,15 @@ def _store(parts: Sequence[Cells], vocabulary: Vocabulary, config: BenchConfig) 
 def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
     """Divide a labelled set as the settings say: by batch where it has batches, else at random.
 
+    With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.
+
     Raises:
         DataError: it cannot be divided, see `make_split`.
     """
     rest = 1 - config.test_share - config.validation_share
     fractions = (rest, config.validation_share, config.test_share)
     labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class
+    seed = seed if config.split_seed is None else config.split_seed
     return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
 
 

@@ -10,7 +10,7 @@ from scgraph.bench.baselines import majority, pca_logreg
 from scgraph.bench.inputs import ProbeSet, corpus_notes, prepare, split_of
 from scgraph.bench.results import UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
-from scgraph.config import ModelConfig, merged, parse_config
+from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.inputs import Prepared
-    from scgraph.config import BenchConfig, TrainConfig
     from scgraph.data import Cells, CellStore
     from scgraph.nn import GeneModel
 
-__all__ = ["Measured", "measure", "model_configs"]
+__all__ = ["Measured", "measure", "model_configs", "settings_of"]
 
 BUILT_IN = "scgraph.nn.conv."
 
@@ -74,11 +73,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     configs = {}
     for name in models:
         cls = conv_class(name)
-        key = cls.key or name
-        own = config.per_model.get(name, config.per_model.get(key, {}))
-        configs[name] = parse_config(
-            ModelConfig, merged(config.model.model_dump(), {**own, "conv": name}), source=f"model {name}"
-        )
+        configs[name] = settings_of(name, config).model
         # Both say what is wrong before an hour of training does.
         with torch.device("meta"):
             GeneModel(2, **configs[name].model_kwargs())
@@ -86,6 +81,28 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
             with torch.random.fork_rng(devices=[]):
                 try_out(cls(configs[name].channels, **configs[name].conv_options))
     return configs
+
+
+def settings_of(name: str, config: BenchConfig) -> BenchConfig:
+    """Return the configuration as one model sees it: what differs for that model laid over what holds for all.
+
+    Raises:
+        ConfigError: an unknown model or setting, or one out of range.
+    """
+    from scgraph.registry import conv_class
+
+    key = conv_class(name).key or name
+    source, parts = f"model {name}", {}
+    for part, cls, own in (
+        ("model", ModelConfig, config.per_model),
+        ("train", TrainConfig, config.train_per_model),
+        ("probe", ProbeConfig, config.probe_per_model),
+    ):
+        general = getattr(config, part).model_dump()
+        laid_over = merged(general, own.get(name, own.get(key, {})), {"conv": name} if part == "model" else {})
+        parts[part] = parse_config(cls, laid_over, source=source).model_dump()
+    alone: dict[str, Any] = {"per_model": {}, "train_per_model": {}, "probe_per_model": {}}
+    return parse_config(BenchConfig, {**config.model_dump(), **parts, **alone}, source=source)
 
 
 def measure(
@@ -203,14 +220,16 @@ class _Run:
         """Add the rows of one model, untrained and pretrained."""
         from scgraph.train import first_model, pretrain
 
-        train_config = self.config.train_for(len(prepared.train), seed=self.seed)
-        if train_config.epochs < self.config.train.epochs:
+        settings = settings_of(name, self.config)
+        train_config = settings.train_for(len(prepared.train), seed=self.seed)
+        if train_config.epochs < settings.train.epochs:
+            of = f" of {name}" if name in self.config.train_per_model else ""
             self.measured.note(
-                f"{self.name}: pretraining runs for {train_config.epochs} epochs instead of "
-                f"{self.config.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
+                f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
+                f"{settings.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
             )
         blank = first_model(model_config, train_config, prepared.train)
-        self._probe(name + UNTRAINED, blank, prepared, train_config)
+        self._probe(name + UNTRAINED, blank, prepared, train_config, settings.probe)
         start = time.perf_counter()
         trained = pretrain(
             model_config,
@@ -230,13 +249,16 @@ class _Run:
             trained.model,
             prepared,
             train_config,
+            settings.probe,
             seconds_pretrain=seconds,
             mvp_loss=float(last["train_mvp_loss"]),
             validation_mvp_loss=float(last["validation_mvp_loss"]),
             epochs=int(last["epoch"]) + 1,
         )
 
-    def _probe(self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, **more: Any) -> None:
+    def _probe(
+        self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, probe: ProbeConfig, **more: Any
+    ) -> None:
         from scgraph.train import embed, linear_probe
 
         features = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=self.seed, device=train.device)
@@ -247,7 +269,7 @@ class _Run:
             features[split.validation],
             self._codes(split.validation),
             features[split.test],
-            self.config.probe,
+            probe,
             classes=len(self.probe.classes),
             seed=self.seed,
         )

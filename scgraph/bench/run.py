@@ -178,17 +178,19 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
 
 def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, Costs]:
     from scgraph.bench.costs import matmul_peak, profile
+    from scgraph.bench.protocol import settings_of
     from scgraph.train import resolve_device
 
     device = str(resolve_device(settings.train.device))
     peak = matmul_peak(device, settings.train.precision)
     found = {}
     for name, config in configs.items():
+        train = settings_of(name, settings).train
         measured = profile(
             config,
-            genes=settings.train.genes,
+            genes=train.genes,
             vocabulary_size=settings.n_top_genes or 20_000,
-            batch_size=min(settings.train.batch_size, 16),
+            batch_size=min(train.batch_size, 16),
             device=device,
             precision=settings.train.precision,
             peak=peak,

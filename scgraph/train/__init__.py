@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from scgraph.train.embedding import embed
+from scgraph.train.evaluation import masked_value_loss
 from scgraph.train.loss import mvp_loss
 from scgraph.train.model_io import SavedModel, load_model, save_model
 from scgraph.train.pretraining import Pretrained, pretrain
@@ -21,6 +22,7 @@ __all__ = [
     "first_model",
     "linear_probe",
     "load_model",
+    "masked_value_loss",
     "mvp_loss",
     "pretrain",
     "resolve_device",

@@ -17,7 +17,7 @@ from scgraph.launch import World, find_world
 from scgraph.train.model_io import CONFIG, MODEL_FILES, load_model, save_model, write_description
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
     import torch
@@ -80,6 +80,7 @@ def pretrain(
     overwrite: bool = False,
     progress: bool = True,
     manifest: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[GeneModel, int], None] | None = None,
 ) -> Pretrained:
     """Train a model to predict masked expression values.
 
@@ -101,6 +102,7 @@ def pretrain(
         overwrite: replace the run in `out`.
         progress: show a bar where standard error is a terminal.
         manifest: JSON values to record with the model: where the cells come from.
+        on_epoch: called with the network and the number of every epoch that is over; what it raises ends the run.
 
     Raises:
         ConfigError: the device or the settings cannot be used, or `resume` names another run.
@@ -123,6 +125,8 @@ def pretrain(
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
     check_world(world, train_config, device)
+    if on_epoch is not None and world.size > 1:
+        raise ConfigError("devices: a run that is watched after every epoch takes one device; set devices to 1.")
     if device.type == "cpu" and train_config.precision == "16-mixed":
         raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
     model = first_model(model_config, train_config, train)
@@ -152,7 +156,7 @@ def pretrain(
             if world.rank == 0:
                 write_description(out, train.vocabulary, model_config, metadata=metadata)
                 state_file(out).parent.mkdir(exist_ok=True)
-        run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world)
+        run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world, on_epoch)
         if not done.finished and world.size > 1 and world.launcher == "none":
             run.delegate(train, validation, identity, state=state, progress=progress, in_memory=in_memory)
         elif not done.finished:
@@ -175,6 +179,7 @@ class Run:
         out: folder of the run; None writes nothing.
         done: how far it has come.
         world: the processes that train together.
+        on_epoch: called with the network and the number of every epoch that is over.
     """
 
     model: GeneModel
@@ -185,6 +190,7 @@ class Run:
     out: Path | None
     done: Progress
     world: World = field(default_factory=World)
+    on_epoch: Callable[[GeneModel, int], None] | None = None
     kept: dict[str, torch.Tensor] | None = None
 
     def delegate(
@@ -266,7 +272,16 @@ class Run:
             )
             module.steps_done = done.total_steps
             callbacks: list[Any] = [
-                Runner(done, loader, config, validation=validation, out=self.out, keep=self.keep, seen=seen),
+                Runner(
+                    done,
+                    loader,
+                    config,
+                    validation=validation,
+                    out=self.out,
+                    keep=self.keep,
+                    seen=seen,
+                    on_epoch=self._epoch_over,
+                ),
             ]
             if progress and world.rank == 0 and sys.stderr.isatty():
                 callbacks.append(Bar(done, epochs=config.epochs, steps=loader.steps))
@@ -293,6 +308,10 @@ class Run:
             finally:
                 if world.size > 1 and torch.distributed.is_initialized():
                     torch.distributed.destroy_process_group()
+
+    def _epoch_over(self, epoch: int) -> None:
+        if self.on_epoch is not None:
+            self.on_epoch(self.model, epoch)
 
     def keep(self, *, weights: bool) -> None:
         """Keep the history, and the weights of the epoch that just ended where they are the ones to keep."""

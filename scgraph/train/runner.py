@@ -40,6 +40,7 @@ class Runner(Callback):
         out: folder of the run; None saves no state.
         keep: called after every epoch with ``weights=True`` when its weights are the ones to keep.
         seen: signals that this process got; the first ends the run after the step under way.
+        on_epoch: called with the number of every epoch that is over and saved; what it raises ends the run.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Runner(Callback):
         out: Path | None,
         keep: Callable[..., None],
         seen: Sequence[int],
+        on_epoch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.progress = progress
         self.loader = loader
@@ -60,6 +62,7 @@ class Runner(Callback):
         self.keep = keep
         self.seen = seen
         self.world = loader.world
+        self.on_epoch = on_epoch
         self.loaders = [loader] if validation is None else [loader, validation]
         self.clock = self.waited = 0.0
         self.validation = Sums()
@@ -151,6 +154,7 @@ class Runner(Callback):
         # Weights, history, state, in this order: a kill in between only repeats some steps.
         self.keep(weights=better)
         self._save_state(trainer, module)
+        self.on_epoch(progress.epoch - 1)
         trainer.should_stop = progress.finished
         asked = agreed_signal(self.seen, self.world, module.device)
         if asked and not progress.finished:
