@@ -1,0 +1,266 @@
+"""What a trial does: pretrain a model on the train parts and measure it on the validation parts."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import ContractError, ScgraphError, TrainingError
+from scgraph.tune.config import DIRECTIONS
+from scgraph.tune.space import with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from scgraph.bench.inputs import ProbeSet
+    from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
+    from scgraph.data import Cells, CellStore
+    from scgraph.nn import GeneModel
+    from scgraph.train import Pretrained
+    from scgraph.tune.study import Job
+
+__all__ = ["Objective", "Outcome", "Parts", "data_identity", "out_of_memory", "parts_of", "read_data"]
+
+MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial measured.
+
+    Attributes:
+        values: one an objective, in the order of `DIRECTIONS`.
+        attributes: further numbers to keep with the trial.
+    """
+
+    values: tuple[float, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What trials see of a set: the cells to pretrain on, and the train and validation part of the labelled cells.
+
+    The test part is not here: it is cut off before any trial begins.
+    """
+
+    name: str
+    train: CellStore
+    validation: CellStore
+    probe_train: CellStore
+    probe_validation: CellStore
+    train_codes: NDArray[np.int64]
+    validation_codes: NDArray[np.int64]
+    classes: int
+
+
+def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells]]:
+    """Read the labelled sets and the corpus of a job.
+
+    Raises:
+        DataError: a file cannot be used as it is.
+    """
+    from scgraph.bench.inputs import read_corpus, read_probe_sets
+
+    sets = read_probe_sets(
+        job.data,
+        layer=job.layer,
+        label=job.label,
+        batch_key=job.batch_key,
+        drop_classes_below=job.bench.drop_classes_below,
+    )
+    return sets, read_corpus(job.corpus, layer=job.layer)
+
+
+def data_identity(sets: list[ProbeSet], corpus: list[Cells]) -> dict[str, str]:
+    """Return what the data of a study are: name, number of cells, hash of file, classes and batches."""
+    found = {}
+    for number, probe in enumerate(sets, 1):
+        digest = hashlib.sha256(str(probe.cells.manifest["sha256"]).encode())
+        for column in (probe.cells.labels, probe.cells.batches):
+            digest.update(repr(None if column is None else list(column)).encode())
+        cells = probe.cells.manifest
+        found[f"data {number}"] = (
+            f"{probe.cells.name}, {len(probe.cells):,} cells, {len(probe.classes)} classes of {cells['label']}, "
+            f"batches of {cells['batch_key']}, layer {cells['layer']}, {digest.hexdigest()[:16]}"
+        )
+    for number, cells_ in enumerate(corpus, 1):
+        found[f"corpus {number}"] = f"{cells_.name}, {len(cells_):,} cells, {str(cells_.manifest['sha256'])[:16]}"
+    return found
+
+
+def parts_of(probe: ProbeSet, corpus: list[Cells], config: BenchConfig, *, seed: int) -> Parts:
+    """Return what trials see of a set; corpus cells that stand in the test part are left out.
+
+    Raises:
+        DataError: the set cannot be divided, or genes do not match.
+    """
+    from scgraph.bench.inputs import prepare, split_of
+
+    split = split_of(probe, config, seed=seed)
+    prepared = prepare(probe, split, corpus, config, seed=seed, drop_leaks=True)
+    return Parts(
+        probe.cells.name,
+        prepared.train,
+        prepared.validation,
+        prepared.probe.subset(split.train),
+        prepared.probe.subset(split.validation),
+        probe.codes[split.train],
+        probe.codes[split.validation],
+        len(probe.classes),
+    )
+
+
+class Objective:
+    """Measures settings of a model; made once a worker, as reading the cells takes longer than some trials.
+
+    Args:
+        job: data, base settings and objective.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.base = job.bench
+        self.kind = job.tune.objective
+        self.seed = job.tune.seed
+        # Networks trained with other mask shares or numbers of genes compare under those of the base.
+        self.judged_by = job.bench.train.model_copy(update={"seed": self.seed})
+        sets, corpus = read_data(job)
+        self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed) for probe in sets]
+
+    def __call__(self, model: str, values: dict[str, Any], report: Callable[[float, int], None]) -> Outcome:
+        """Measure a model on every set.
+
+        Args:
+            model: name of the model.
+            values: dotted names of settings to values, laid over those the search starts from.
+            report: told the validation loss after every epoch on the first set; may raise to end the trial.
+
+        Raises:
+            ScgraphError: the settings do not go together, or the loss is not finite.
+        """
+        from scgraph.bench.protocol import settings_of
+
+        own = settings_of(model, with_values(model, values, self.base))
+        start = time.perf_counter()
+        losses, scores, epochs = [], [], []
+        for number, parts in enumerate(self.sets):
+            loss, score, ran = self._one(own, parts, report if number == 0 else lambda _loss, _epoch: None)
+            losses.append(loss)
+            scores.append(score)
+            epochs.append(ran)
+        attributes: dict[str, Any] = {
+            "seconds": round(time.perf_counter() - start, 2),
+            "validation_mvp_loss": sum(losses) / len(losses),
+            "epochs": ", ".join(map(str, epochs)),
+        }
+        if len(self.sets) > 1:
+            attributes["per_set"] = {p.name: scores[i] if self._probes else losses[i] for i, p in enumerate(self.sets)}
+        value = attributes["validation_mvp_loss"]
+        if self._probes:
+            value = attributes["validation_macro_f1"] = sum(scores) / len(scores)
+        cost = _multiply_adds(own, needed=len(DIRECTIONS[self.kind]) > 1)
+        if cost is not None:
+            attributes["multiply_adds"] = cost
+        measured = (value,) if len(DIRECTIONS[self.kind]) == 1 else (value, float(cost or 0))
+        return Outcome(measured, attributes)
+
+    @property
+    def _probes(self) -> bool:
+        return self.kind.startswith("probe")
+
+    def _one(
+        self, settings: BenchConfig, parts: Parts, report: Callable[[float, int], None]
+    ) -> tuple[float, float, int]:
+        """Return validation loss, validation macro-F1 (NaN where it is not asked for) and epochs on one set."""
+        from scgraph.train import masked_value_loss, pretrain
+
+        train_config = settings.train_for(len(parts.train), seed=self.seed)
+        judged_by = self.judged_by
+        losses: list[float] = []
+
+        def after_epoch(model: GeneModel, epoch: int) -> None:
+            losses.append(masked_value_loss(model, parts.validation, judged_by))
+            if not math.isfinite(losses[-1]):
+                raise TrainingError(f"The validation loss is {losses[-1]} after epoch {epoch}.")
+            report(losses[-1], epoch)
+
+        trained = pretrain(
+            settings.model,
+            train_config,
+            parts.train,
+            # Early stopping looks at the loss that the run itself measures.
+            None if train_config.patience is None else parts.validation,
+            progress=False,
+            on_epoch=after_epoch,
+        )
+        loss = losses[-1]
+        if train_config.patience is not None:
+            loss = masked_value_loss(trained.model, parts.validation, judged_by)
+        score = _macro_f1(trained, parts, train_config, settings.probe, self.seed) if self._probes else math.nan
+        return loss, score, len(losses)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that memory ran out, on a CPU or a GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in MEMORY_WORDS)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a trial failed, in one line."""
+    if out_of_memory(error):
+        return "out of memory"
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ScgraphError) else f"{type(error).__name__}: {text}"
+
+
+def free_memory() -> None:
+    """Give memory back that a failed trial may hold."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _macro_f1(trained: Pretrained, parts: Parts, train: TrainConfig, probe: ProbeConfig, seed: int) -> float:
+    from scgraph.train import embed, linear_probe
+
+    def features(store: CellStore) -> NDArray[np.float32]:
+        return embed(trained.model, store, genes=train.genes_to_embed(), seed=seed, device=train.device)
+
+    x, validation = features(parts.probe_train), features(parts.probe_validation)
+    found = linear_probe(
+        x,
+        parts.train_codes,
+        validation,
+        parts.validation_codes,
+        validation,
+        probe,
+        classes=parts.classes,
+        seed=seed,
+    )
+    return float(found.history["validation_macro_f1"].max())
+
+
+def _multiply_adds(settings: BenchConfig, *, needed: bool) -> int | None:
+    import torch
+
+    from scgraph.nn import GeneModel
+
+    with torch.device("meta"):
+        model = GeneModel(2, **settings.model.model_kwargs())
+    try:
+        return model.multiply_adds(settings.train.genes)
+    except ContractError:
+        if needed:
+            raise
+        return None

@@ -1,0 +1,194 @@
+"""What a search found: a table of trials, the best settings as files, the report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scgraph.config import merged
+from scgraph.tune.config import DIRECTIONS, Objective
+from scgraph.tune.slots import REASON, SLOT, Board, is_lost
+from scgraph.tune.space import with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from optuna.trial import FrozenTrial
+
+    from scgraph.config import BenchConfig
+    from scgraph.tune.study import Job
+
+__all__ = ["Found", "StudyFound", "best_settings", "best_trials", "said_values", "trials_table", "write_study"]
+
+NAMES = {
+    "mvp": ("validation loss",),
+    "probe": ("validation macro-F1",),
+    "mvp-cost": ("validation loss", "multiply-adds"),
+    "probe-cost": ("validation macro-F1", "multiply-adds"),
+}
+"""What the values of a trial are called."""
+
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+ATTRIBUTES = ("epochs", "seconds", "validation_mvp_loss", "validation_macro_f1", "multiply_adds", "per_set")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A trial that no other of its study beats.
+
+    Attributes:
+        model: name of the model.
+        number: of the trial.
+        values: one an objective.
+        settings: dotted names of settings to values.
+    """
+
+    model: str
+    number: int
+    values: tuple[float, ...]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyFound:
+    """All trials, and by model the best ones: the first is the best by the first objective."""
+
+    trials: pd.DataFrame
+    best: dict[str, tuple[Found, ...]]
+
+
+def write_study(folder: Path, job: Job, boards: dict[str, Board]) -> StudyFound:
+    """Write `trials.csv`, the best settings, `environment.json` and `study.html` into a folder.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    from scgraph.bench.environment import environment
+    from scgraph.files import json_text, write_atomic
+    from scgraph.tune.report import StudyReport, render
+    from scgraph.tune.storage import hidden_password
+    from scgraph.tune.study import loaded
+
+    trials = trials_table(job, boards)
+    best = {model: best_trials(model, board.finished(), job.tune.objective) for model, board in boards.items()}
+    write_atomic(folder / "trials.csv", trials.to_csv(index=False, float_format="%.10g"))
+    for old in folder.glob("best*.yaml"):
+        old.unlink()
+    for name, text in best_files(job, best).items():
+        write_atomic(folder / name, text)
+    where = environment(["scgraph", *map(hidden_password, sys.argv[1:])])
+    write_atomic(folder / "environment.json", json_text(where))
+    page = StudyReport(
+        job=job,
+        trials=trials,
+        best=best,
+        studies={model: loaded(job, model, board.storage) for model, board in boards.items()},
+        environment=where,
+    )
+    write_atomic(folder / "study.html", render(page))
+    return StudyFound(trials, best)
+
+
+def trials_table(job: Job, boards: dict[str, Board]) -> pd.DataFrame:
+    """Return one row a trial, those included that were lost with their worker and run again (`lost`)."""
+    import pandas as pd
+
+    rows = []
+    for model, board in boards.items():
+        for trial in board.trials():
+            attributes = trial.user_attrs
+            row: dict[str, Any] = {
+                "model": model,
+                "trial": trial.number,
+                "slot": attributes.get(SLOT),
+                "state": STATES[trial.state.name],
+                "lost": is_lost(trial),
+                "reason": attributes.get(REASON),
+            }
+            values = trial.values if trial.state.name == "COMPLETE" else None
+            for number, name in enumerate(NAMES[job.tune.objective]):
+                row[name] = None if values is None else values[number]
+            row |= {path: trial.params.get(path) for path in job.space(model)}
+            row |= {name: attributes.get(name) for name in ATTRIBUTES if name in attributes}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def best_trials(model: str, trials: Sequence[FrozenTrial], objective: Objective) -> tuple[Found, ...]:
+    """Return the complete trials that no other beats in every objective, the best by the first objective first."""
+    signs = [-1.0 if direction == "maximize" else 1.0 for direction in DIRECTIONS[objective]]
+    scored = sorted(
+        (tuple(sign * value for sign, value in zip(signs, trial.values or (), strict=True)), trial.number, trial)
+        for trial in trials
+        if trial.state.name == "COMPLETE"
+    )
+    front: list[Found] = []
+    least: float | None = None
+    for losses, number, trial in scored:
+        # In this order a trial is beaten unless its last objective is below that of all before.
+        if least is None or (len(losses) > 1 and losses[-1] < least):
+            least = losses[-1]
+            values = tuple(sign * loss for sign, loss in zip(signs, losses, strict=True))
+            front.append(Found(model, number, values, dict(trial.params)))
+    return tuple(front)
+
+
+def best_settings(job: Job, best: dict[str, tuple[Found, ...]]) -> BenchConfig:
+    """Return the settings the search started from with the best of each model laid over them, for that model alone."""
+    settings = job.bench
+    for model, found in best.items():
+        if found:
+            settings = with_values(model, found[0].settings, settings)
+    return settings
+
+
+def best_files(job: Job, best: dict[str, tuple[Found, ...]]) -> dict[str, str]:
+    """Return name and text of the files that `scgraph bench --config` takes: one of all models, and one a model.
+
+    With two objectives there is one more for every further trial of the Pareto front.
+    """
+    import yaml
+
+    def text(settings: BenchConfig, comment: str) -> str:
+        plain = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        said = "For scgraph bench --config. split_seed keeps the test part that no trial has seen."
+        return f"# {comment}\n# {said}\n{plain}"
+
+    files = {}
+    everything = [found for found in best.values() if found]
+    if everything:
+        names = ", ".join(found[0].model for found in everything)
+        files["best.yaml"] = text(best_settings(job, best), f"Best settings of {names}, study {job.study}.")
+    for model, found in best.items():
+        for place, one in enumerate(found):
+            name = f"best-{_safe(model)}" + (f"-{place + 1}" if place else "")
+            said = f"{model}, trial {one.number} of study {job.study}: {said_values(job.tune.objective, one.values)}."
+            files[f"{name}.yaml"] = text(with_values(model, one.settings, job.bench), said)
+    return files
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return dotted names as nested data."""
+    whole: dict[str, Any] = {}
+    for path, value in settings.items():
+        inner: Any = value
+        for word in reversed(path.split(".")):
+            inner = {word: inner}
+        whole = merged(whole, inner)
+    return whole
+
+
+def said_values(objective: Objective, values: Sequence[float]) -> str:
+    """Return the values of a trial in words."""
+    from scgraph.bench.tables import quantity
+
+    words = [f"{NAMES[objective][0]} {values[0]:.4f}"]
+    words += [f"{quantity(value)} multiply-adds" for value in values[1:]]
+    return ", ".join(words)
+
+
+def _safe(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

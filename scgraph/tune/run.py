@@ -1,0 +1,289 @@
+"""A whole search: check, begin or go on, run the trials, write what was found, compare the best."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from scgraph.bench import BenchResult
+    from scgraph.tune.config import TuneConfig
+    from scgraph.tune.results import Found
+    from scgraph.tune.study import Job
+
+__all__ = ["OWNED", "TuneResult", "run_tune"]
+
+OWNED = (
+    "journal.log*",
+    "trials.csv",
+    "study.html",
+    "best*.yaml",
+    "config.yaml",
+    "environment.json",
+    "workers",
+    "bench",
+)
+"""What a search writes into its folder, and what `overwrite` may remove."""
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found.
+
+    Attributes:
+        trials: one row a trial, of all models.
+        best: by model, the finished trials that no other beats: one, or those of the Pareto front.
+        bench: the comparison of the best settings on the test part; None where it was left out or done before.
+        bench_margin: largest difference that counts as equal there.
+        folder: where it was written.
+    """
+
+    trials: pd.DataFrame
+    best: dict[str, tuple[Found, ...]]
+    bench: BenchResult | None
+    bench_margin: float
+    folder: Path
+
+
+def run_tune(
+    models: Sequence[str],
+    data: Sequence[str | Path],
+    *,
+    out: str | Path,
+    corpus: Sequence[str | Path] = (),
+    config: TuneConfig | str | Path | dict[str, Any] = "tune/default",
+    storage: str | Path | None = None,
+    study: str = "tune",
+    workers: int = 1,
+    label: str | None = None,
+    layer: str | None = None,
+    batch_key: str | None = None,
+    final: bool = True,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    objective: str = "scgraph.tune.objective:Objective",
+    options: dict[str, Any] | None = None,
+) -> TuneResult:
+    """Search the best settings of models, with the same number of trials for each.
+
+    Trials learn from the train part of every set and are measured on its validation part. The test part is cut off
+    before the first trial begins. At the end the best setting of each model is run over all seeds and scored on the
+    test part, as in `scgraph.bench`, once.
+
+    The same call goes on with a search that was interrupted, also from several machines at once where they share a
+    database.
+
+    Args:
+        models: registered names, or ``package.module:Class``.
+        data: labelled sets: files, or ``"pbmc68k_reduced"``. The mean over them decides.
+        out: folder for the results, and for the journal where `storage` names no other place.
+        corpus: files to pretrain on; none: the train part of each set.
+        config: a `TuneConfig`, plain data, a YAML file or a name that ships with scgraph; what data or a file leave
+            out comes from ``tune/default``.
+        storage: a file for a journal, ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``.
+        study: name in the storage; each model has the study ``<study>/<model>``.
+        workers: processes on this machine.
+        label: column of obs with the classes; ``"cell_type"`` by default.
+        layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        batch_key: column of obs with donors or batches, which splits keep whole.
+        final: compare the best settings at the end.
+        overwrite: begin anew in `out`; a database is never cleared.
+        say: told what happens.
+        objective: ``module:name`` of what measures a trial, for tests of the machinery.
+        options: plain data for it.
+
+    Raises:
+        ConfigError: an unknown model or setting, or the search was begun with something else.
+        DataError: a file cannot be used as it is.
+        OutputError: the folder or the storage cannot be used.
+        TrainingError: every trial failed; the message gives the reasons.
+        KeyboardInterrupt: Ctrl-C; finished trials are kept and the same call goes on.
+    """
+    from scgraph.files import prepare_output_folder
+    from scgraph.tune.objective import data_identity, parts_of, read_data
+    from scgraph.tune.results import write_study
+    from scgraph.tune.storage import open_storage, place_of, quiet_optuna
+    from scgraph.tune.study import begin, described
+    from scgraph.tune.supervisor import Supervisor
+
+    job = _checked_job(
+        models,
+        data,
+        config=config,
+        workers=workers,
+        corpus=corpus,
+        study=study,
+        label=label,
+        layer=layer,
+        batch_key=batch_key,
+        objective=objective,
+        options=options or {},
+    )
+    folder = Path(out).expanduser().absolute()
+    place = place_of(storage, folder)
+    if overwrite and place.kind != "journal":
+        raise ConfigError("--overwrite clears a folder, never a database: name another study with --study.")
+    sets, sources = read_data(job)
+    for probe in sets:  # what cannot be divided or matched is refused before there is a folder
+        parts_of(probe, sources, job.bench, seed=job.tune.seed)
+        for note in probe.cells.notes:
+            say(f"{probe.cells.name}: {note}")
+    job = described(replace(job, storage=asdict(place), identity=data_identity(sets, sources)))
+    del sets, sources
+    for model in job.models:
+        say(f"{model}: searching {_said_space(job, model)}")
+    goes_on = (folder / "config.yaml").is_file() or (folder / "journal.log").is_file()
+    prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
+    opened = open_storage(place, say=say)
+    with quiet_optuna():
+        boards = {model: begin(job, model, opened) for model in job.models}
+        _write_settings(folder, job)
+        finished = sum(len(board.finished()) for board in boards.values())
+        total = sum(board.slots for board in boards.values())
+        if finished:
+            say(f"{finished} of {total} trials are finished already.")
+        counter = _Counter(job, say, finished, total)
+        try:
+            Supervisor(job, boards, workers, folder / "workers", say, counter.told).run()
+        except KeyboardInterrupt:
+            say(f"{counter.done} of {total} trials are finished and kept; the same command goes on.")
+            raise
+        found = write_study(folder, job, boards)
+    _refuse_all_failed(found.trials, job, say)
+    bench = _final(folder, job, found.best, say) if final else None
+    return TuneResult(found.trials, found.best, bench, job.bench.equivalence_margin, folder)
+
+
+@dataclass
+class _Counter:
+    """Says every finished trial in a line."""
+
+    job: Job
+    say: Callable[[str], None]
+    done: int
+    total: int
+
+    def told(self, model: str, trial: Any) -> None:
+        """Say how a trial ended."""
+        from scgraph.tune.results import said_values
+
+        self.done += 1
+        attributes = trial.user_attrs
+        how = {
+            "COMPLETE": lambda: said_values(self.job.tune.objective, trial.values),
+            "PRUNED": lambda: f"given up after {attributes.get('epochs', 'some')} epochs",
+        }.get(trial.state.name, lambda: f"failed: {attributes.get('reason', 'no reason was kept')}")()
+        self.say(f"[{self.done}/{self.total}] {model}, trial {trial.number}: {how}")
+
+
+def _checked_job(
+    models: Sequence[str],
+    data: Sequence[str | Path],
+    *,
+    config: Any,
+    workers: int,
+    corpus: Sequence[str | Path],
+    **more: Any,
+) -> Job:
+    """Return the job, with everything refused that can be told without reading cells."""
+    import importlib.util
+
+    from scgraph.bench.protocol import model_configs
+    from scgraph.train import resolve_device
+    from scgraph.tune.config import as_tune_config, base_settings
+    from scgraph.tune.study import Job, described
+
+    if importlib.util.find_spec("optuna") is None:
+        raise ConfigError("tune needs the package optuna: install it beside scgraph-zoo.")
+    if not models or not data:
+        raise ConfigError("tune needs at least one model and one set of cells.")
+    if workers < 1:
+        raise ConfigError(f"--workers: at least 1, not {workers}.")
+    settings = as_tune_config(config)
+    base = base_settings(settings)
+    model_configs(models, base)
+    resolve_device(base.train.device)
+    words = [str(source) for source in data], [str(source) for source in corpus]
+    job = Job(
+        storage={},
+        models=list(models),
+        config=settings.model_dump(mode="json"),
+        base=base.model_dump(mode="json"),
+        data=words[0],
+        corpus=words[1],
+        **more,
+    )
+    return described(job)
+
+
+def _said_space(job: Job, model: str) -> str:
+    from scgraph.tune.space import said_of
+
+    return "; ".join(f"{path} ({said_of(dimension)})" for path, dimension in job.space(model).items())
+
+
+def _write_settings(folder: Path, job: Job) -> None:
+    import yaml
+
+    from scgraph.files import write_atomic
+
+    text = yaml.safe_dump(job.tune.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_atomic(folder / "config.yaml", text)
+
+
+def _refuse_all_failed(trials: pd.DataFrame, job: Job, say: Callable[[str], None]) -> None:
+    counted = trials[~trials["lost"]]
+    for model in job.models:
+        own = counted[counted["model"] == model]
+        if (own["state"] == "complete").any():
+            continue
+        reasons = own.loc[own["state"] == "failed", "reason"].fillna("no reason was kept").value_counts()
+        shown = "; ".join(f"{reason} ({count} times)" for reason, count in reasons.head(3).items())
+        pruned = int((own["state"] == "pruned").sum())
+        text = (
+            f"None of the {len(own)} trials of {model} was completed: {shown or 'no failure'}; {pruned} were given up"
+        )
+        if (counted["state"] == "complete").any():
+            say(f"{text}. It is left out of the comparison.")
+        else:
+            raise TrainingError(f"{text}. Search another space, or mend what the reasons name, in a new study.")
+
+
+def _final(
+    folder: Path, job: Job, best: dict[str, tuple[Found, ...]], say: Callable[[str], None]
+) -> BenchResult | None:
+    """Compare the best settings on the test part, unless that was done before."""
+    import yaml
+
+    from scgraph.bench import run_bench
+    from scgraph.config import load_yaml
+    from scgraph.tune.results import best_settings
+
+    settings = best_settings(job, best)
+    target = folder / "bench"
+    written = target / "config.yaml"
+    same = written.is_file() and load_yaml(written) == yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json")))
+    if same and (target / "report.html").is_file():
+        say(f"The best settings were compared already: {target / 'report.html'}")
+        return None
+    say("comparing the best settings on the test part")
+    return run_bench(
+        [model for model in job.models if best.get(model)],
+        job.data,
+        corpus=job.corpus,
+        config=settings,
+        out=target,
+        label=job.label,
+        layer=job.layer,
+        batch_key=job.batch_key,
+        drop_leaks=bool(job.corpus),
+        overwrite=True,
+        say=say,
+    )

@@ -1,0 +1,188 @@
+"""The search space of a model: what is common, what its conv adds, and what a study says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
+from scgraph.errors import ConfigError, did_you_mean
+from scgraph.tune.config import Range
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+    from scgraph.tune.config import TuneConfig
+
+__all__ = ["Space", "default_values", "distributions", "said_of", "search_space", "with_values"]
+
+Choices = tuple[Any, ...]
+Space = dict[str, Choices | Range]
+"""Dotted name of a setting (``train.learning_rate``, ``model.conv_options.heads``) to what it may be."""
+
+PARTS: dict[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "probe": ProbeConfig,
+}
+# Where a run takes place, how it is saved and what names it are no matter of a search.
+FIXED = {
+    "model": {"conv"},
+    "train": {"seed", "device", "precision", "checkpoint_every", "num_workers"},
+    "probe": set[str](),
+}
+OPTIONS = "conv_options"
+
+
+def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
+    """Return what a study varies for a model: `space`, then its conv's `search_space`, then `space_per_model`.
+
+    Raises:
+        ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
+    """
+    from scgraph.registry import conv_class
+
+    cls = conv_class(name)
+    space: dict[str, tuple[str, Any]] = {}
+    written_in: list[tuple[str, dict[str, Any]]] = [("space", config.space)]
+    written_in += [(f"search_space of {cls.__name__}", _nested(key, value)) for key, value in cls.search_space.items()]
+    special = config.space_per_model.get(name, config.space_per_model.get(cls.key or name, {}))
+    written_in.append((f"space_per_model.{name}", special))
+    for source, written in written_in:
+        for path, value in _flat(written, source).items():
+            space.pop(path, None)
+            if value is not None:
+                space[path] = (source, value)
+    found = {path: _dimension(value, f"{source}.{path}") for path, (source, value) in space.items()}
+    if not found:
+        raise ConfigError(f"space: there is nothing to search for {name}. Name at least one setting in space.train.")
+    for path, dimension in found.items():
+        ends = dimension if isinstance(dimension, tuple) else (dimension.low, dimension.high)
+        for value in ends:
+            try:
+                _settings(name, {path: value}, base)
+            except ConfigError as error:
+                raise ConfigError(f"{space[path][0]}.{path}: {value!r} is not possible: {error}") from error
+    return found
+
+
+def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
+    """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
+    from scgraph.bench.protocol import settings_of
+
+    settings = settings_of(name, base).model_dump()
+    values = {}
+    for path, dimension in space.items():
+        value: Any = settings
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(dimension, tuple):
+            inside = any(value == choice and type(value) is type(choice) for choice in dimension)
+        else:
+            inside = isinstance(value, int | float) and dimension.low <= value <= dimension.high
+            inside = inside and not (dimension.whole and not isinstance(value, int))
+            if inside and dimension.step is not None:
+                steps = (value - dimension.low) / dimension.step
+                inside = abs(steps - round(steps)) < 1e-9
+        if inside:
+            values[path] = value
+    return values
+
+
+def with_values(name: str, values: dict[str, Any], base: BenchConfig) -> BenchConfig:
+    """Return `base` with values of the space laid over it for one model alone.
+
+    Raises:
+        ConfigError: the values do not go together.
+    """
+    from scgraph.registry import conv_class
+
+    key = conv_class(name).key or name
+    written: dict[str, Any] = {}
+    for path, value in values.items():
+        part, *rest = path.split(".")
+        nested: Any = value
+        for word in reversed(rest):
+            nested = {word: nested}
+        written = merged(written, {part: nested})
+    over = {}
+    for part, field in (("model", "per_model"), ("train", "train_per_model"), ("probe", "probe_per_model")):
+        table = getattr(base, field)
+        own = merged(table.get(name, table.get(key, {})), written.get(part, {}))
+        if own:
+            over[field] = {**table, name: own}
+    return parse_config(BenchConfig, {**base.model_dump(), **over}, source=f"model {name}")
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return the space as Optuna's distributions."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, BaseDistribution] = {}
+    for path, dimension in space.items():
+        if isinstance(dimension, tuple):
+            found[path] = CategoricalDistribution(dimension)
+        elif dimension.whole:
+            step = 1 if dimension.step is None else int(dimension.step)
+            found[path] = IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
+        else:
+            found[path] = FloatDistribution(
+                float(dimension.low), float(dimension.high), log=dimension.log, step=dimension.step
+            )
+    return found
+
+
+def said_of(dimension: Choices | Range) -> str:
+    """Return a dimension in words: ``32, 64 or 128``, ``0.001 to 0.03, log``."""
+    if isinstance(dimension, tuple):
+        words = [str(choice) for choice in dimension]
+        return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    text = f"{dimension.low:g} to {dimension.high:g}"
+    if dimension.whole:
+        text += ", whole"
+    if dimension.log:
+        text += ", log"
+    return text if dimension.step is None else f"{text}, in steps of {dimension.step:g}"
+
+
+def _settings(name: str, values: dict[str, Any], base: BenchConfig) -> None:
+    from scgraph.bench.protocol import model_configs
+
+    model_configs([name], with_values(name, values, base))
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    return {"model": {key: value}} if key in ModelConfig.model_fields else {"model": {OPTIONS: {key: value}}}
+
+
+def _flat(written: dict[str, Any], source: str) -> dict[str, Any]:
+    found = {}
+    for part, entries in written.items():
+        if part not in PARTS:
+            raise ConfigError(f"{source}: there is no part {part!r}.{did_you_mean(part, PARTS)}")
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{source}.{part}: must name settings, not hold {entries!r}.")
+        known = [key for key in PARTS[part].model_fields if key not in FIXED[part]]
+        for key, value in entries.items():
+            if key not in known:
+                why = "is fixed in a study" if key in FIXED[part] else "is no setting"
+                raise ConfigError(f"{source}.{part}.{key}: {why}.{did_you_mean(key, known)}")
+            if key == OPTIONS and isinstance(value, dict):
+                found.update({f"{part}.{key}.{option}": choice for option, choice in value.items()})
+            elif key == OPTIONS:
+                raise ConfigError(f"{source}.{part}.{key}: must name options of the conv, not hold {value!r}.")
+            else:
+                found[f"{part}.{key}"] = value
+    return found
+
+
+def _dimension(value: Any, source: str) -> Choices | Range:
+    if isinstance(value, dict):
+        return parse_config(Range, value, source=source)
+    if isinstance(value, list | tuple) and value:
+        wrong = [choice for choice in value if not isinstance(choice, str | int | float | bool | None)]
+        if not wrong:
+            return tuple(value)
+    raise ConfigError(
+        f"{source}: {value!r} is no search space. Give a list of choices such as [32, 64], or a range such as "
+        "{low: 0.001, high: 0.1, log: true}."
+    )

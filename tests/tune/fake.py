@@ -1,0 +1,51 @@
+"""Objectives that take the place of training: the machinery of a study is what is tested with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scgraph.errors import TrainingError
+from scgraph.tune.objective import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scgraph.tune.study import Job
+
+
+class Fake:
+    """A score that depends on the settings alone.
+
+    Options: ``seconds`` a trial takes; ``kills``: a folder with one file for every worker to kill, which is removed
+    by the one that dies; ``fail``: "nan", "memory", "error" or "prune" for every trial; ``alone`` for one model.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.options: dict[str, Any] = job.options
+        self.several = job.tune.objective.endswith("-cost")
+
+    def __call__(self, model: str, values: dict[str, Any], report: Callable[[float, int], None]) -> Outcome:
+        rate = values["train.learning_rate"]
+        time.sleep(self.options.get("seconds", 0.0))
+        kills = Path(self.options.get("kills", "none"))
+        for file in sorted(kills.glob("*")) if kills.is_dir() else []:
+            try:
+                file.unlink()
+            except FileNotFoundError:
+                continue
+            os.kill(os.getpid(), signal.SIGKILL)
+        fail = self.options.get("fail")
+        if fail == "memory":
+            raise MemoryError
+        if fail == "error":
+            raise IndexError("the layer is at fault")
+        if fail == "training":
+            raise TrainingError("the loss is nan")
+        value = float("nan") if fail == "nan" else 1.0 - abs(rate - 0.01)
+        for epoch in range(3):
+            report(1.0 - value, epoch)
+        return Outcome((value, rate) if self.several else (value,), {"seconds": 0.0})
