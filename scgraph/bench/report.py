@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.costs import Costs
 
-__all__ = ["BenchReport", "pictures", "render"]
+__all__ = ["BenchReport", "fill_template", "pictures", "render"]
 
 SCORES = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 
@@ -71,11 +71,8 @@ class BenchReport:
 
 def render(report: BenchReport) -> str:
     """Return the HTML page; everything it shows is inside it."""
-    import jinja2
-
-    template = resources.files("scgraph.bench").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(template).render(
+    return fill_template(
+        resources.files("scgraph.bench").joinpath("templates/report.html.j2").read_text(encoding="utf-8"),
         headlines=tables.headlines(report.summary, report.reference, margin=report.margin),
         findings=tables.findings(report.summary),
         tiles=_tiles(report),
@@ -92,6 +89,16 @@ def render(report: BenchReport) -> str:
         date=str(report.environment.get("date", ""))[:10],
         projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
     )
+
+
+def fill_template(template: str, **values: Any) -> str:
+    """Return a page made from a template: `style` is the style sheet of all reports, everything else is escaped."""
+    import jinja2
+    import markupsafe
+
+    style = resources.files("scgraph.bench").joinpath("templates/style.css").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(template).render(style=markupsafe.Markup(style), **values)
 
 
 def pictures(report: BenchReport) -> dict[str, bytes]:

@@ -27,6 +27,7 @@ __all__ = ["check_world", "deterministic_on_cpu", "make_trainer", "quiet_lightni
 _SILENCED = (
     ".*you have set wrong precision.*",
     ".*available but not used.*",
+    ".*but have no `val_dataloader`.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
     ".*`torch.jit.script` is deprecated.*",
     ".*It is recommended to use `self.log.*sync_dist=True.*",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from scgraph.config import BenchConfig, _Config, load_yaml, merged, parse_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["DIRECTIONS", "Objective", "PrunerConfig", "Range", "TuneConfig", "as_tune_config", "base_settings"]
 

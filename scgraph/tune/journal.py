@@ -12,7 +12,6 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import DataError, OutputError
@@ -21,6 +20,7 @@ from scgraph.tune.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from optuna.storages.journal import JournalFileBackend
 
