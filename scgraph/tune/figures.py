@@ -6,6 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scgraph.bench.drawing import data_uri
 
 if TYPE_CHECKING:
@@ -153,8 +155,7 @@ def _curves(figure: Figure) -> None:
     if legend is not None:
         legend.remove()
     for line in axis.get_lines():
-        values = [abs(float(value)) for value in line.get_ydata()]  # type: ignore[union-attr]
-        line.set_ydata(values)
+        line.set_ydata(np.abs(np.asarray(line.get_ydata(), dtype=float)))
         line.set_alpha(0.6)
     axis.relim()
     axis.autoscale_view()
@@ -172,7 +173,6 @@ def _picture(
     **more: Any,
 ) -> Picture:
     import matplotlib as mpl
-    import numpy as np
     from matplotlib import pyplot as plt
 
     before = set(plt.get_fignums())

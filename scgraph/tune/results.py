@@ -60,8 +60,8 @@ class StudyFound:
     best: dict[str, tuple[Found, ...]]
 
 
-def write_study(folder: Path, job: Job, boards: dict[str, Board]) -> StudyFound:
-    """Write `trials.csv`, the best settings, `environment.json` and `study.html` into a folder.
+def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: bool = True) -> StudyFound:
+    """Write `trials.csv`, the best settings, `environment.json` and, where asked for, `study.html` into a folder.
 
     Raises:
         OutputError: a file cannot be written.
@@ -81,14 +81,15 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board]) -> StudyFound:
         write_atomic(folder / name, text)
     where = environment(["scgraph", *map(hidden_password, sys.argv[1:])])
     write_atomic(folder / "environment.json", json_text(where))
-    page = StudyReport(
-        job=job,
-        trials=trials,
-        best=best,
-        studies={model: loaded(job, model, board.storage) for model, board in boards.items()},
-        environment=where,
-    )
-    write_atomic(folder / "study.html", render(page))
+    if report:
+        page = StudyReport(
+            job=job,
+            trials=trials,
+            best=best,
+            studies={model: loaded(job, model, board.storage) for model, board in boards.items()},
+            environment=where,
+        )
+        write_atomic(folder / "study.html", render(page))
     return StudyFound(trials, best)
 
 

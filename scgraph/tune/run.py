@@ -66,6 +66,7 @@ def run_tune(
     layer: str | None = None,
     batch_key: str | None = None,
     final: bool = True,
+    report: bool = True,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     objective: str = "scgraph.tune.objective:Objective",
@@ -94,6 +95,7 @@ def run_tune(
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         batch_key: column of obs with donors or batches, which splits keep whole.
         final: compare the best settings at the end.
+        report: draw and write `study.html`.
         overwrite: begin anew in `out`; a database is never cleared.
         say: told what happens.
         objective: ``module:name`` of what measures a trial, for tests of the machinery.
@@ -109,7 +111,7 @@ def run_tune(
     from scgraph.files import prepare_output_folder
     from scgraph.tune.objective import data_identity, parts_of, read_data
     from scgraph.tune.results import write_study
-    from scgraph.tune.storage import open_storage, place_of, quiet_optuna
+    from scgraph.tune.storage import open_storage, place_of
     from scgraph.tune.study import begin, described
     from scgraph.tune.supervisor import Supervisor
 
@@ -141,8 +143,7 @@ def run_tune(
         say(f"{model}: searching {_said_space(job, model)}")
     goes_on = (folder / "config.yaml").is_file() or (folder / "journal.log").is_file()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
-    opened = open_storage(place, say=say)
-    with quiet_optuna():
+    with open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
         boards = {model: begin(job, model, opened) for model in job.models}
         _write_settings(folder, job)
         finished = sum(len(board.finished()) for board in boards.values())
@@ -155,7 +156,7 @@ def run_tune(
         except KeyboardInterrupt:
             say(f"{counter.done} of {total} trials are finished and kept; the same command goes on.")
             raise
-        found = write_study(folder, job, boards)
+        found = write_study(folder, job, boards, report=report)
     _refuse_all_failed(found.trials, job, say)
     bench = _final(folder, job, found.best, say) if final else None
     return TuneResult(found.trials, found.best, bench, job.bench.equivalence_margin, folder)
@@ -240,20 +241,20 @@ def _write_settings(folder: Path, job: Job) -> None:
 
 def _refuse_all_failed(trials: pd.DataFrame, job: Job, say: Callable[[str], None]) -> None:
     counted = trials[~trials["lost"]]
+    texts = []
     for model in job.models:
         own = counted[counted["model"] == model]
         if (own["state"] == "complete").any():
             continue
         reasons = own.loc[own["state"] == "failed", "reason"].fillna("no reason was kept").value_counts()
-        shown = "; ".join(f"{reason} ({count} times)" for reason, count in reasons.head(3).items())
+        shown = [f"{reason} ({count} times)" for reason, count in reasons.head(3).items()]
         pruned = int((own["state"] == "pruned").sum())
-        text = (
-            f"None of the {len(own)} trials of {model} was completed: {shown or 'no failure'}; {pruned} were given up"
-        )
-        if (counted["state"] == "complete").any():
-            say(f"{text}. It is left out of the comparison.")
-        else:
-            raise TrainingError(f"{text}. Search another space, or mend what the reasons name, in a new study.")
+        shown += [f"{pruned} were given up early"] if pruned else []
+        texts.append(f"None of the {len(own)} trials of {model} was completed: {'; '.join(shown)}.")
+    if len(texts) == len(job.models):
+        raise TrainingError(f"{' '.join(texts)} Mend what the reasons name, or search another space in a new study.")
+    for text in texts:
+        say(f"{text} It is left out of the comparison.")
 
 
 def _final(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from optuna.storages import BaseStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
 
 __all__ = ["Place", "StorageError", "hidden_password", "open_storage", "place_of", "quiet_optuna"]
 
@@ -68,8 +68,11 @@ def place_of(storage: str | Path | None, folder: Path) -> Place:
     )
 
 
-def open_storage(place: Place, *, patience: float = 0.0, say: Callable[[str], None] = lambda _: None) -> BaseStorage:
-    """Open a storage, mending a journal that a kill damaged.
+@contextmanager
+def open_storage(
+    place: Place, *, patience: float = 0.0, say: Callable[[str], None] = lambda _: None
+) -> Iterator[BaseStorage]:
+    """Open a storage, mending a journal that a kill damaged, and close it behind.
 
     Args:
         place: of `place_of`.
@@ -82,21 +85,34 @@ def open_storage(place: Place, *, patience: float = 0.0, say: Callable[[str], No
     """
     from optuna.storages import JournalStorage, get_storage
 
+    with quiet_optuna():
+        if place.kind == "journal":
+            yield JournalStorage(_journal(Path(place.address), say))
+            return
+        database = _patient(place, patience, say)
+        try:
+            yield get_storage(database)
+        finally:
+            database.scoped_session.remove()
+            database.engine.dispose()
+
+
+def _journal(path: Path, say: Callable[[str], None]) -> JournalFileBackend:
+    from optuna.storages import JournalStorage
+
     from scgraph.tune.journal import mend_journal, open_journal
 
-    with quiet_optuna():
-        if place.kind != "journal":
-            return get_storage(_patient(place, patience, say))
-        path = Path(place.address)
-        if not path.parent.is_dir():
-            raise StorageError(f"{path}: there is no folder {path.parent}.")
-        try:
-            mend_journal(path, say)
-            return JournalStorage(open_journal(path, say))
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be used ({error.strerror or error}).") from error
-        except (json.JSONDecodeError, KeyError, ValueError) as error:
-            raise DataError(f"{path}: is no journal of a study ({error}). Name another file in --storage.") from error
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: there is no folder {path.parent}.")
+    try:
+        mend_journal(path, say)
+        backend = open_journal(path, say)
+        JournalStorage(backend)  # reads it once
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be used ({error.strerror or error}).") from error
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path}: is no journal of a study ({error}). Name another file in --storage.") from error
+    return backend
 
 
 @contextmanager

@@ -136,7 +136,10 @@ def begin(job: Job, model: str, storage: BaseStorage) -> Board:
     name, config = study_name(job, model), job.tune
     directions = list(DIRECTIONS[config.objective])
     now = job.fingerprints[model]
-    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+    if any(known.study_name == name for known in storage.get_all_studies()):  # a look writes nothing
+        study = optuna.load_study(study_name=name, storage=storage)
+    else:
+        study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     before = study.user_attrs.get(FINGERPRINT)
     if before is None and study.get_trials(deepcopy=False):
         raise ConfigError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import ScgraphError, TrainingError
 from scgraph.tune.objective import Outcome, free_memory, reason_of
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
-from scgraph.tune.storage import Place, StorageError, open_storage, quiet_optuna
+from scgraph.tune.storage import Place, StorageError, open_storage
 from scgraph.tune.study import Job, begin, loaded, suggested
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def work(job: Job, say: Callable[[str], None]) -> None:
         KeyboardInterrupt: the trial under way is given back.
     """
     config = job.tune
-    storage = open_storage(Place(**job.storage), patience=config.patience_seconds, say=say)
-    with quiet_optuna():
+    with open_storage(Place(**job.storage), patience=config.patience_seconds, say=say) as storage:
         boards = {model: begin(job, model, storage) for model in job.models}
         watch = Watch(config.lost_after_seconds, say)
         measure: Callable[..., Outcome] | None = None

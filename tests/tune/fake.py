@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import TrainingError
 from scgraph.tune.objective import Outcome
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class Fake:
     """A score that depends on the settings alone.
 
     Options: ``seconds`` a trial takes; ``kills``: a folder with one file for every worker to kill, which is removed
-    by the one that dies; ``fail``: "nan", "memory", "error" or "prune" for every trial; ``alone`` for one model.
+    by the one that dies; ``fail``: how every trial of a model fails: "nan", "memory" or "error".
     """
 
     def __init__(self, job: Job) -> None:
@@ -38,13 +37,11 @@ class Fake:
             except FileNotFoundError:
                 continue
             os.kill(os.getpid(), signal.SIGKILL)
-        fail = self.options.get("fail")
+        fail = self.options.get("fail", {}).get(model)
         if fail == "memory":
             raise MemoryError
         if fail == "error":
             raise IndexError("the layer is at fault")
-        if fail == "training":
-            raise TrainingError("the loss is nan")
         value = float("nan") if fail == "nan" else 1.0 - abs(rate - 0.01)
         for epoch in range(3):
             report(1.0 - value, epoch)

@@ -1,0 +1,25 @@
+"""A search in a process of its own: the job on standard input, as a worker gets it; no cells are read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from scgraph import cli
+from scgraph.terminal import say
+from scgraph.tune.storage import Place, open_storage
+from scgraph.tune.study import Job, begin
+from scgraph.tune.supervisor import Supervisor
+
+
+def search(*_: object, **__: object) -> None:
+    job, folder, count = Job(**json.load(sys.stdin)), Path(sys.argv[1]), int(sys.argv[2])
+    with open_storage(Place(**job.storage), patience=job.tune.patience_seconds, say=say) as storage:
+        boards = {model: begin(job, model, storage) for model in job.models}
+        Supervisor(job, boards, count, folder, say, lambda _model, trial: say(f"[trial {trial.number}]")).run()
+
+
+if __name__ == "__main__":
+    cli.app = search  # type: ignore[assignment]
+    cli.main([])
