@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-__all__ = ["BEAT", "LEASE", "LOST", "REASON", "SLOT", "Beating", "Board", "Watch", "lease_of_this_process"]
+__all__ = ["BEAT", "LEASE", "LOST", "REASON", "SLOT", "Beating", "Board", "Watch", "is_gone", "lease_of_this_process"]
 
 # User attributes of a trial.
 SLOT = "slot"
@@ -55,6 +55,8 @@ def is_gone(lease: dict[str, Any] | None) -> bool:
         return True
     except PermissionError:
         return False
+    with suppress(OSError):  # dead, and its end not asked for by the process that started it
+        return Path(f"/proc/{lease['pid']}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     return False
 
 
@@ -201,15 +203,18 @@ class Beating:
         storage: where the trial is.
         identity: id of the trial.
         seconds: time between two signs.
+        parent: the process that started this one.
         orphaned: called once when the parent process is gone.
     """
 
-    def __init__(self, storage: BaseStorage, identity: int, seconds: float, orphaned: Callable[[], None]) -> None:
+    def __init__(
+        self, storage: BaseStorage, identity: int, seconds: float, parent: int, orphaned: Callable[[], None]
+    ) -> None:
         self.storage = storage
         self.identity = identity
         self.seconds = seconds
+        self.parent = parent
         self.orphaned = orphaned
-        self.parent = os.getppid()
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 

@@ -10,6 +10,7 @@ import _thread
 import importlib
 import json
 import math
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -40,13 +41,15 @@ def work(job: Job, say: Callable[[str], None]) -> None:
         ScgraphError: the storage is gone, or the study is another one.
         KeyboardInterrupt: the trial under way is given back.
     """
-    config = job.tune
+    config, parent = job.tune, os.getppid()
     with open_storage(Place(**job.storage), patience=config.patience_seconds, say=say) as storage:
         boards = {model: begin(job, model, storage) for model in job.models}
         watch = Watch(config.lost_after_seconds, say)
         measure: Callable[..., Outcome] | None = None
         while True:
             lost = sum(watch.look(board) for board in boards.values())
+            if os.getppid() != parent:  # nobody is left who would want the results of this process
+                raise KeyboardInterrupt
             chosen = _next(boards)
             if chosen is None:
                 if not lost and all(len(board.finished()) == board.slots for board in boards.values()):
@@ -60,7 +63,7 @@ def work(job: Job, say: Callable[[str], None]) -> None:
             try:
                 if measure is None:
                     measure = _named(job.objective)(job)
-                _run(job, model, storage, waiting, identity, measure, say)
+                _run(job, model, storage, waiting, identity, measure, parent, say)
             except (KeyboardInterrupt, SystemExit):
                 boards[model].give_up(waiting, INTERRUPTED)
                 boards[model].fill()
@@ -81,6 +84,7 @@ def _run(
     waiting: FrozenTrial,
     identity: int,
     measure: Callable[..., Outcome],
+    parent: int,
     say: Callable[[str], None],
 ) -> None:
     from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
@@ -93,7 +97,7 @@ def _run(
     attributes: dict[str, Any] = {}
     values: list[float] | None = None
     try:
-        with Beating(storage, identity, job.tune.heartbeat_seconds, _thread.interrupt_main):
+        with Beating(storage, identity, job.tune.heartbeat_seconds, parent, _thread.interrupt_main):
             trial, settings = suggested(study, identity, job.space(model))
 
             def report(loss: float, epoch: int) -> None:

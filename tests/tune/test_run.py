@@ -16,7 +16,7 @@ import pytest
 
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.tune import run_tune
-from scgraph.tune.slots import Watch
+from scgraph.tune.slots import Watch, is_gone
 from scgraph.tune.storage import Place, open_storage, place_of
 from scgraph.tune.study import begin
 from tests.bench.conftest import make_cells
@@ -170,6 +170,13 @@ def lines_until(process: subprocess.Popen[str], start: str) -> list[str]:
     return lines
 
 
+def rest(process: subprocess.Popen[str]) -> str:
+    """What a process says until its end."""
+    with process:
+        assert process.stderr is not None
+        return process.stderr.read()
+
+
 def operations(journal: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.read_text().splitlines()]
 
@@ -179,9 +186,8 @@ def test_ctrl_c_gives_trials_back_and_the_search_goes_on(tmp_path: Path) -> None
     process = started(tmp_path, place, 2)
     lines_until(process, "[trial")
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    assert process.wait(timeout=60) == 130, said
+    said = rest(process)
+    assert process.returncode == 130, said
     assert "Traceback" not in said
     with open_storage(place) as storage:
         board = begin(make_job(place, trials=200), "none", storage)
@@ -195,14 +201,14 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     process = started(tmp_path, place_of(None, tmp_path), 1)
     lines_until(process, "[trial")
     process.kill()
-    process.wait()
+    rest(process)
     kept = operations(tmp_path / "journal.log")
-    pids = {line["user_attr"]["worker"]["pid"] for line in kept if "worker" in line.get("user_attr", {})}
+    leases = [line["user_attr"]["worker"] for line in kept if "worker" in line.get("user_attr", {})]
+    assert leases
     since = time.monotonic()
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while not all(is_gone(lease) for lease in leases):
         assert time.monotonic() - since < 20
         time.sleep(0.1)
-    assert pids
 
 
 def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_path: Path, server: Server) -> None:
@@ -211,9 +217,8 @@ def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_pa
     lines_until(process, "[trial")
     server.stop()
     try:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        assert process.wait(timeout=60) == 2
+        said = rest(process)
+        assert process.returncode == 2
     finally:
         server.start()
     last = [line for line in said.splitlines() if line.startswith("scgraph:")]
