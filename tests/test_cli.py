@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAGE = "torch_geometric.nn.SAGEConv"
-COMMANDS = ["bench", "prepare", "pretrain", "probe", "embed", "profile", "synthetic", "models"]
+COMMANDS = ["bench", "prepare", "pretrain", "probe", "embed", "profile", "synthetic", "tune", "models"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -132,6 +132,28 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "synthetic": sorted(["--out", "--config", "--set", "--variants", "--overwrite", "--json"]),
+        "tune": sorted(
+            [
+                "--data",
+                "--models",
+                "--trials",
+                "--objective",
+                "--storage",
+                "--study",
+                "--workers",
+                "--corpus",
+                "--out",
+                "--label",
+                "--layer",
+                "--batch-key",
+                "--config",
+                "--set",
+                "--seed",
+                "--no-final",
+                "--overwrite",
+                "--json",
+            ]
+        ),
         "models": sorted(["--check", "--set", "--json"]),
     }
 
@@ -155,6 +177,7 @@ def test_help_is_quick(command: list[str]) -> None:
         "sklearn",
         "numpy",
         "matplotlib",
+        "optuna",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
@@ -68,8 +69,12 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
 def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
     from scgraph.bench.protocol import settings_of
+    from scgraph.registry import conv_class
 
     settings = settings_of(name, base).model_dump()
+    signature = inspect.signature(conv_class(name).__init__).parameters
+    usual = {key: one.default for key, one in signature.items() if one.default is not inspect.Parameter.empty}
+    settings["model"][OPTIONS] = {**usual, **settings["model"][OPTIONS]}
     values = {}
     for path, dimension in space.items():
         value: Any = settings

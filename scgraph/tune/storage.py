@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from contextlib import contextmanager
@@ -132,6 +133,7 @@ def quiet_optuna() -> Iterator[None]:
 
 def hidden_password(text: str) -> str:
     """Return an address without its password."""
+    text = re.sub(r"([?&]password=)[^&]*", r"\1***", text)
     scheme, sign, rest = text.partition("://")
     if not sign or "@" not in rest:
         return text

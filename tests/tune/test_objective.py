@@ -1,0 +1,143 @@
+"""What a real trial does: learns from the train part, is measured on the validation part, never sees the test part."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from scgraph.bench.inputs import read_probe_sets, split_of
+from scgraph.bench.protocol import settings_of
+from scgraph.errors import ConfigError
+from scgraph.nn import GeneModel
+from scgraph.train import masked_value_loss, pretrain
+from scgraph.tune.objective import Objective, data_identity, out_of_memory, parts_of, reason_of
+from tests.bench.conftest import make_cells
+from tests.tune.conftest import make_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scgraph.tune.study import Job
+
+VALUES = {"model.channels": 16, "train.learning_rate": 0.02, "train.mask_share": 0.3}
+
+
+def objective(path: Path, **config: Any) -> tuple[Objective, Job]:
+    from dataclasses import replace
+
+    from scgraph.tune.storage import Place
+
+    job = replace(make_job(Place("journal", "x", "x"), models=("gnn",), **config), data=[str(path)])
+    return Objective(job), job
+
+
+def quiet(_loss: float, _epoch: int) -> None:
+    return None
+
+
+def test_trials_never_see_the_test_part(tmp_path: Path) -> None:
+    adata = make_cells(60)
+    first, second = tmp_path / "first.h5ad", tmp_path / "second.h5ad"
+    adata.write_h5ad(first)
+    _, job = objective(first)
+    split = split_of(read_probe_sets([adata])[0], job.bench, seed=0)
+    other = adata.copy()
+    other.X[split.test] = np.random.default_rng(3).poisson(5.0, size=other.X[split.test].shape)
+    # Cells of the test part change their values, and change places among the classes of the test part.
+    labels = other.obs["cell_type"].to_numpy(copy=True)
+    labels[split.test] = labels[split.test[::-1]]
+    other.write_h5ad(second)
+    before, after = (objective(path)[0]("gnn", VALUES, quiet) for path in (first, second))
+    assert before.values == after.values
+    assert before.attributes["validation_mvp_loss"] == after.attributes["validation_mvp_loss"]
+    # The same change in the validation part is seen, so the test would notice.
+    other = adata.copy()
+    other.X[split.validation] = np.random.default_rng(3).poisson(5.0, size=other.X[split.validation].shape)
+    other.write_h5ad(second)
+    changed = objective(second)[0]("gnn", VALUES, quiet)
+    assert changed.attributes["validation_mvp_loss"] != before.attributes["validation_mvp_loss"]
+
+
+def test_what_a_trial_is_given_holds_no_test_cell(tiny_file: Path) -> None:
+    _, job = objective(tiny_file)
+    probe = read_probe_sets([tiny_file])[0]
+    split = split_of(probe, job.bench, seed=0)
+    parts = parts_of(probe, [], job.bench, seed=0)
+    cells = len(split.train) + len(split.validation)
+    assert len(parts.probe_train) + len(parts.probe_validation) == len(parts.train) + len(parts.validation) == cells
+    assert len(parts.train_codes) == len(split.train)
+
+
+def test_every_seed_at_the_end_is_scored_on_the_same_unseen_cells(tiny_file: Path) -> None:
+    _, job = objective(tiny_file, seed=4)
+    probe = read_probe_sets([tiny_file])[0]
+    tests = [split_of(probe, job.bench, seed=seed).test.tolist() for seed in range(3)]
+    assert tests[0] == tests[1] == tests[2]
+    free = job.bench.model_copy(update={"split_seed": None})
+    assert tests[0] == split_of(probe, free, seed=4).test.tolist() != split_of(probe, free, seed=0).test.tolist()
+
+
+def test_values_are_the_settings_of_the_trial(tiny_file: Path) -> None:
+    measure, job = objective(tiny_file, objective="mvp-cost")
+    reported: list[tuple[float, int]] = []
+    outcome = measure("gnn", VALUES, lambda loss, epoch: reported.append((loss, epoch)))
+    loss, cost = outcome.values
+    assert [epoch for _, epoch in reported] == [0, 1]
+    assert reported[-1][0] == loss
+    own = settings_of("gnn", job.bench).model.model_copy(update={"channels": 16})
+    assert cost == GeneModel(2, **own.model_kwargs()).multiply_adds(16)
+    assert measure("gnn", VALUES, quiet).values == outcome.values
+    assert measure("gnn", {**VALUES, "train.learning_rate": 0.001}, quiet).values[0] != loss
+    with pytest.raises(ConfigError, match="channels"):
+        measure("gnn", {"model.channels": 0}, quiet)
+
+
+def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None:
+    measure, job = objective(tiny_file, objective="mvp")
+    parts = measure.sets[0]
+    config = job.bench.train_for(len(parts.train), seed=0)
+    trained = pretrain(settings_of("none", job.bench).model, config, parts.train, parts.validation, progress=False)
+    at_base = masked_value_loss(trained.model, parts.validation, config)
+    assert at_base == pytest.approx(trained.history["validation_mvp_loss"].iloc[-1], rel=1e-5)
+    more = masked_value_loss(trained.model, parts.validation, config.model_copy(update={"mask_share": 0.5}))
+    assert more != pytest.approx(at_base, rel=1e-3)
+
+
+def test_the_mean_over_sets_decides(tiny_file: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    second = tmp_path / "second.h5ad"
+    make_cells(60, seed=1).write_h5ad(second)
+    alone = [objective(path)[0]("none", {}, quiet).values[0] for path in (tiny_file, second)]
+    _, job = objective(tiny_file)
+    reported: list[int] = []
+    both = Objective(replace(job, data=[str(tiny_file), str(second)]))
+    outcome = both("none", {}, lambda _loss, epoch: reported.append(epoch))
+    assert outcome.values[0] == pytest.approx(sum(alone) / 2)
+    assert outcome.attributes["per_set"] == {"cells": alone[0], "second": alone[1]}
+    assert reported == [0, 1]  # of the first set alone: losses of different sets do not compare
+
+
+def test_data_are_known_by_their_content(tiny_file: Path, tmp_path: Path) -> None:
+    adata = make_cells(60)
+    copy, relabelled = tmp_path / "cells.h5ad", tmp_path / "other" / "cells.h5ad"
+    relabelled.parent.mkdir()
+    adata.write_h5ad(copy)
+    adata.obs["cell_type"] = adata.obs["cell_type"].to_numpy()[::-1]
+    adata.write_h5ad(relabelled)
+    identities = [data_identity(read_probe_sets([path]), []) for path in (tiny_file, copy, relabelled)]
+    assert identities[0] == identities[1] != identities[2]
+
+
+def test_reasons_are_one_line() -> None:
+    import torch
+
+    assert reason_of(MemoryError()) == "out of memory"
+    assert reason_of(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")) == "out of memory"
+    assert reason_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")) == "out of memory"
+    assert reason_of(ValueError("two\nlines")) == "ValueError: two lines"
+    assert not out_of_memory(RuntimeError("shapes differ"))
+    assert math.isnan(float("nan"))

@@ -1,0 +1,77 @@
+"""Storages that are no storage, locked, gone or named wrongly."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.tune import storage as storages
+from scgraph.tune.storage import hidden_password, open_storage, place_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_places_by_their_address(tmp_path: Path) -> None:
+    assert place_of(None, tmp_path).address == str(tmp_path / "journal.log")
+    assert place_of("x.log", tmp_path).kind == "journal"
+    assert place_of(tmp_path / "x.db", tmp_path).address == place_of(f"sqlite:///{tmp_path}/x.db", tmp_path).address
+    place = place_of("postgres://me:secret@host:1/db", tmp_path)
+    assert place.address == "postgresql+psycopg://me:secret@host:1/db"
+    assert place.shown == "postgresql://me@host:1/db"
+    for wrong in ("mysql://u:secret@h/d", "sqlite://", "redis://x"):
+        with pytest.raises(ConfigError, match="--storage") as error:
+            place_of(wrong, tmp_path)
+        assert "secret" not in str(error.value)
+
+
+def test_passwords_are_hidden() -> None:
+    assert hidden_password("--storage=postgresql://u:p@h/d") == "--storage=postgresql://u@h/d"
+    assert hidden_password("postgresql://h/d?user=u&password=p&x=1") == "postgresql://h/d?user=u&password=***&x=1"
+    assert hidden_password("results/tune") == "results/tune"
+
+
+def test_garbage_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    path.write_bytes(b"no database at all" * 500)
+    with pytest.raises(DataError, match=r"study\.db: is no SQLite database"), open_storage(place_of(path, tmp_path)):
+        pass
+    assert path.read_bytes() == b"no database at all" * 500
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="there is no folder"),
+        open_storage(place_of(tmp_path / "no" / "x.db", tmp_path)),
+    ):
+        pass
+
+
+def test_a_locked_database_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storages, "LOCKED_SECONDS", 0.3)
+    place = place_of(tmp_path / "study.db", tmp_path)
+    with open_storage(place):
+        pass
+    other = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(OutputError, match=r"study\.db: is locked by another program"), open_storage(place):
+            pass
+    finally:
+        other.close()
+
+
+def test_a_server_that_is_not_there_is_one_message(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = place_of(f"postgresql://me:secret@127.0.0.1:{port}/db", tmp_path)
+    told = rf"postgresql://me@127.0.0.1:{port}/db: cannot be reached"
+    with pytest.raises(OutputError, match=told) as error, open_storage(place):
+        pass
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
