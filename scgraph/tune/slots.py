@@ -33,6 +33,8 @@ BEAT = "beat"
 REASON = "reason"
 LOST = "lost"
 
+GAP_SECONDS = 3.0
+
 _words: dict[int, str] = {}
 GONE, INTERRUPTED, SURPLUS = "its worker is gone", "interrupted", "another trial holds its slot"
 
@@ -100,7 +102,7 @@ class Board:
         return [held[slot] for slot in sorted(held) if held[slot].state.is_finished()]
 
     def fill(self) -> None:
-        """Give every slot without a trial a waiting one."""
+        """Give every slot without a trial a waiting one, and strike out waiting ones whose slot another holds."""
         from optuna.trial import TrialState, create_trial
 
         held = self.holders()
@@ -112,6 +114,11 @@ class Board:
                     system_attrs={"fixed_params": self.first if slot == 0 else {}},
                 )
                 self.storage.create_new_trial(self.study_id, template_trial=waiting)
+        held = self.holders()
+        for trial in self.trials():
+            holder = held.get(trial.user_attrs.get(SLOT, -1))
+            if trial.state is TrialState.WAITING and holder is not None and holder.number != trial.number:
+                self.give_up(trial, SURPLUS)
 
     def next_waiting(self) -> FrozenTrial | None:
         """Return the waiting trial of the lowest slot."""
@@ -136,18 +143,23 @@ class Board:
             return None
         return identity
 
-    def give_up(self, trial: FrozenTrial, why: str) -> None:
-        """Fail a trial that did not end by itself; its slot is free again unless it has lost too many workers."""
+    def give_up(self, trial: FrozenTrial, why: str) -> bool:
+        """Fail a trial that did not end by itself; its slot is free again unless it has lost too many workers.
+
+        Returns False where it was finished already, by itself or by another process.
+        """
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         identity, slot = self.identity(trial), trial.user_attrs.get(SLOT)
-        gone = sum(t.user_attrs.get(REASON) == GONE for t in self.trials() if t.user_attrs.get(SLOT) == slot)
+        others = [t for t in self.trials() if t.user_attrs.get(SLOT) == slot and t.number != trial.number]
+        gone = sum(t.user_attrs.get(REASON) == GONE for t in others)
         with suppress(UpdateFinishedTrialError):
             self.storage.set_trial_user_attr(identity, REASON, why)
             if why != GONE or gone + 1 < self.attempts:
                 self.storage.set_trial_user_attr(identity, LOST, value=True)
-            self.storage.set_trial_state_values(identity, TrialState.FAIL)
+            return self.storage.set_trial_state_values(identity, TrialState.FAIL)
+        return False
 
     def identity(self, trial: FrozenTrial) -> int:
         """Return the id that the storage knows a trial by."""
@@ -173,6 +185,7 @@ class Watch:
     seconds: float
     say: Callable[[str], None] = lambda _: None
     seen: dict[tuple[str, int], tuple[Any, float]] = field(default_factory=dict)
+    gaps: dict[str, float] = field(default_factory=dict)
 
     def look(self, board: Board) -> int:
         """Give up the trials of a study whose worker is gone and fill their slots; return how many there were."""
@@ -188,11 +201,14 @@ class Watch:
             before, since = self.seen.setdefault((board.name, trial.number), (sign, time.monotonic()))
             if before != sign:
                 self.seen[board.name, trial.number] = (sign, time.monotonic())
-            elif is_gone(lease) or time.monotonic() - since > self.seconds:
-                board.give_up(trial, GONE)
+            elif (is_gone(lease) or time.monotonic() - since > self.seconds) and board.give_up(trial, GONE):
                 self.say(f"{board.name}: the worker of trial {trial.number} is gone; the trial is run again.")
                 lost += 1
-        board.fill()
+        # Who gave a trial up fills its slot. Only where that process died in between has another one to do it.
+        if len(board.holders()) == board.slots:
+            self.gaps.pop(board.name, None)
+        elif lost or time.monotonic() - self.gaps.setdefault(board.name, time.monotonic()) > GAP_SECONDS:
+            board.fill()
         return lost
 
 

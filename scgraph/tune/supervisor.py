@@ -95,6 +95,8 @@ class Supervisor:
                 watch.look(board)
             raise
         self._end(patience=GRACE)
+        for board in self.boards.values():
+            board.fill()  # strikes out what two commands put into one slot
 
     def _finished(self) -> bool:
         return all(len(board.finished()) == board.slots for board in self.boards.values())

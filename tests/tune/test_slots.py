@@ -62,12 +62,26 @@ def test_a_trial_is_taken_once(board: Board) -> None:
 
 def test_of_two_trials_for_one_slot_the_second_is_not_run(board: Board) -> None:
     late = optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={SLOT: 0})
-    board.storage.create_new_trial(board.study_id, template_trial=late)
+    for _ in range(2):
+        board.storage.create_new_trial(board.study_id, template_trial=late)
     assert board.take(board.trials()[3]) is None
-    assert board.trials()[3].state.name == "FAIL"
-    assert board.holders()[0].number == 0
     board.fill()
-    assert len(board.trials()) == 4
+    assert [trial.state.name for trial in board.trials()[3:]] == ["FAIL", "FAIL"]
+    assert board.holders()[0].number == 0
+    assert len(board.trials()) == 5
+
+
+def test_a_gap_left_by_a_dead_watcher_is_filled(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scgraph.tune.slots.GAP_SECONDS", 0.2)
+    number = run_by(board, GONE)
+    assert board.give_up(board.trials()[number], "its worker is gone")
+    assert not board.give_up(board.trials()[number], "its worker is gone")
+    watch = Watch(60)
+    watch.look(board)
+    assert 0 not in board.holders()
+    time.sleep(0.3)
+    watch.look(board)
+    assert board.holders()[0].state.name == "WAITING"
 
 
 def test_a_dead_worker_of_this_machine_is_seen_at_once(board: Board) -> None:
