@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scgraph.config import BenchConfig, _Config, load_yaml, merged, parse_config
+from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +118,7 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     The split is that of the study's seed, for every repetition: so the test part stays unseen until the end.
 
     Raises:
-        ConfigError: an unknown or impossible setting.
+        ConfigError: an unknown or impossible setting, or training on several devices.
     """
     from scgraph.bench.run import as_bench_config
 
@@ -126,4 +127,7 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     laid_over = merged(settings, config.bench, chosen)
     if "epochs" in config.bench.get("train", {}) and "max_steps" not in config.bench:
         laid_over["max_steps"] = None  # epochs that are asked for by hand are not cut
-    return parse_config(BenchConfig, laid_over, source=f"{config.base} with bench of the study")
+    found = parse_config(BenchConfig, laid_over, source=f"{config.base} with bench of the study")
+    if found.train.devices * found.train.nodes > 1:
+        raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
+    return found

@@ -28,7 +28,10 @@ PARTS: dict[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
 # Where a run takes place, how it is saved and what names it are no matter of a search.
 FIXED = {
     "model": {"conv"},
-    "train": {"seed", "device", "precision", "checkpoint_every", "num_workers"},
+    "train": {
+        *("seed", "device", "devices", "nodes", "strategy"),
+        *("precision", "compile", "checkpoint_every", "num_workers"),
+    },
     "probe": set[str](),
 }
 OPTIONS = "conv_options"

@@ -26,6 +26,7 @@ FINGERPRINT = "scgraph"
 # What may differ between a study and its continuation: where it runs, what is drawn, and the repetitions at the end.
 FREE = {
     "train.device",
+    "train.compile",
     "train.checkpoint_every",
     "train.num_workers",
     "seeds",
@@ -212,10 +213,12 @@ def fingerprint(job: Job, model: str, space: Space) -> dict[str, str]:
 
 
 def _check_same(before: dict[str, str], now: dict[str, str], what: str) -> None:
+    # A setting that a newer scgraph has besides is what it does by default.
+    usual = {f"bench.{key}": str(value) for key, value in _flat(BenchConfig().model_dump(mode="json")).items()}
     differing = [
         f"{key} was {before.get(key, 'not there')} and is {now.get(key, 'not there')}"
         for key in dict.fromkeys([*before, *now])
-        if before.get(key) != now.get(key)
+        if before.get(key, usual.get(key)) != now.get(key)
     ]
     if differing:
         raise ConfigError(

@@ -35,34 +35,34 @@ def test_a_real_search_from_the_command_line(
 ) -> None:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY))
     out = tmp_path / "out"
-    words = ["tune", "--models", "none,mean", "--data", tiny_file, "--config", tmp_path / "mine.yaml", "--out", out]
+    words = ["tune", "--models", "mean", "--data", tiny_file, "--config", tmp_path / "mine.yaml", "--out", out]
     words += ["--trials", "2", "--set", "space.train.cell_loss=null", "--json", tmp_path / "trials.json"]
     code, shown, said = run(capsys, *words)
     assert code == 0, said
-    assert "none: searching model.channels (8 or 16); train.learning_rate (0.001 to 0.03, log)" in said
-    assert "cell_loss" not in said.split("[1/4]")[0]
-    assert "[4/4]" in said
+    assert "mean: searching model.channels (8 or 16); train.learning_rate (0.001 to 0.03, log)" in said
+    assert "cell_loss" not in said.split("[1/2]")[0]
+    assert "[2/2]" in said
     assert "Report:" in shown
     assert {path.name for path in out.iterdir()} >= {
-        *("study.html", "trials.csv", "best.yaml", "best-none.yaml", "best-mean.yaml"),
+        *("study.html", "trials.csv", "best.yaml", "best-mean.yaml"),
         *("config.yaml", "environment.json", "journal.log", "bench"),
     }
     trials = pd.read_csv(out / "trials.csv")
-    assert trials["state"].tolist() == ["complete"] * 4
+    assert trials["state"].tolist() == ["complete"] * 2
     assert trials["validation macro-F1"].between(0, 1).all()
-    assert len(json.loads((tmp_path / "trials.json").read_text())) == 4
+    assert len(json.loads((tmp_path / "trials.json").read_text())) == 2
     # The test part: once, at the end, with the settings that were found.
     settings = yaml.safe_load((out / "bench" / "config.yaml").read_text())
     own = trials[trials["model"] == "mean"]
     best = own.loc[own["validation macro-F1"].idxmax()]  # the first of equals
     assert settings["train_per_model"]["mean"]["learning_rate"] == pytest.approx(best["train.learning_rate"])
     assert settings["split_seed"] == 0
-    assert set(pd.read_csv(out / "bench" / "results.csv")["model"]) >= {"none", "mean", "pca+logreg"}
+    assert set(pd.read_csv(out / "bench" / "results.csv")["model"]) >= {"mean", "pca+logreg"}
 
     page = (out / "study.html").read_text()
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)  # nothing is fetched
-    assert '<section id="model-2">' in page
-    assert page.count("data:image/svg+xml") >= 4
+    assert '<section id="model-1">' in page
+    assert page.count("data:image/svg+xml") >= 3
 
     # What was found is what the bench takes.
     code, _, said = run(
@@ -76,7 +76,7 @@ def test_a_real_search_from_the_command_line(
 
     code, _, said = run(capsys, *words)
     assert code == 0
-    assert "4 of 4 trials are finished already." in said
+    assert "2 of 2 trials are finished already." in said
     assert "were compared already" in said
 
 

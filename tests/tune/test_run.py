@@ -32,6 +32,18 @@ def search(data: Path, out: Path, *, models: tuple[str, ...] = ("none",), **more
     return run_tune(models, [data], out=out, config=config, **more)
 
 
+def test_a_setting_of_a_newer_version_is_no_difference(tmp_path: Path) -> None:
+    place = place_of(None, tmp_path)
+    job = make_job(place)
+    older = {key: value for key, value in job.fingerprints["none"].items() if key != "bench.train.clip"}
+    with open_storage(place) as storage:
+        begin(replace(job, fingerprints={"none": older}), "none", storage)
+        begin(job, "none", storage)
+        changed = {"bench": {**TINY["bench"], "train": {**TINY["bench"]["train"], "clip": 2.0}}}
+        with pytest.raises(ConfigError, match="clip was not there and is 2.0"):
+            begin(make_job(place, **changed), "none", storage)
+
+
 def kill_orders(folder: Path, count: int) -> dict[str, Any]:
     folder.mkdir()
     for number in range(count):
