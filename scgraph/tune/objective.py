@@ -256,7 +256,7 @@ def _multiply_adds(settings: BenchConfig, *, needed: bool) -> int | None:
 
     from scgraph.nn import GeneModel
 
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
         model = GeneModel(2, **settings.model.model_kwargs())
     try:
         return model.multiply_adds(settings.train.genes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
 from scgraph.train import masked_value_loss, pretrain
 from scgraph.tune.objective import Objective, data_identity, out_of_memory, parts_of, reason_of
+from scgraph.tune.storage import Place
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import make_job
 
@@ -26,10 +28,6 @@ VALUES = {"model.channels": 16, "train.learning_rate": 0.02, "train.mask_share":
 
 
 def objective(path: Path, **config: Any) -> tuple[Objective, Job]:
-    from dataclasses import replace
-
-    from scgraph.tune.storage import Place
-
     job = replace(make_job(Place("journal", "x", "x"), models=("gnn",), **config), data=[str(path)])
     return Objective(job), job
 
@@ -95,6 +93,15 @@ def test_values_are_the_settings_of_the_trial(tiny_file: Path) -> None:
         measure("gnn", {"model.channels": 0}, quiet)
 
 
+def test_a_layer_of_pyg_is_measured_and_its_cost_counted(tiny_file: Path) -> None:
+    sage = "torch_geometric.nn.SAGEConv"
+    job = replace(make_job(Place("journal", "x", "x"), models=(sage,), objective="mvp-cost"), data=[str(tiny_file)])
+    assert "model.conv_options.top_k" in job.space(sage)
+    outcome = Objective(job)(sage, {"model.conv_options.top_k": 8}, quiet)
+    assert math.isfinite(outcome.values[0])
+    assert outcome.values[1] > 0
+
+
 def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None:
     measure, job = objective(tiny_file, objective="mvp")
     parts = measure.sets[0]
@@ -107,8 +114,6 @@ def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None
 
 
 def test_the_mean_over_sets_decides(tiny_file: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     second = tmp_path / "second.h5ad"
     make_cells(60, seed=1).write_h5ad(second)
     alone = [objective(path)[0]("none", {}, quiet).values[0] for path in (tiny_file, second)]

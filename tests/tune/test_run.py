@@ -40,7 +40,7 @@ def test_a_setting_of_a_newer_version_is_no_difference(tmp_path: Path) -> None:
         begin(replace(job, fingerprints={"none": older}), "none", storage)
         begin(job, "none", storage)
         changed = {"bench": {**TINY["bench"], "train": {**TINY["bench"]["train"], "clip": 2.0}}}
-        with pytest.raises(ConfigError, match="clip was not there and is 2.0"):
+        with pytest.raises(ConfigError, match=r"clip was not there and is 2\.0"):
             begin(make_job(place, **changed), "none", storage)
 
 
