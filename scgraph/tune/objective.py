@@ -7,6 +7,7 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ContractError, ScgraphError, TrainingError
@@ -61,7 +62,7 @@ class Parts:
     classes: int
 
 
-def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells]]:
+def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
     """Read the labelled sets and the corpus of a job.
 
     Raises:
@@ -79,8 +80,10 @@ def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells]]:
     return sets, read_corpus(job.corpus, layer=job.layer)
 
 
-def data_identity(sets: list[ProbeSet], corpus: list[Cells]) -> dict[str, str]:
+def data_identity(sets: list[ProbeSet], corpus: list[Cells] | CellStore) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes and batches."""
+    from scgraph.bench.inputs import source_manifests
+
     found = {}
     for number, probe in enumerate(sets, 1):
         digest = hashlib.sha256(str(probe.cells.manifest["sha256"]).encode())
@@ -91,12 +94,13 @@ def data_identity(sets: list[ProbeSet], corpus: list[Cells]) -> dict[str, str]:
             f"{probe.cells.name}, {len(probe.cells):,} cells, {len(probe.classes)} classes of {cells['label']}, "
             f"batches of {cells['batch_key']}, layer {cells['layer']}, {digest.hexdigest()[:16]}"
         )
-    for number, cells_ in enumerate(corpus, 1):
-        found[f"corpus {number}"] = f"{cells_.name}, {len(cells_):,} cells, {str(cells_.manifest['sha256'])[:16]}"
+    for number, source in enumerate(source_manifests(corpus), 1):
+        name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]
+        found[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
     return found
 
 
-def parts_of(probe: ProbeSet, corpus: list[Cells], config: BenchConfig, *, seed: int) -> Parts:
+def parts_of(probe: ProbeSet, corpus: list[Cells] | CellStore, config: BenchConfig, *, seed: int) -> Parts:
     """Return what trials see of a set; corpus cells that stand in the test part are left out.
 
     Raises:
