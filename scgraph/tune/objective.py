@@ -6,11 +6,13 @@ import gc
 import hashlib
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ContractError, ScgraphError, TrainingError
+from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import with_values
 
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
     from scgraph.train import Pretrained
     from scgraph.tune.study import Job
 
-__all__ = ["Objective", "Outcome", "Parts", "data_identity", "out_of_memory", "parts_of", "read_data"]
-
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
+__all__ = ["Objective", "Outcome", "Parts", "data_identity", "parts_of", "read_data"]
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,14 @@ class Objective:
     """
 
     def __init__(self, job: Job) -> None:
+        from scgraph.train import resolve_device
+
         self.base = job.bench
         self.kind = job.tune.objective
         self.seed = job.tune.seed
         # Networks trained with other mask shares or numbers of genes compare under those of the base.
         self.judged_by = job.bench.train.model_copy(update={"seed": self.seed})
+        self.on_cpu = resolve_device(job.bench.train.device).type == "cpu"
         sets, corpus = read_data(job)
         self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed) for probe in sets]
 
@@ -155,7 +158,9 @@ class Objective:
         start = time.perf_counter()
         losses, scores, epochs = [], [], []
         for number, parts in enumerate(self.sets):
-            loss, score, ran = self._one(own, parts, report if number == 0 else lambda _loss, _epoch: None)
+            # Else the system kills the process that takes more than there is, and the trial with it.
+            with limited_memory() if self.on_cpu else nullcontext():
+                loss, score, ran = self._one(own, parts, report if number == 0 else lambda _loss, _epoch: None)
             losses.append(loss)
             scores.append(score)
             epochs.append(ran)
@@ -211,16 +216,9 @@ class Objective:
         return loss, score, len(losses)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that memory ran out, on a CPU or a GPU."""
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in MEMORY_WORDS)
-
-
 def reason_of(error: BaseException) -> str:
     """Return why a trial failed, in one line."""
-    if out_of_memory(error):
+    if is_out_of_memory(error):
         return "out of memory"
     text = " ".join(str(error).split())
     return text if isinstance(error, ScgraphError) else f"{type(error).__name__}: {text}"

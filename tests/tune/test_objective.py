@@ -14,7 +14,7 @@ from scgraph.bench.protocol import settings_of
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
 from scgraph.train import masked_value_loss, pretrain
-from scgraph.tune.objective import Objective, data_identity, out_of_memory, parts_of, reason_of
+from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of
 from scgraph.tune.storage import Place
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import make_job
@@ -144,5 +144,11 @@ def test_reasons_are_one_line() -> None:
     assert reason_of(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")) == "out of memory"
     assert reason_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")) == "out of memory"
     assert reason_of(ValueError("two\nlines")) == "ValueError: two lines"
-    assert not out_of_memory(RuntimeError("shapes differ"))
-    assert math.isnan(float("nan"))
+    assert reason_of(RuntimeError("shapes differ")) == "RuntimeError: shapes differ"
+
+
+def test_running_out_of_memory_is_an_error_of_the_trial(tiny_file: Path) -> None:
+    measure, _ = objective(tiny_file)
+    with pytest.raises((MemoryError, RuntimeError)) as error:
+        measure("gnn", {"model.channels": 2**22}, quiet)  # tables of 40 genes, blocks of 64 TiB
+    assert reason_of(error.value) == "out of memory"
