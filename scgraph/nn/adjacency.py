@@ -97,7 +97,11 @@ class AdjacencyView:
     @property
     def softmax(self) -> Tensor:
         """Softmax of the logits over the real sending genes j, ``[B, G, G]``."""
-        return self._keep("softmax", lambda: functional.masked_softmax(self.logits, self.graph.key_mask()))
+        # Logits of its own: those of `logits` would be held as long as the view.
+        return self._keep(
+            "softmax",
+            lambda: functional.masked_softmax(self.target @ self.source.transpose(1, 2), self.graph.key_mask()),
+        )
 
     @property
     def positive(self) -> tuple[Tensor, Tensor]:

@@ -67,11 +67,11 @@ class Block(nn.Module):
         if not self.recompute or not torch.is_grad_enabled():
             return self._run(x, graph, view, forget=True)
         shared = self.conv.shares(x.shape[1])
-        if view is not None:
-            view.with_only(shared)  # computed here, so that the run below finds them and none is its own
+        # What layers share is computed here, so that no run below computes it as its own.
+        kept = None if view is None else view.with_only(shared)
 
         def run(x: Tensor) -> Tensor:
-            return self._run(x, graph, None if view is None else view.with_only(shared), forget=False)
+            return self._run(x, graph, None if kept is None else kept.with_only(shared), forget=False)
 
         again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=self.dropout.p > 0)
         return again
