@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.utils.checkpoint import checkpoint
+
+from scgraph.nn.streaming import streaming_attention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,9 +21,6 @@ __all__ = [
     "streaming_attention",
     "symmetric_normalized",
 ]
-
-BLOCK = 256
-"""Rows of the weights that `streaming_attention` holds at a time."""
 
 
 def masked_softmax(logits: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -51,21 +49,6 @@ def static_attention(target: Tensor, source: Tensor, key_mask: Tensor | None, x:
         ``[B, G, C]``.
     """
     return masked_softmax(target @ source.transpose(1, 2), key_mask) @ x
-
-
-def streaming_attention(
-    target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, *, block: int = BLOCK
-) -> Tensor:
-    """`static_attention` that holds the weights of `block` receiving genes at a time, also in the backward pass.
-
-    Needs ``B·block·G`` numbers of working memory and keeps none of the weights: backward forms them again, at
-    ``G²·R`` more multiply-adds. Arguments and result as in `static_attention`.
-    """
-    rows = [
-        checkpoint(static_attention, part, source, key_mask, x, use_reentrant=False, preserve_rng_state=False)
-        for part in torch.split(target, block, dim=1)
-    ]
-    return torch.cat(rows, dim=1)
 
 
 def row_normalized(target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,8 @@ def _fresh() -> None:
     torch._dynamo.reset()
 
 
+# The tracer of torch 2.13 makes an instance of each autograd.Function and is warned of it by torch itself.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize(("conv", "options"), VARIANTS, ids=str)
 def test_a_model_is_one_graph(conv: str, options: dict[str, Any]) -> None:
     # Tracing alone: what a compiler makes of the graph takes minutes a model and is not ours.
