@@ -15,6 +15,8 @@ __all__ = ["BLOCK", "streaming_attention"]
 BLOCK = 256
 """Rows of the weights that are held at a time."""
 
+NARROW = (torch.bfloat16, torch.float16)
+
 
 def streaming_attention(
     target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, *, block: int = BLOCK
@@ -37,29 +39,31 @@ def streaming_attention(
         ``[B, G, C]``.
     """
     # Under autocast x is narrower than the tables; one type for all products, in both directions.
-    y: Tensor = _Streaming.apply(target.to(x.dtype), source.to(x.dtype), key_mask, x, block)
+    y: Tensor = _Streaming.apply(  # type: ignore[no-untyped-call]
+        target.to(x.dtype), source.to(x.dtype), key_mask, x, block
+    )
     return y
 
 
 class _Streaming(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]  # torch gives it no types
-        ctx: Any, target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, block: int
-    ) -> Tensor:
+    def forward(ctx: Any, target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, block: int) -> Tensor:
+        # Both are made before the blocks: small pieces between them would keep the allocator from using their
+        # place again, and the blocks together are as large as the weights.
         y = torch.empty_like(x)
-        sums = []
+        wide = torch.float32 if x.dtype in NARROW else x.dtype
+        sums = torch.empty(*x.shape[:2], 1, dtype=wide, device=x.device)
         with torch.autocast(x.device.type, enabled=False):
             for rows in _blocks(x.shape[1], block):
                 logits = _logits(target[:, rows], source, key_mask)
-                total = torch.logsumexp(logits, dim=-1, keepdim=True)
-                y[:, rows] = logits.sub_(total).exp_().to(x.dtype) @ x
-                sums.append(total)
-        ctx.save_for_backward(target, source, key_mask, x, y, torch.cat(sums, dim=1))
+                sums[:, rows] = torch.logsumexp(logits, dim=-1, keepdim=True)
+                y[:, rows] = logits.sub_(sums[:, rows]).exp_().to(x.dtype) @ x
+        ctx.save_for_backward(target, source, key_mask, x, y, sums)
         ctx.block = block
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         target, source, key_mask, x, y, sums = ctx.saved_tensors
         to_target = torch.empty_like(target)
         to_source, to_x = torch.zeros_like(source), torch.zeros_like(x)
@@ -81,6 +85,6 @@ def _blocks(genes: int, block: int) -> Iterator[slice]:
 
 def _logits(target: Tensor, source: Tensor, key_mask: Tensor | None) -> Tensor:
     logits = target @ source.transpose(1, 2)
-    if logits.dtype in (torch.bfloat16, torch.float16):
+    if logits.dtype in NARROW:
         logits = logits.float()  # the exponent of a softmax needs the digits
     return logits if key_mask is None else logits.masked_fill_(~key_mask, -torch.inf)
