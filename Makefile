@@ -20,8 +20,8 @@ help: ## Show this list
 bench: $(RUN_STAMP) ## Compare gnn with tf on the PBMC cells that scanpy carries; leaves a results folder
 	$(VENV)/bin/scgraph bench $(BENCH_ARGS)
 
-test: $(DEV_STAMP) ## Run the tests (PYTEST_ARGS adds options)
-	$(PY) -m pytest $(PYTEST_ARGS)
+test: $(DEV_STAMP) ## Run the tests, one process a core (PYTEST_ARGS adds options)
+	$(PY) -m pytest -n auto $(PYTEST_ARGS)
 
 test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compiles it once, ten minutes)
 	bash scripts/ci-scatter.sh $(PY) $(SCATTER)
