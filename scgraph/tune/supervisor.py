@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import OutputError, ScgraphError, TrainingError
+from scgraph.train.stopping import leave, stop_signals
 from scgraph.tune.slots import Watch
 from scgraph.tune.worker import FATAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from scgraph.tune.slots import Board
@@ -73,11 +74,21 @@ class Supervisor:
         told = {(model, trial.number) for model, board in self.boards.items() for trial in board.finished()}
         if self._finished():
             return
+        # A flag and no exception: one that Ctrl-C raises inside a finalizer of the storage is lost.
+        with stop_signals() as seen:
+            self._watched(watch, told, seen)
+        self._end(patience=GRACE)
+        for board in self.boards.values():
+            board.fill()  # strikes out what two commands put into one slot
+
+    def _watched(self, watch: Watch, told: set[tuple[str, int]], seen: Sequence[int]) -> None:
         try:
             for number in range(self.count):
                 self.workers.append(self._started(number))
             while not self._finished():
                 time.sleep(PAUSE)
+                if seen:
+                    raise leave(seen[0])
                 for worker in list(self.workers):
                     self._look_after(worker)
                 for model, board in self.boards.items():
@@ -94,9 +105,6 @@ class Supervisor:
             for board in self.boards.values():  # what a worker that had to be killed left running
                 watch.look(board)
             raise
-        self._end(patience=GRACE)
-        for board in self.boards.values():
-            board.fill()  # strikes out what two commands put into one slot
 
     def _finished(self) -> bool:
         return all(len(board.finished()) == board.slots for board in self.boards.values())

@@ -32,6 +32,7 @@ def test_groups_far_apart_stay_apart() -> None:
     assert gap > max(np.linalg.norm(first - first.mean(0), axis=1).max(), 1.0)
 
 
+@pytest.mark.slow  # numba compiles umap-learn for half a minute
 def test_umap() -> None:
     pytest.importorskip("umap", reason="umap-learn is optional")
     x = np.random.default_rng(0).normal(size=(30, 5))

@@ -45,7 +45,8 @@ def test_killed_and_too_large_points_are_marked_and_survived(
     data, out = tmp_path / "cells.h5ad", tmp_path / "out"
     make_cells(genes=8000).write_h5ad(data)
     command = ["--data", str(data), "--models", "gnn", "--genes", "4,8,all", "--memory-gb", "3", *QUICK]
-    command += ["--out", str(out)]
+    # Streamed, the largest cell would fit.
+    command += ["--set=model.conv_options.stream_from=100000", "--out", str(out)]
     killed: list[int] = []
     stop = threading.Event()
     killer = threading.Thread(target=kill_first_child, args=(killed, stop))
