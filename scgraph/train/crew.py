@@ -41,8 +41,8 @@ __all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_f
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS = ("indptr", "genes", "values", "keys")
 FILES = "files.json"
-GRACE = 20.0
-"""Seconds that the other processes have to end by themselves once one has failed; a busy machine needs some."""
+GRACE = 5.0
+"""Seconds that the other processes have to end by themselves once one has failed."""
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,9 @@ def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
     assert f"The predictions of rows {bad} are not finite" in str(caught.value)
     rows = str(caught.value).split("cells of rows ")[1].split(" of the training")[0].split(", ")
     assert len(rows) == training.batch_size
-    assert [process.returncode for process in crews] == [2, 2]
+    # One that waits for the other in vain, which is gone already, is ended by the watching process.
+    codes = {process.returncode for process in crews}
+    assert codes in ({2}, {2, -signal.SIGKILL})
     assert capfd.readouterr() == ("", "")
     assert all(torch.isfinite(tensor).all() for tensor in load_file(state_file(tmp_path / "run")).values())
 
