@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ScgraphError
 from scgraph.files import write_atomic
-from scgraph.memory import available_memory, is_out_of_memory, set_data_limit, tells_of_memory
+from scgraph.memory import available_memory, is_out_of_memory, set_data_limit, status_bytes, tells_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,12 +161,8 @@ def restart_peak() -> bool:
 
 def _status(name: str) -> float:
     # Not getrusage: its peak is that of the parent where the parent was larger.
-    table = Path("/proc/self/status")
-    if table.is_file():
-        for line in table.read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024 / 1e6
-    return float("nan")
+    size = status_bytes(name)
+    return float("nan") if size is None else size / 1e6
 
 
 def _context() -> BaseContext:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgraph.memory import status_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -100,12 +102,10 @@ def run_point(request: Request) -> Point:
 
 def resident_mb() -> tuple[float, float]:
     """Return resident memory and its part that is not pages of files, in 10⁶ bytes; Linux only."""
-    found = {}
-    for line in Path("/proc/self/status").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key in ("VmRSS", "RssAnon"):
-            found[key] = int(value.split()[0]) * 1024 / 1e6
-    return found["VmRSS"], found["RssAnon"]
+    resident, anonymous = (status_bytes(name) for name in ("VmRSS", "RssAnon"))
+    assert resident is not None
+    assert anonymous is not None
+    return resident / 1e6, anonymous / 1e6
 
 
 def measure(request: Request) -> Point:

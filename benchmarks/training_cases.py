@@ -32,7 +32,6 @@ __all__ = [
     "NotInstalledError",
     "TrainingStep",
     "entries",
-    "missing_option",
 ]
 
 TORCH_ENCODER = "TransformerEncoder"
@@ -116,16 +115,11 @@ def entries(models: Sequence[str], variants: Sequence[tuple[str, dict[str, Any]]
             found.append(Entry(model, model))
     for model, options in variants:
         for option in options:
-            if missing_option(option):
+            if option not in _options():
                 raise ConfigError(f"GeneModel has no option {option!r}.{did_you_mean(option, _options())}")
         text = ", ".join(f"{key}={value}" for key, value in options.items())
         found.append(Entry(f"{model} ({text})", model, options=options))
     return found
-
-
-def missing_option(name: str) -> bool:
-    """Whether neither this version of `GeneModel` nor a measurement knows an option."""
-    return name not in _options()
 
 
 class TrainingStep:

@@ -6,11 +6,13 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scgraph.cli_prepare import prepare
+from scgraph.cli_profile import profile
+from scgraph.cli_tune import tune
 from scgraph.errors import ScgraphError
 from scgraph.launch import find_world, torchrun_rank
 from scgraph.memory import is_out_of_memory
@@ -243,65 +245,7 @@ def embed(
     write_json(json_, record)
 
 
-@app.command()
-def profile(
-    models: Models = "gnn,tf",
-    channels: Annotated[int, typer.Option(help="Width C of the features.")] = 256,
-    genes: Annotated[int, typer.Option(help="Genes of a cell, G.")] = 512,
-    layers: Annotated[int, typer.Option(help="Number of blocks L.")] = 6,
-    rank: Annotated[int, typer.Option(help="Rank R of the adjacency.")] = 48,
-    batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
-    vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
-    data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
-    attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
-    device: Device = "auto",
-    precision: Precision = "32-true",
-    json_: Json = None,
-) -> None:
-    """Measure what models cost: multiply-adds, memory, speed."""
-    from dataclasses import asdict
-
-    from scgraph.api import profile as run
-
-    costs = run(
-        model_names(models),
-        channels=channels,
-        genes=genes,
-        layers=layers,
-        rank=rank,
-        batch_size=batch_size,
-        vocabulary_size=vocabulary,
-        data=data,
-        attention=attention,
-        device=device or "auto",
-        precision=precision or "32-true",
-    )
-    rows = [{key: None if value != value else value for key, value in asdict(cost).items()} for cost in costs]
-    first = costs[0]
-    shown = [
-        {
-            "model": cost.model,
-            "path": cost.path,
-            "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
-            "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
-            "cells/s": "-" if cost.out_of_memory else _rate(cost.cells_per_second),
-            "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
-            "parameters": f"{cost.block_parameters:,}",
-        }
-        for cost in costs
-    ]
-    title = (
-        f"One cell at C {channels}, G {genes}, L {layers}, R {rank}; training step of {batch_size} cells on "
-        f"{first.device}, {first.precision}, {attention} attention"
-    )
-    show_rows(title, shown, json_)
-    waiting = [f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs if not cost.out_of_memory]
-    if waiting:
-        show(f"Share of a step spent waiting for cells, without threads that prepare them: {', '.join(waiting)}", json_)
-    if json_ is not None:
-        from scgraph.bench.environment import environment
-
-        write_json(json_, {"costs": rows, "environment": environment()})
+app.command()(profile)
 
 
 @app.command()
@@ -332,70 +276,7 @@ def synthetic(
     write_json(json_, rows)
 
 
-@app.command()
-def tune(
-    data: Annotated[list[str], typer.Option(help="Labelled sets; the mean over them decides.")],
-    models: Models = "gnn,tf",
-    trials: Annotated[int | None, typer.Option(help="Finished trials of every model.")] = None,
-    objective: Annotated[
-        Literal["mvp", "probe", "mvp-cost", "probe-cost"] | None,
-        typer.Option(help="Validation loss or validation macro-F1, alone or with multiply-adds."),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Journal file, sqlite:///FILE or postgresql://USER@HOST/DB.  [default: journal in --out]"),
-    ] = None,
-    study: Annotated[str, typer.Option(help="Name of the search in the storage.")] = "tune",
-    workers: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
-    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train parts]")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results; the same one goes on.")] = Path("results/tune"),
-    label: Label = None,
-    layer: Layer = None,
-    batch_key: BatchKey = None,
-    config: Config = "tune/default",
-    set_: Set = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of split, weights and sampler.")] = None,
-    no_final: Annotated[bool, typer.Option("--no-final", help="Leave the comparison of the best out.")] = False,
-    overwrite: Overwrite = False,
-    json_: Json = None,
-) -> None:
-    """Search the best settings of each model with Optuna; the same command goes on."""
-    from scgraph.bench import tables
-    from scgraph.tune import run_tune
-    from scgraph.tune.config import as_tune_config
-    from scgraph.tune.results import said_values
-
-    given = {"trials": trials, "objective": objective, "seed": seed}
-    settings = as_tune_config(
-        config or "tune/default",
-        assignments(set_),
-        {key: value for key, value in given.items() if value is not None},
-    )
-    result = run_tune(
-        model_names(models),
-        data,
-        out=out,
-        corpus=corpus or [],
-        config=settings,
-        storage=storage,
-        study=study,
-        workers=workers,
-        label=label,
-        layer=layer,
-        batch_key=batch_key,
-        final=not no_final,
-        overwrite=overwrite,
-        say=say,
-    )
-    for name, found in result.best.items():
-        for one in found:
-            chosen = ", ".join(f"{path} {value}" for path, value in one.settings.items())
-            show(f"{name}: {said_values(settings.objective, one.values)} (trial {one.number}: {chosen})", json_)
-    if result.bench is not None:
-        margin = result.bench_margin
-        show(tables.rich_tables(result.bench.summary, result.bench.overall, margin=margin), json_)
-    show(f"Report: {out / 'study.html'}", json_)
-    write_json(json_, json.loads(result.trials.to_json(orient="records")))
+app.command()(tune)
 
 
 @app.command()
@@ -427,10 +308,6 @@ def models(
     write_json(json_, rows)
 
 
-def _rate(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -453,8 +330,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (MemoryError, RuntimeError) as error:
         if debug or not is_out_of_memory(error):
             raise
-        say(
-            f"scgraph: out of memory ({str(error).splitlines()[0]}). Use a smaller train.batch_size, fewer genes or "
+        complain(
+            f"out of memory ({str(error).splitlines()[0]}). Use a smaller train.batch_size, fewer genes or "
             "channels, or model.recompute=true."
         )
         code = 2

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["available_memory", "is_out_of_memory", "limited_memory", "set_data_limit", "tells_of_memory"]
+__all__ = [
+    "available_memory",
+    "is_out_of_memory",
+    "limited_memory",
+    "set_data_limit",
+    "status_bytes",
+    "tells_of_memory",
+]
 
 SIGNS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
@@ -63,18 +70,18 @@ def limited_memory() -> Iterator[None]:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    set_data_limit(_data_size() + available_memory())
+    set_data_limit((status_bytes("VmData") or 0) + available_memory())
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def _data_size() -> int:
-    """What counts against the limit now, bytes; 0 where the system does not say."""
+def status_bytes(name: str) -> int | None:
+    """Bytes that the system names for this process, as ``VmRSS`` in /proc/self/status; None where it does not say."""
     table = Path("/proc/self/status")
     if table.is_file():
         for line in table.read_text().splitlines():
-            if line.startswith("VmData:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-    return 0
+    return None

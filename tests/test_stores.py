@@ -13,14 +13,14 @@ import pytest
 import torch
 
 import scgraph
-from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, stores_to_train_on
+from scgraph.bench.inputs import read_corpus, read_probe_sets, stores_to_train_on
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.cli import main
 from scgraph.data import CellStore
 from scgraph.errors import ConfigError, DataError
 from scgraph.train import load_model, pretrain
-from tests.bench.conftest import QUICK, make_cells
+from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
 
 
 @pytest.fixture
@@ -73,15 +73,7 @@ def test_pretrain_takes_a_store_and_its_genes(files: list[Path], store: Path, tm
 
 def test_a_bench_takes_a_store_as_its_corpus_and_finds_leaks(store: Path, tmp_path: Path) -> None:
     probe, corpus = read_probe_sets([tmp_path / "a.h5ad"])[0], read_corpus([store])
-    split = make_split(probe.codes, seed=0)
-    config = as_bench_config(QUICK)
-    kept = prepare(probe, split, corpus, config, seed=0, drop_leaks=False)
-    dropped = prepare(probe, split, corpus, config, seed=0, drop_leaks=True)
-    assert kept.leaks == dropped.leaks == len(split.test)
-    assert len(kept.train) + len(kept.validation) == 150
-    assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)
-    test_keys = set(dropped.probe.subset(split.test).keys.tolist())
-    assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
+    leaks_are_found_and_dropped(probe, corpus, make_split(probe.codes, seed=0))
 
 
 def test_what_a_store_cannot_do_is_said(files: list[Path], store: Path) -> None:

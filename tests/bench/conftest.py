@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scgraph.bench.inputs import prepare
+from scgraph.bench.run import as_bench_config
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from scgraph.bench.inputs import Prepared, ProbeSet
+    from scgraph.bench.splits import Split
 
 QUICK: dict[str, Any] = {
     "model": {"channels": 8, "layers": 1, "rank": 4},
@@ -37,6 +43,19 @@ def make_cells(n: int = 90, genes: int = 40, *, seed: int = 0) -> ad.AnnData:
         index=[f"cell{seed}-{i}" for i in range(n)],
     )
     return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=[f"GENE{g}" for g in range(genes)]))
+
+
+def leaks_are_found_and_dropped(probe: ProbeSet, corpus: Any, split: Split) -> Prepared:
+    """Check what a corpus that holds the test cells is divided into; return the parts with the leaks kept."""
+    config = as_bench_config(QUICK)
+    kept = prepare(probe, split, corpus, config, seed=0, drop_leaks=False)
+    dropped = prepare(probe, split, corpus, config, seed=0, drop_leaks=True)
+    assert kept.leaks == dropped.leaks == len(split.test)
+    assert len(kept.train) + len(kept.validation) == 150
+    assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)
+    test_keys = set(dropped.probe.subset(split.test).keys.tolist())
+    assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
+    return kept
 
 
 @pytest.fixture

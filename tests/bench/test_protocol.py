@@ -20,7 +20,7 @@ from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.errors import ConfigError, DataError, OutputError
-from tests.bench.conftest import QUICK, make_cells
+from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,14 +101,7 @@ def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
     mixed = mixed[:, ::-1].copy()  # genes in another order
     probe, corpus = read_probe_sets([probe_cells])[0], read_corpus([mixed])
     split = make_split(probe.codes, seed=0)
-    config = as_bench_config(QUICK)
-    kept = prepare(probe, split, corpus, config, seed=0, drop_leaks=False)
-    dropped = prepare(probe, split, corpus, config, seed=0, drop_leaks=True)
-    assert kept.leaks == dropped.leaks == len(split.test)
-    assert len(kept.train) + len(kept.validation) == 150
-    assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)
-    test_keys = set(dropped.probe.subset(split.test).keys.tolist())
-    assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
+    kept = leaks_are_found_and_dropped(probe, corpus, split)
     assert f"{len(split.test)} corpus cells have the counts of a test cell" in kept.notes[0]
 
 

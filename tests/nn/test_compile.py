@@ -13,19 +13,13 @@ from scgraph.nn import GeneModel
 from scgraph.registry import conv_names
 from scgraph.train.module import MaskedValueModule
 
+Cells = tuple[Tensor, Tensor, Tensor]
 # Options under which a layer runs other code.
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in conv_names()),
     ("gnn", {"stream_from": 4}),
     ("gat", {"use_adjacency": True}),
 ]
-
-
-def cells() -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.stack([torch.randperm(30, generator=generator)[:12] + 1 for _ in range(3)])
-    ids[0, -2:] = 0
-    return ids, torch.rand(3, 12, generator=generator), torch.rand(3, 12, generator=generator) < 0.3
 
 
 @pytest.fixture(autouse=True)
@@ -36,29 +30,29 @@ def _fresh() -> None:
 # The tracer of torch 2.13 makes an instance of each autograd.Function and is warned of it by torch itself.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize(("conv", "options"), VARIANTS, ids=str)
-def test_a_model_is_one_graph(conv: str, options: dict[str, Any]) -> None:
+def test_a_model_is_one_graph(conv: str, options: dict[str, Any], cells: Cells) -> None:
     # Tracing alone: what a compiler makes of the graph takes minutes a model and is not ours.
     torch.manual_seed(0)
     model = GeneModel(30, conv=conv, channels=8, layers=1, rank=4, cell_head=True, conv_options=options)
-    traced = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")(*cells())
-    plain = model(*cells())
+    traced = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")(*cells)
+    plain = model(*cells)
     for name in ("values", "cell", "cell_values"):
         torch.testing.assert_close(getattr(traced, name), getattr(plain, name), msg=name)
 
 
-def test_gradients_of_the_traced_graph() -> None:
+def test_gradients_of_the_traced_graph(cells: Cells) -> None:
     torch.manual_seed(0)
     model = GeneModel(30, conv="gnn", channels=8, layers=1, rank=4, recompute=True)
     gradients = []
     for run in (torch.compile(model, fullgraph=True, dynamic=True, backend="aot_eager"), model):
         model.zero_grad(set_to_none=True)
-        run(*cells()).values.square().sum().backward()
+        run(*cells).values.square().sum().backward()
         gradients.append([weight.grad for weight in model.parameters()])
     for traced, plain in zip(*gradients, strict=True):
         torch.testing.assert_close(traced, plain)
 
 
-def test_training_compiles_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_compiles_where_asked(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     compiler = torch.compile
 
@@ -71,7 +65,7 @@ def test_training_compiles_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, compiled = (MaskedValueModule(model, TrainConfig(compile=on), total_steps=1) for on in (False, True))
     assert asked == [{"dynamic": True}]
     assert compiled.state_dict().keys() == plain.state_dict().keys()
-    torch.testing.assert_close(compiled.predict(*cells()).values, plain.predict(*cells()).values)
+    torch.testing.assert_close(compiled.predict(*cells).values, plain.predict(*cells).values)
 
 
 def test_recompute_is_a_setting() -> None:

@@ -15,6 +15,7 @@ from scgraph.nn.recompute import forgotten
 from scgraph.registry import conv_names
 
 CPU = torch.device("cpu")
+Cells = tuple[Tensor, Tensor, Tensor]
 
 
 class Weighted(GeneConv):
@@ -26,17 +27,10 @@ class Weighted(GeneConv):
         return view.softmax @ (x * view.logits.mean())
 
 
-def cells(genes: int = 12, vocabulary: int = 30) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.stack([torch.randperm(vocabulary, generator=generator)[:genes] + 1 for _ in range(3)])
-    ids[0, -2:] = 0
-    return ids, torch.rand(3, genes, generator=generator), torch.rand(3, genes, generator=generator) < 0.3
-
-
-def run(model: GeneModel) -> dict[str, Tensor]:
+def run(model: GeneModel, cells: Cells) -> dict[str, Tensor]:
     model.zero_grad(set_to_none=True)
     torch.manual_seed(3)
-    out = model(*cells())
+    out = model(*cells)
     (out.values.square().sum() + out.cell.square().sum()).backward()
     return {"values": out.values, "cell": out.cell} | {
         name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
@@ -45,25 +39,25 @@ def run(model: GeneModel) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("conv", [*conv_names(), "torch_geometric.nn.GCNConv", "torch_geometric.nn.SAGEConv", Weighted])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_recomputed_blocks_give_the_same_numbers(conv: str | type[GeneConv], dropout: float) -> None:
+def test_recomputed_blocks_give_the_same_numbers(conv: str | type[GeneConv], dropout: float, cells: Cells) -> None:
     found = []
     for recompute in (False, True):
         torch.manual_seed(0)
         model = GeneModel(30, conv=conv, channels=8, layers=3, rank=4, dropout=dropout, recompute=recompute)
-        found.append(run(model))
+        found.append(run(model, cells))
     assert found[0].keys() == found[1].keys()
     for name, plain in found[0].items():
         torch.testing.assert_close(found[1][name], plain, rtol=0, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("conv", conv_names())
-def test_forgotten_norms_change_no_number(conv: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_norms_change_no_number(conv: str, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     model = GeneModel(30, conv=conv, channels=8, layers=3, rank=4, feed_forward=8)
-    forgetting = run(model)
+    forgetting = run(model, cells)
     with monkeypatch.context() as patch:
         patch.setattr(torch.compiler, "is_compiling", lambda: True)  # where nothing is forgotten
-        plain = run(model)
+        plain = run(model, cells)
     for name, tensor in plain.items():
         assert torch.equal(forgetting[name], tensor), name
 
@@ -81,11 +75,11 @@ def test_forgotten_output_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-def test_a_forward_pass_without_backward_frees_its_memory(recompute: bool) -> None:
+def test_a_forward_pass_without_backward_frees_its_memory(recompute: bool, cells: Cells) -> None:
     model = GeneModel(30, conv="gnn", channels=8, layers=2, recompute=recompute)
     gc.disable()  # a cycle through the graph of autograd is none that the collector could see
     try:
-        loss = model(*cells()).values.sum()
+        loss = model(*cells).values.sum()
         nodes, kept = [loss.grad_fn], []
         while nodes:
             node = nodes.pop()

@@ -19,10 +19,11 @@ class MappedConv(GeneConv):
 
     Args:
         channels: width C.
+        aggr: aggregation of the messages, as in `MessagePassing`.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int, *, aggr: str = "add") -> None:
+        super().__init__(channels, aggr=aggr)
         self.linear = nn.Linear(channels, channels)
 
     def reset_parameters(self) -> None:

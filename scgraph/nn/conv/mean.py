@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message when it runs
 
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.mapped import MappedConv
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["MeanConv"]
 
 
 @register_conv("mean")
-class MeanConv(GeneConv):
+class MeanConv(MappedConv):
     """``y_i = Θ (1/G) Σ_j x_j``: message passing whose weights are all equal.
 
     The control that shows what gene-gene weights are worth: it is `gnn` with all logits 0.
@@ -33,16 +33,6 @@ class MeanConv(GeneConv):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, aggr="mean")
-        self.linear = nn.Linear(channels, channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the linear map anew."""
-        super().reset_parameters()
-        self.linear.reset_parameters()
-
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
-        """Map linearly, then average the messages. ``[N, C]`` to ``[N, C]``."""
-        return super().edges(self.linear(x), edge_index, **edge_inputs)
 
     def message(self, x_j: Tensor) -> Tensor:
         """``Θ x_j``, ``[E, C]``."""

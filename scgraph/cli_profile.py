@@ -1,0 +1,76 @@
+"""The command `scgraph profile`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from scgraph.options import Device, Json, Models, Precision, model_names
+from scgraph.terminal import show, show_rows, write_json
+
+__all__ = ["profile"]
+
+
+def profile(
+    models: Models = "gnn,tf",
+    channels: Annotated[int, typer.Option(help="Width C of the features.")] = 256,
+    genes: Annotated[int, typer.Option(help="Genes of a cell, G.")] = 512,
+    layers: Annotated[int, typer.Option(help="Number of blocks L.")] = 6,
+    rank: Annotated[int, typer.Option(help="Rank R of the adjacency.")] = 48,
+    batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
+    vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
+    data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
+    attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
+    device: Device = "auto",
+    precision: Precision = "32-true",
+    json_: Json = None,
+) -> None:
+    """Measure what models cost: multiply-adds, memory, speed."""
+    from dataclasses import asdict
+
+    from scgraph.api import profile as run
+
+    costs = run(
+        model_names(models),
+        channels=channels,
+        genes=genes,
+        layers=layers,
+        rank=rank,
+        batch_size=batch_size,
+        vocabulary_size=vocabulary,
+        data=data,
+        attention=attention,
+        device=device or "auto",
+        precision=precision or "32-true",
+    )
+    rows = [{key: None if value != value else value for key, value in asdict(cost).items()} for cost in costs]
+    first = costs[0]
+    shown = [
+        {
+            "model": cost.model,
+            "path": cost.path,
+            "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
+            "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
+            "cells/s": "-" if cost.out_of_memory else _rate(cost.cells_per_second),
+            "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+            "parameters": f"{cost.block_parameters:,}",
+        }
+        for cost in costs
+    ]
+    title = (
+        f"One cell at C {channels}, G {genes}, L {layers}, R {rank}; training step of {batch_size} cells on "
+        f"{first.device}, {first.precision}, {attention} attention"
+    )
+    show_rows(title, shown, json_)
+    waiting = [f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs if not cost.out_of_memory]
+    if waiting:
+        show(f"Share of a step spent waiting for cells, without threads that prepare them: {', '.join(waiting)}", json_)
+    if json_ is not None:
+        from scgraph.bench.environment import environment
+
+        write_json(json_, {"costs": rows, "environment": environment()})
+
+
+def _rate(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
