@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from scgraph.errors import ModelFileError
 from scgraph.files import write_atomic
@@ -43,13 +43,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     refuse_foreign(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            raw = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{path}: is cut or damaged ({path.stat().st_size:,} bytes; {error}). Copy it again."
-        ) from error
+        # In one read: safetensors' own reader opens a file twice, and a run may replace it in between.
+        data = path.read_bytes()
+        tensors = load(data)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}).") from error
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: is cut or damaged ({len(data):,} bytes; {error}). Copy it again.") from error
+    raw = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
     try:
         return tensors, {key: json.loads(text) for key, text in raw.items()}
     except json.JSONDecodeError:
@@ -70,8 +71,10 @@ def refuse_foreign(path: Path) -> None:
         raise ModelFileError(
             f"{path}: is a git-LFS pointer, not the file itself. Run `git lfs pull` in its repository."
         )
-    # A zip archive is how torch.save packs its pickle; a bare pickle starts with its protocol number.
-    if start.startswith(b"PK\x03\x04") or start[:2] in _PICKLE_STARTS or path.suffix in _PICKLE_SUFFIXES:
+    # A zip archive is how torch.save packs its pickle; a bare pickle starts with its protocol number. So may a
+    # safetensors file, with the length of its header (640 bytes are 80 02); its ninth byte opens that header.
+    pickled = start.startswith(b"PK\x03\x04") or (start[:2] in _PICKLE_STARTS and start[8:9] != b"{")
+    if pickled or path.suffix in _PICKLE_SUFFIXES:
         raise ModelFileError(
             f"{path}: is a pickle (torch.save, .ckpt), which can run any code when it is read, so scgraph "
             "never reads one. Give a folder that scgraph saved, with model.safetensors in it."

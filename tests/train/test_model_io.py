@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -208,6 +209,35 @@ def test_tensors_that_do_not_fit_are_named(saved: Path) -> None:
 def test_a_safetensors_file_of_another_program(saved: Path) -> None:
     save_file({"weight": torch.zeros(2)}, saved / "model.safetensors", metadata={"format": "pt"})
     refused(saved, "model.safetensors", "belongs to another")
+
+
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path: Path, length: int) -> None:
+    path, weight = tmp_path / "model.safetensors", {"a": torch.ones(3)}
+    write_tensors(path, weight, {"said": ""})
+    write_tensors(path, weight, {"said": "x" * (length - int.from_bytes(path.read_bytes()[:8], "little"))})
+    assert path.read_bytes()[0] == 0x80
+    assert torch.equal(read_tensors(path)[0]["a"], weight["a"])
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+
+    def write(size: int) -> None:
+        write_tensors(path, {"a": torch.full((size,), size)}, {"said": "x" * size})
+
+    write(1)
+    writer = os.fork()
+    if writer == 0:
+        for step in range(1500):
+            write(1 + step * 7919 % 5000)
+        os._exit(0)
+    sizes = set()
+    while os.waitpid(writer, os.WNOHANG)[0] == 0:
+        tensors, header = read_tensors(path)
+        sizes.add(len(tensors["a"]))
+        assert torch.equal(tensors["a"], torch.full((len(header["said"]),), len(header["said"])))
+    assert len(sizes) > 10
 
 
 def test_a_newer_format_says_what_wrote_it(saved: Path) -> None:
