@@ -41,6 +41,7 @@ def test_shipped_steps_end_at_the_default_settings() -> None:
     assert len(steps[0][1]) < len(steps[-1][1])
 
 
+@pytest.mark.slow
 def test_rows_are_benches_and_a_run_goes_on(cells_file: Path, script: Script, tmp_path: Path) -> None:
     (tmp_path / "steps.yaml").write_text(STEPS)
     words = ["ablation.py", "--data", cells_file.name, "--out", "found", "--seeds", "2", "--steps", "steps.yaml"]

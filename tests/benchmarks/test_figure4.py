@@ -36,6 +36,7 @@ def kill_first_child(killed: list[int], stop: threading.Event) -> None:
                     killed.append(int(child))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_killed_and_too_large_points_are_marked_and_survived(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -88,6 +89,7 @@ def test_killed_and_too_large_points_are_marked_and_survived(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_another_failure_is_reported_and_tried_again(
     cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

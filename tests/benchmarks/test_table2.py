@@ -98,6 +98,7 @@ def test_costs_are_measured_and_written(script: Script, tmp_path: Path, capsys: 
     assert "already holds files" in said
 
 
+@pytest.mark.slow
 def test_accuracy_of_two_settings_and_a_restart(
     cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
