@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError, TrainingError
+from scgraph.errors import ConfigError, ScgraphError, TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
@@ -142,8 +143,9 @@ def run_tune(
     for model in job.models:
         say(f"{model}: searching {_said_space(job, model)}")
     goes_on = (folder / "config.yaml").is_file() or (folder / "journal.log").is_file()
+    new = not folder.exists()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
-    with open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
+    with _no_empty_folder(folder, new), open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
         boards = {model: begin(job, model, opened) for model in job.models}
         _write_settings(folder, job)
         finished = sum(len(board.finished()) for board in boards.values())
@@ -160,6 +162,18 @@ def run_tune(
     _refuse_all_failed(found.trials, job, say)
     bench = _final(folder, job, found.best, say) if final else None
     return TuneResult(found.trials, found.best, bench, job.bench.equivalence_margin, folder)
+
+
+@contextmanager
+def _no_empty_folder(folder: Path, new: bool) -> Iterator[None]:
+    """Leave no empty folder behind where a storage could not be opened."""
+    try:
+        yield
+    except ScgraphError:
+        if new:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
+        raise
 
 
 @dataclass

@@ -270,6 +270,8 @@ def test_bad_requests_leave_nothing_behind(tiny_file: Path, tmp_path: Path) -> N
         ({"storage": "mysql://host/db"}, "postgresql://USER@HOST/DATABASE"),
         ({"storage": "sqlite:///x.db", "overwrite": True}, "never a database"),
         ({"label": "kind"}, "cell_type"),
+        ({"storage": f"sqlite:///{tmp_path / 'garbage.db'}"}, "garbage.db"),
+        ({"storage": f"sqlite:///{tmp_path / 'gone' / 'search.db'}"}, "there is no folder"),
     ):
         with pytest.raises(ScgraphError, match=told):
             search(tiny_file, out, **change)
