@@ -145,7 +145,7 @@ def run_tune(
     goes_on = (folder / "config.yaml").is_file() or (folder / "journal.log").is_file()
     new = not folder.exists()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
-    with _no_empty_folder(folder, new), open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
+    with _no_empty_folder(folder, new=new), open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
         boards = {model: begin(job, model, opened) for model in job.models}
         _write_settings(folder, job)
         finished = sum(len(board.finished()) for board in boards.values())
@@ -165,7 +165,7 @@ def run_tune(
 
 
 @contextmanager
-def _no_empty_folder(folder: Path, new: bool) -> Iterator[None]:
+def _no_empty_folder(folder: Path, *, new: bool) -> Iterator[None]:
     """Leave no empty folder behind where a storage could not be opened."""
     try:
         yield
