@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("reproduction", "features", "performance")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("reproduction", "features", "performance", "tuning")),
 )
 BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)
 # Table II of the paper at C 256, G 512: multiply-adds, memory of a cell.
@@ -149,6 +149,13 @@ def claims_block(date: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def study_block(name: str) -> str:
+    """Return what a search found; see `study_tables`."""
+    from study_block import study_tables
+
+    return f"{study_tables(RESULTS / name)}\n{source(name)}\n"
+
+
 KINDS: dict[str, Callable[..., str]] = {
     "results": results_block,
     "profile": profile_block,
@@ -158,6 +165,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "file": file_block,
     "ratios": ratios_block,
     "claims": claims_block,
+    "study": study_block,
 }
 
 

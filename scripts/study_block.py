@@ -1,0 +1,51 @@
+"""The tables of a committed search: what each model gained on the validation part, and the settings found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["study_tables"]
+
+SCORE = "validation macro-F1"
+GROUPS = ("model.", "train.", "probe.")
+
+
+def study_tables(folder: Path) -> str:
+    """Return both tables of a search in markdown.
+
+    The first trial of every model ran the settings that the search started from.
+
+    Args:
+        folder: of `scgraph tune` with one objective, the macro-F1 of the probe.
+    """
+    trials = pd.read_csv(folder / "trials.csv")
+    trials = trials[~trials["lost"]]
+    scores = ["| model | trials | given up early | failed | start | best | gain |", "|---|---:|---:|---:|---:|---:|---:|"]
+    chosen: dict[str, dict[str, Any]] = {}
+    for model, own in trials.groupby("model", sort=False):
+        states = own["state"].value_counts()
+        first = own[own["slot"] == 0].iloc[0]
+        best = own.loc[own[SCORE].idxmax()]
+        cells = [len(own), states.get("pruned", 0), states.get("failed", 0)]
+        cells += [f"{first[SCORE]:.3f}", f"{best[SCORE]:.3f}", f"{best[SCORE] - first[SCORE]:+.3f}"]
+        scores.append(f"| `{model}` | " + " | ".join(map(str, cells)) + " |")
+        chosen[str(model)] = {"start": first, "best": best}
+    settings = [name for name in trials.columns if name.startswith(GROUPS)]
+    found = ["| setting | start | " + " | ".join(f"`{model}`" for model in chosen) + " |"]
+    found.append("|---|---:|" + "---:|" * len(chosen))
+    for name in settings:
+        starts = {_said(rows["start"][name]) for rows in chosen.values()} - {"-"}
+        cells = [_said(rows["best"][name]) for rows in chosen.values()]
+        found.append(f"| `{name}` | {', '.join(sorted(starts))} | " + " | ".join(cells) + " |")
+    return "\n".join([*scores, "", *found]) + "\n"
+
+
+def _said(value: Any) -> str:
+    if pd.isna(value):
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
