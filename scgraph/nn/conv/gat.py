@@ -45,7 +45,7 @@ class GATConv(GeneConv):
 
     cost: ClassVar[str] = "G C² and a sort of G; with the adjacency G² C more"
     summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
-    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "use_adjacency": [False, True]}
+    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
     def __init__(
         self, channels: int, *, heads: int = 8, use_adjacency: bool = False, negative_slope: float = 0.2

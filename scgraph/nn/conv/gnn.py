@@ -42,7 +42,7 @@ class GNNConv(MappedConv):
     uses_adjacency: bool = True
     cost: ClassVar[str] = "G C² + G² C, and G² R once a cell (a layer where streamed)"
     summary: ClassVar[str] = "the paper's: softmax of a static, factorised adjacency"
-    search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
+    search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}
 
     def __init__(self, channels: int, *, stream_from: int = 2048) -> None:
         super().__init__(channels)

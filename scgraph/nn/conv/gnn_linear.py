@@ -36,7 +36,7 @@ class GNNLinearConv(MappedConv):
     uses_adjacency: bool = True
     cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
-    search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96], "shared_adjacency": [True, False]}
+    search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}
 
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the weights of the edges, those of a receiving gene adding up to 1, ``[E]``."""
