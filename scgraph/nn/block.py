@@ -24,7 +24,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "no
 class Block(nn.Module):
     """``x + act(conv(norm(x)))``, then ``x + W₂ gelu(W₁ norm(x))`` with a feed-forward.
 
-    Source: the pre-norm arrangement of Xiong et al., "On layer normalization in the Transformer" (2020).
+    Without `norm_first` it is ``norm(x + act(conv(x)))``, then ``norm(x + W₂ gelu(W₁ x))``.
+
+    Source: the two arrangements of Xiong et al., "On layer normalization in the Transformer" (2020); norms behind
+    are those of Vaswani et al., "Attention is all you need" (2017).
 
     Args:
         conv: the convolution.
@@ -32,13 +35,23 @@ class Block(nn.Module):
         feed_forward: width of the feed-forward, 0 for none.
         dropout: share of features dropped behind the convolution and the feed-forward.
         recompute: run the block again in the backward pass in place of keeping what it computes.
+        norm_first: norms in front of the convolution and the feed-forward, or behind the residual.
+        inner: what stands between the two maps of the feed-forward in place of GELU.
 
     Shapes:
         ``[B, G, C]`` to ``[B, G, C]``.
     """
 
     def __init__(
-        self, conv: GeneConv, *, activation: str, feed_forward: int, dropout: float, recompute: bool = False
+        self,
+        conv: GeneConv,
+        *,
+        activation: str,
+        feed_forward: int,
+        dropout: float,
+        recompute: bool = False,
+        norm_first: bool = True,
+        inner: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -49,12 +62,13 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         self.dropout = nn.Dropout(dropout)
         self.recompute = recompute
+        self.norm_first = norm_first
         self.width = feed_forward
         self.feed_forward = (
             nn.Sequential(
                 nn.LayerNorm(channels),
                 nn.Linear(channels, feed_forward),
-                nn.GELU(),
+                nn.GELU() if inner is None else inner,
                 nn.Linear(feed_forward, channels),
                 nn.Dropout(dropout),
             )
@@ -73,10 +87,13 @@ class Block(nn.Module):
         def run(x: Tensor) -> Tensor:
             return self._run(x, graph, None if kept is None else kept.with_only(shared), forget=False)
 
-        again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=self.dropout.p > 0)
+        draws = any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
+        again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=draws)
         return again
 
     def _run(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None, *, forget: bool) -> Tensor:
+        if not self.norm_first:
+            return self._run_norm_last(x, graph, view)
         with forgotten(self.norm, x, enabled=forget) as normed:
             y = self.conv(normed, graph, view)
         x = x + self.dropout(self.activation(y))
@@ -89,6 +106,16 @@ class Block(nn.Module):
             y = layer(y)
         result: Tensor = x + y
         return result
+
+    def _run_norm_last(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+        x = self.norm(x + self.dropout(self.activation(self.conv(x, graph, view))))
+        if self.feed_forward is not None:
+            norm, *maps = self.feed_forward
+            y = x
+            for layer in maps:
+                y = layer(y)
+            x = norm(x + y)
+        return x
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """Return the multiply-adds of the matrix products for one cell."""

@@ -1,18 +1,15 @@
-"""Our layers against PyTorch Geometric's own, and graphs to PyG and back."""
+"""A layer against PyTorch Geometric's own (the others are in test_convert.py), and graphs to PyG and back."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch_geometric.data import Batch
-from torch_geometric.nn import GATConv as PyGGATConv
 from torch_geometric.nn import GCNConv as PyGGCNConv
-from torch_geometric.nn import TransformerConv as PyGTransformerConv
 from torch_geometric.transforms import LocalDegreeProfile
 
-from scgraph.errors import ConfigError
 from scgraph.nn import FactorizedAdjacency, GeneGraph
-from scgraph.nn.conv import GATConv, GCNConv, TransformerConv
+from scgraph.nn.conv import GCNConv
 
 GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
 
@@ -26,39 +23,6 @@ def _flat(graph: GeneGraph, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     edge_index = graph.with_complete_edges().edge_index
     assert edge_index is not None
     return x.reshape(-1, x.shape[-1]), edge_index
-
-
-@pytest.mark.parametrize("root_weight", [False, True])
-@pytest.mark.parametrize("bias", [False, True])
-def test_transformer_equals_pyg(root_weight: bool, bias: bool) -> None:
-    theirs = PyGTransformerConv(12, 4, heads=3, root_weight=root_weight, bias=bias)
-    ours = TransformerConv.from_pyg(theirs)
-    graph, x = GeneGraph(GENES), torch.randn(2, 6, 12)
-    expected = theirs(*_flat(graph, x)).view(2, 6, 12)
-    torch.testing.assert_close(ours(x, graph), graph.zero_padding(expected), rtol=1e-5, atol=1e-5)
-
-
-def test_transformer_refuses_what_it_cannot_hold() -> None:
-    with pytest.raises(ConfigError, match="beta=False"):
-        TransformerConv.from_pyg(PyGTransformerConv(12, 4, heads=3, beta=True))
-
-
-@pytest.mark.parametrize("edge_dim", [None, 1])
-def test_gat_equals_pyg(edge_dim: int | None) -> None:
-    theirs = PyGGATConv(12, 4, heads=3, edge_dim=edge_dim, add_self_loops=False)
-    torch.nn.init.normal_(theirs.bias)
-    ours = GATConv.from_pyg(theirs)
-    graph, x = GeneGraph(GENES), torch.randn(2, 6, 12)
-    flat, edge_index = _flat(graph, x)
-    view = FactorizedAdjacency(9, 3).view(graph)
-    attributes = view.edge_logits(edge_index).unsqueeze(-1) if edge_dim else None
-    expected = theirs(flat, edge_index, attributes).view(2, 6, 12)
-    torch.testing.assert_close(ours(x, graph, view), graph.zero_padding(expected), rtol=1e-5, atol=1e-5)
-
-
-def test_gat_refuses_what_it_cannot_hold() -> None:
-    with pytest.raises(ConfigError, match="edge_dim is None or 1"):
-        GATConv.from_pyg(PyGGATConv(12, 4, heads=3, edge_dim=2))
 
 
 def test_gcn_equals_pyg_with_the_same_edge_weights() -> None:

@@ -15,8 +15,6 @@ from scgraph.nn.functional import gat_attention, pair_attention
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
-    from torch_geometric.nn import GATConv as PyGGATConv
-
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.graph import GeneGraph
 
@@ -64,32 +62,6 @@ class GATConv(GeneConv):
         self.bias = nn.Parameter(torch.empty(channels))
         self.uses_adjacency = use_adjacency
         self.reset_parameters()
-
-    @classmethod
-    def from_pyg(cls, conv: PyGGATConv) -> GATConv:
-        """Build the layer from the weights of PyG's own `GATConv`.
-
-        Raises:
-            ConfigError: the PyG layer averages heads, has a residual or wide attributes, or changes width.
-        """
-        channels = conv.heads * conv.out_channels
-        if not conv.concat or conv.residual or conv.edge_dim not in (None, 1) or conv.in_channels != channels:
-            raise ConfigError(
-                "A GATConv can be taken over when concat=True, residual=False, edge_dim is None or 1 and "
-                f"in_channels = heads x out_channels; this one is {conv}."
-            )
-        new = cls(channels, heads=conv.heads, use_adjacency=conv.edge_dim == 1, negative_slope=conv.negative_slope)
-        with torch.no_grad():
-            new.linear.weight.copy_(conv.lin.weight)
-            new.target.copy_(conv.att_dst[0])
-            new.source.copy_(conv.att_src[0])
-            if new.edge is not None:
-                new.edge.copy_((conv.lin_edge.weight.view(conv.heads, -1) * conv.att_edge[0]).sum(-1))
-            new.bias.zero_()
-            if conv.bias is not None:
-                new.bias.copy_(conv.bias)
-        new.to(conv.lin.weight)
-        return new
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""

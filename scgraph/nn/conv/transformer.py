@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch_geometric.utils import softmax
@@ -14,8 +13,6 @@ from scgraph.nn.conv.base import GeneConv
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
-    from torch_geometric.nn import TransformerConv as PyGTransformerConv
-
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.graph import GeneGraph
 
@@ -35,6 +32,7 @@ class TransformerConv(GeneConv):
         channels: width C.
         heads: number of heads H; divides C.
         root_weight: add ``W_r x_i`` to the output, as PyG's `TransformerConv` does by default.
+        attention_dropout: share of the weights α that is set to zero in training, the others scaled up.
 
     Shapes:
         x ``[B, G, C]``, output ``[B, G, C]``.
@@ -46,44 +44,19 @@ class TransformerConv(GeneConv):
     summary: ClassVar[str] = "the Transformer: multi-head attention and a feed-forward"
     search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
-    def __init__(self, channels: int, *, heads: int = 8, root_weight: bool = False) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 8, root_weight: bool = False, attention_dropout: float = 0.0
+    ) -> None:
         super().__init__(channels)
         if heads < 1 or channels % heads:
             raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
+        if not 0 <= attention_dropout < 1:
+            raise ConfigError(f"attention_dropout must be at least 0 and below 1, not {attention_dropout}.")
         self.heads = heads
         self.query_key_value = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
         self.root = nn.Linear(channels, channels) if root_weight else None
-
-    @classmethod
-    def from_pyg(cls, conv: PyGTransformerConv) -> TransformerConv:
-        """Build the layer from the weights of PyG's own `TransformerConv`, which has no output map.
-
-        Raises:
-            ConfigError: the PyG layer gates (`beta`), averages heads, reads attributes, or changes width.
-        """
-        channels = conv.heads * conv.out_channels
-        if conv.beta or conv.edge_dim is not None or not conv.concat or conv.in_channels != channels:
-            raise ConfigError(
-                "A TransformerConv can be taken over when concat=True, beta=False, edge_dim=None and "
-                f"in_channels = heads x out_channels; this one is {conv}."
-            )
-        new = cls(channels, heads=conv.heads, root_weight=conv.root_weight)
-        parts = (conv.lin_query, conv.lin_key, conv.lin_value)
-        with torch.no_grad():
-            new.query_key_value.weight.copy_(torch.cat([part.weight for part in parts]))
-            new.query_key_value.bias.zero_()
-            if parts[0].bias is not None:
-                new.query_key_value.bias.copy_(torch.cat([part.bias for part in parts]))
-            nn.init.eye_(new.out.weight)
-            new.out.bias.zero_()
-            if new.root is not None:
-                new.root.weight.copy_(conv.lin_skip.weight)
-                new.root.bias.zero_()
-                if conv.lin_skip.bias is not None:
-                    new.root.bias.copy_(conv.lin_skip.bias)
-        new.to(conv.lin_query.weight)
-        return new
+        self.attention_dropout = nn.Dropout(attention_dropout)
 
     def reset_parameters(self) -> None:
         """Draw the linear maps anew."""
@@ -111,7 +84,7 @@ class TransformerConv(GeneConv):
     ) -> Tensor:
         """``α_ij v(x_j)`` a head, ``[E, H, D]``."""
         logits = (query_i * key_j).sum(-1) * key_j.shape[-1] ** -0.5
-        alpha: Tensor = softmax(logits, index, ptr, size_i)
+        alpha: Tensor = self.attention_dropout(softmax(logits, index, ptr, size_i))
         return alpha.unsqueeze(-1) * value_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
@@ -120,7 +93,13 @@ class TransformerConv(GeneConv):
         parts = self.query_key_value(x).view(cells, genes, 3, self.heads, channels // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mask = graph.key_mask()
-        y = scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.unsqueeze(1))
+        y = scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=None if mask is None else mask.unsqueeze(1),
+            dropout_p=self.attention_dropout.p if self.training else 0.0,
+        )
         return self._finish(y.transpose(1, 2).reshape(cells, genes, channels), x)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
