@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 
     Built = tuple[nn.Module, Callable[[Tensor], Tensor]]
 
-__all__ = ["DENSE", "EDGES", "OURS", "TORCH", "Case", "LayerStep", "Sizes", "cases", "named_case"]
+__all__ = [
+    "DENSE",
+    "EDGES",
+    "OURS",
+    "TORCH",
+    "Case",
+    "LayerStep",
+    "Sizes",
+    "cases",
+    "complete_edges",
+    "named_case",
+    "on_nodes",
+    "ours",
+]
 
 OURS = "scgraph"
 EDGES = "edge list"
@@ -117,12 +130,12 @@ class LayerStep:
 
 def cases() -> list[Case]:
     """All layers: every registered convolution, and its counterparts of PyTorch Geometric and PyTorch."""
-    found = [Case(name, name, OURS, _ours(name)) for name in conv_names()]
+    found = [Case(name, name, OURS, ours(name)) for name in conv_names()]
     return [
         *found,
-        Case("gat (adjacency)", "gat", OURS, _ours("gat", use_adjacency=True)),
-        Case("tf (math)", "tf", OURS, _ours("tf"), math=True),
-        Case("gnn (edges)", "gnn", EDGES, _ours("gnn", edges=True)),
+        Case("gat (adjacency)", "gat", OURS, ours("gat", use_adjacency=True)),
+        Case("tf (math)", "tf", OURS, ours("tf"), math=True),
+        Case("gnn (edges)", "gnn", EDGES, ours("gnn", edges=True)),
         Case("PyG GCNConv", "gcn", EDGES, _pyg_gcn),
         Case("PyG GATConv", "gat", EDGES, _pyg_headed("GATConv", add_self_loops=False)),
         Case("PyG TransformerConv", "tf", EDGES, _pyg_headed("TransformerConv", root_weight=False)),
@@ -150,7 +163,9 @@ def _graph(sizes: Sizes) -> GeneGraph:
     return GeneGraph(torch.arange(1, sizes.genes + 1).expand(sizes.cells, -1).contiguous(), padded=False)
 
 
-def _ours(name: str, *, edges: bool = False, **options: Any) -> Callable[[Sizes], Built]:
+def ours(name: str, *, edges: bool = False, **options: Any) -> Callable[[Sizes], Built]:
+    """A layer of the zoo on the complete graph, or on the edges of it."""
+
     def build(sizes: Sizes) -> Built:
         cls = conv_class(name)
         heads: dict[str, Any] = {"heads": sizes.heads} if "heads" in cls.search_space else {}
@@ -170,13 +185,16 @@ def _pyg(name: str) -> Any:
     return getattr(importlib.import_module("torch_geometric.nn"), name)
 
 
-def _edges(sizes: Sizes) -> Tensor:
+def complete_edges(sizes: Sizes) -> Tensor:
+    """The complete graph of every cell as edges, ``[2, B G²]``."""
     edge_index = _graph(sizes).with_complete_edges().edge_index
     assert edge_index is not None
     return edge_index
 
 
-def _on_nodes(conv: nn.Module, sizes: Sizes, *inputs: Tensor) -> Callable[[Tensor], Tensor]:
+def on_nodes(conv: nn.Module, sizes: Sizes, *inputs: Tensor) -> Callable[[Tensor], Tensor]:
+    """The forward run of a layer of PyG, which takes the genes of all cells one below the other."""
+
     def run(x: Tensor) -> Tensor:
         y: Tensor = conv(x.reshape(-1, sizes.channels), *inputs)
         return y.view_as(x)
@@ -186,14 +204,14 @@ def _on_nodes(conv: nn.Module, sizes: Sizes, *inputs: Tensor) -> Callable[[Tenso
 
 def _pyg_gcn(sizes: Sizes) -> Built:
     conv = _pyg("GCNConv")(sizes.channels, sizes.channels, add_self_loops=False)
-    edge_index = _edges(sizes)
-    return conv, _on_nodes(conv, sizes, edge_index, torch.rand(edge_index.shape[1]))
+    edge_index = complete_edges(sizes)
+    return conv, on_nodes(conv, sizes, edge_index, torch.rand(edge_index.shape[1]))
 
 
 def _pyg_headed(name: str, **options: Any) -> Callable[[Sizes], Built]:
     def build(sizes: Sizes) -> Built:
         conv = _pyg(name)(sizes.channels, sizes.channels // sizes.heads, heads=sizes.heads, **options)
-        return conv, _on_nodes(conv, sizes, _edges(sizes))
+        return conv, on_nodes(conv, sizes, complete_edges(sizes))
 
     return build
 

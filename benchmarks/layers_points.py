@@ -13,7 +13,7 @@ from rounds import interleaved, ratio, repeated
 if TYPE_CHECKING:
     from layer_cases import Case
 
-__all__ = ["DENSE_GNN", "EDGES_GNN", "measure_against_edges", "measure_layer"]
+__all__ = ["DENSE_GNN", "EDGES_GNN", "measure_against_edges", "measure_case", "measure_layer"]
 
 DENSE_GNN = "gnn"
 EDGES_GNN = "gnn (edges)"
@@ -29,12 +29,16 @@ def measure_layer(request: dict[str, Any]) -> dict[str, Any]:
         `milliseconds` of a step (median), `steps` timed, `saved_mb` for backward, and `peak_mb`, the most that the
         process held above what it held before the layer was built.
     """
-    case, sizes = named_case(request["case"]), Sizes(**request["sizes"])
+    return measure_case(named_case(request["case"]), Sizes(**request["sizes"]), request["seconds"])
+
+
+def measure_case(case: Case, sizes: Sizes, seconds: float) -> dict[str, Any]:
+    """What `measure_layer` returns, of any layer; steps are timed for so many seconds, at least one."""
     _load(case, sizes)
     before = resident_mb()
     exact = restart_peak()
     step = LayerStep(case, sizes)
-    times = repeated(step, request["seconds"])
+    times = repeated(step, seconds)
     peak = peak_mb() - before if exact else None
     # Counting what is kept leaves small pieces of memory behind, which would make the peak larger.
     saved = step.saved_mb()

@@ -188,6 +188,8 @@ def test_a_missing_library_leaves_a_row_that_says_so(monkeypatch: pytest.MonkeyP
         ("training_step", ["--variant", "gnn:shared_adjacancy=1"], "Did you mean 'shared_adjacency'?"),
         ("training_step", ["--variant", "gnn"], "is not of the form"),
         ("scatter", ["--channels", "12"], "no multiple of 8"),
+        ("hardware_lottery", ["--channels", "12"], "no multiple of 8"),
+        ("hardware_lottery", ["--genes", "64,0"], "'0' is no positive number"),
     ],
 )
 def test_bad_input_is_refused(
