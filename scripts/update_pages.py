@@ -28,7 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("reproduction", "features", "performance", "tuning")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("reproduction", "features", "performance", "tuning", "attention_is_message_passing")
+    ),
 )
 BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)
 # Table II of the paper at C 256, G 512: multiply-adds, memory of a cell.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -63,3 +65,24 @@ def test_nobody_is_told_to_install_the_other_scgraph() -> None:
     assert [path for path in texts if wrong.search(path.read_text(encoding="utf-8"))] == []
     assert wrong.search("run pip install -U scgraph now")
     assert not wrong.search('pip install "scgraph-zoo[scatter]" and pip install ./scgraph')
+
+
+def test_attention_is_message_passing_as_the_page_says() -> None:
+    page = ROOT / "docs" / "attention_is_message_passing.md"
+    ran = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert ran.failed == 0
+    assert ran.attempted > 30
+
+
+def test_its_picture_shows_the_numbers_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    picture = importlib.import_module("attention_picture")
+    page = (ROOT / "docs" / "attention_is_message_passing.md").read_text(encoding="utf-8")
+    graph, matrix = picture.draw().axes
+    rows = [[f"{value:.4f}" for value in row] for row in picture.weights().tolist()]
+    assert all(f"[{', '.join(row)}]" in page for row in rows)
+    weights = sorted(f"{float(value):.2f}" for row in rows for value in row)
+    names = list(picture.GENES)
+    assert sorted(text.get_text() for text in graph.texts if text.get_text() not in names) == weights
+    assert {text.get_text() for text in matrix.texts} > {"1.72", "0.28", *weights, *names}
+    assert len(graph.patches) == 3 + 6

@@ -89,6 +89,7 @@ def test_the_table_says_what_was_found_and_what_did_not_fit(found: dict[str, Any
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets RLIMIT_DATA")
 def test_a_whole_run_leaves_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import hardware_lottery
