@@ -25,7 +25,10 @@ def study_tables(folder: Path) -> str:
     """
     trials = pd.read_csv(folder / "trials.csv")
     trials = trials[~trials["lost"]]
-    scores = ["| model | trials | given up early | failed | start | best | gain |", "|---|---:|---:|---:|---:|---:|---:|"]
+    scores = [
+        "| model | trials | given up early | failed | start | best | gain |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     chosen: dict[str, dict[str, Any]] = {}
     for model, own in trials.groupby("model", sort=False):
         states = own["state"].value_counts()
