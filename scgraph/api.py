@@ -1,4 +1,4 @@
-"""What Python users and the command line call besides `scgraph.bench`."""
+"""What Python users and the command line call besides `scgraph.bench` and `scgraph.perturb`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scgraph.bench import run_bench as bench
 from scgraph.bench.run import as_bench_config
 from scgraph.data import prepare
 from scgraph.errors import OutputError
+from scgraph.perturb import run_perturb as perturb
 from scgraph.train import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig, TrainConfig
     from scgraph.train import Pretrained
 
-__all__ = ["OBSM_KEY", "bench", "embed", "embed_file", "load_model", "prepare", "pretrain", "probe", "profile"]
+__all__ = [
+    "OBSM_KEY",
+    "bench",
+    "embed",
+    "embed_file",
+    "load_model",
+    "perturb",
+    "prepare",
+    "pretrain",
+    "probe",
+    "profile",
+]
 
 OBSM_KEY = "X_scgraph"
 """Where the vectors of the cells go in `obsm`; a record of how they came about goes into `uns`."""

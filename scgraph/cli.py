@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scgraph.cli_perturb import perturb
 from scgraph.cli_prepare import prepare
 from scgraph.cli_profile import profile
 from scgraph.cli_tune import tune
@@ -243,6 +244,9 @@ def embed(
         json_,
     )
     write_json(json_, record)
+
+
+app.command()(perturb)
 
 
 app.command()(profile)
