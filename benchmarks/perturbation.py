@@ -2,7 +2,7 @@
 
 The same command on the same cells, with models that know more or less: one with the graph that the effects follow
 written into its tables (the most that embeddings can tell), and one that was pretrained on the control cells, read by
-each of its tables. The perturbed genes themselves are left out of the scores: that a knocked-down gene falls is no news.
+each of its tables. The perturbed genes themselves are not scored: that a knocked-down gene falls is no news.
 """
 
 from __future__ import annotations

@@ -97,17 +97,16 @@ class _Training(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the error of the training part."""
-        loss = self.error(0)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                f"The network that predicts changes: the loss is {float(loss.detach())} in epoch {self.current_epoch}. "
-                "Lower network.learning_rate."
-            )
-        return loss
+        return self.error(0)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Measure the validation part after the step of this epoch."""
         error = self.error(1)
+        if not bool(torch.isfinite(error)):
+            raise TrainingError(
+                f"The network that predicts changes: its error is {float(error)} after epoch {self.current_epoch + 1}. "
+                "Lower network.learning_rate."
+            )
         self.log("validation_error", error, batch_size=1)
         self.keep_if_better(float(error), self.current_epoch + 1)
 
@@ -145,7 +144,7 @@ def fit_network(
         Predictions `[P, G]`, and the epoch they are of (0 before any step).
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the error is not finite.
     """
     from lightning.pytorch.callbacks import EarlyStopping
     from torch.utils.data import DataLoader

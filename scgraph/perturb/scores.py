@@ -84,45 +84,50 @@ def summarise(results: pd.DataFrame, baselines: Collection[str]) -> pd.DataFrame
     for group in [ALL, *(groups if len(groups) > 1 else [])]:
         part = results if group == ALL else results[results["group"] == group]
         models = list(dict.fromkeys(part["model"]))
-        tables = {metric: part.pivot_table(metric, ["seed", "perturbation"], "model") for metric in METRICS}
-        best = {metric: best_baseline(tables[metric], metric, baselines) for metric in METRICS}
-        for model in models:
-            row: dict[str, Any] = {
+        row_of: dict[str, dict[str, Any]] = {
+            model: {
                 "group": group,
                 "model": model,
                 "perturbations": part["perturbation"].nunique(),
                 "seeds": part["seed"].nunique(),
             }
-            for metric, table in tables.items():
-                row |= _columns(metric, table, model, best[metric])
-            rows.append(row)
+            for model in models
+        }
+        for metric in METRICS:
+            table = part.pivot_table(metric, ["seed", "perturbation"], "model", observed=True)
+            means = table.groupby("perturbation").mean(), table.groupby("seed").mean()
+            best = best_baseline(means[0], metric, baselines)
+            for model in models:
+                row_of[model] |= _columns(metric, *means, model=model, best=best)
+        rows += row_of.values()
     return pd.DataFrame(rows)
 
 
-def best_baseline(table: pd.DataFrame, metric: str, baselines: Collection[str]) -> str:
+def best_baseline(means: pd.DataFrame, metric: str, baselines: Collection[str]) -> str:
     """Return the baseline with the best mean over perturbations.
 
     Args:
-        table: one metric, indexed by seed and perturbation, a column a model.
+        means: one metric, indexed by perturbation, a column a model.
         metric: its name.
         baselines: models to choose from.
     """
-    means = table[[name for name in table.columns if name in baselines]].groupby("perturbation").mean().mean()
-    return str(means.idxmax() if metric in HIGHER_IS_BETTER else means.idxmin())
+    found = means[[name for name in means.columns if name in baselines]].mean()
+    return str(found.idxmax() if metric in HIGHER_IS_BETTER else found.idxmin())
 
 
-def _columns(metric: str, table: pd.DataFrame, model: str, best: str) -> dict[str, Any]:
-    own = table[model].groupby("perturbation").mean()
-    zero = np.zeros(len(own))
-    interval = paired_difference(own, zero)  # to nothing: the t interval of the mean itself
-    difference = paired_difference(own, table[best].groupby("perturbation").mean())
-    seeds = paired_difference(table[model].groupby("seed").mean(), table[best].groupby("seed").mean())
+def _columns(
+    metric: str, by_perturbation: pd.DataFrame, by_seed: pd.DataFrame, *, model: str, best: str
+) -> dict[str, Any]:
+    own = by_perturbation[model]
+    interval = paired_difference(own, np.zeros(len(own)))  # to nothing: the t interval of the mean itself
+    difference = paired_difference(own, by_perturbation[best])
+    seeds = paired_difference(by_seed[model], by_seed[best])
     same = model == best
     return {
         f"{metric}_mean": interval.mean,
         f"{metric}_low": interval.low,
         f"{metric}_high": interval.high,
-        f"{metric}_sd": mean_sd(table[model].groupby("seed").mean()).sd,
+        f"{metric}_sd": mean_sd(by_seed[model]).sd,
         f"{metric}_reference": best,
         f"{metric}_difference": math.nan if same else difference.mean,
         f"{metric}_difference_low": math.nan if same else difference.low,
