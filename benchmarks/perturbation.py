@@ -7,6 +7,7 @@ each of its tables. The perturbed genes themselves are not scored: that a knocke
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,7 @@ def perturbation(
     from scgraph.terminal import say
 
     folder = prepare_output_folder(out, overwrite=overwrite, owned=[*RUNS, "perturbation.md", "environment.json"])
+    command = ["python", "benchmarks/perturbation.py", *sys.argv[1:]]
     screen = simulate_screen(**SCREEN, seed=seed)
     with tempfile.TemporaryDirectory() as scratch:
         file, models = Path(scratch) / "screen.h5ad", (Path(scratch) / "graph", Path(scratch) / "pretrained")
@@ -59,7 +61,9 @@ def perturbation(
         for name, (what, embedding) in RUNS.items():
             say(f"{name}: {what}")
             settings = {"seeds": seeds, "embedding": embedding, "score_targets": False}
-            found[name] = scgraph.perturb(file, models[name != "graph"], config=settings, out=folder / name, say=say)
+            found[name] = scgraph.perturb(
+                file, models[name != "graph"], config=settings, out=folder / name, say=say, command=command
+            )
             # What is predicted is made again by the command; what it is worth stands in results.csv.
             (folder / name / "predictions.h5ad").unlink()
     write_atomic(folder / "perturbation.md", page(found))

@@ -70,6 +70,7 @@ def run_perturb(
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
+    command: Sequence[str] | None = None,
 ) -> PerturbResult:
     """Predict the expression change after perturbations of genes that training has not seen, beside baselines.
 
@@ -85,6 +86,7 @@ def run_perturb(
         allow_conv: convolutions of your own that the model may use.
         overwrite: replace an earlier run in `out`.
         say: told what was read and done.
+        command: words for `environment.json`; by default those of this process.
 
     Raises:
         DataError: the file cannot be used: no controls, no perturbation of a known gene, too few of them.
@@ -125,7 +127,7 @@ def run_perturb(
             say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
         done = _result(job, splits, found, folder)
         if folder is not None:
-            _write(done, folder, job, splits[0], found[0][job.model_name])
+            _write(done, folder, job, splits[0], found[0][job.model_name], command)
     except ScgraphError:
         if folder is not None and is_new:
             shutil.rmtree(folder)
@@ -206,7 +208,14 @@ def _predictions(job: Job, splits: Sequence[PerturbationSplit], changes: Sequenc
     return anndata.AnnData(change, obs=obs, var=var, layers={"measured": measured[kept]})
 
 
-def _write(done: PerturbResult, folder: Path, job: Job, split: PerturbationSplit, first: Prediction) -> None:
+def _write(
+    done: PerturbResult,
+    folder: Path,
+    job: Job,
+    split: PerturbationSplit,
+    first: Prediction,
+    command: Sequence[str] | None,
+) -> None:
     import yaml
 
     from scgraph.bench.drawing import image_bytes
@@ -217,7 +226,7 @@ def _write(done: PerturbResult, folder: Path, job: Job, split: PerturbationSplit
     from scgraph.perturb.tables import summary_markdown
 
     screen, settings = job.screen, job.settings
-    where = environment()
+    where = environment(command)
     text = summary_markdown(
         done.summary,
         model=job.model_name,
