@@ -105,6 +105,7 @@ def control_features(
     import torch
 
     from scgraph.nn import GeneGraph
+    from scgraph.train.embedding import alike
 
     model = model.to(device).eval()
     dtype = next(model.parameters()).dtype
@@ -112,10 +113,9 @@ def control_features(
     times = torch.zeros(len(store.vocabulary) + 1, 1, dtype=torch.float64)
     lengths = np.diff(store.indptr)
     most = int(lengths.max(initial=1)) if genes is None else genes
-    # Cells of like length in one batch: less padding.
-    rows = np.argsort(lengths, kind="stable")[int((lengths == 0).sum()) :]
-    for start in range(0, len(rows), _BATCH):
-        ids, values = store.batch(rows[start : start + _BATCH], genes=most, seed=seed, epoch=0)
+    rows = np.flatnonzero(lengths > 0)
+    for part in alike(rows, np.minimum(lengths[rows], most), _BATCH):
+        ids, values = store.batch(part, genes=most, seed=seed, epoch=0)
         with torch.inference_mode():
             graph = GeneGraph(torch.from_numpy(ids).to(device))
             x = model.norm(model.encode(graph, torch.from_numpy(values).to(device, dtype)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.bench.statistics import mean_sd, paired_difference
+from scgraph.perturb.splits import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -80,7 +81,7 @@ def summarise(results: pd.DataFrame, baselines: Collection[str]) -> pd.DataFrame
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    groups = list(dict.fromkeys(results["group"]))
+    groups = [group for group in GROUPS if group in set(results["group"])]
     for group in [ALL, *(groups if len(groups) > 1 else [])]:
         part = results if group == ALL else results[results["group"] == group]
         models = list(dict.fromkeys(part["model"]))

@@ -50,7 +50,7 @@ def short_rows(summary: pd.DataFrame, top: int) -> list[dict[str, Any]]:
         {
             "model": row["model"],
             **{names[metric]: _number(row[f"{metric}_mean"], metric) for metric in METRICS},
-            f"{names['pearson_top']} minus the best baseline [95 %]": _difference(row, "pearson_top"),
+            f"{names['pearson_top']} minus the best baseline [95 %]": _both(row, "pearson_top")[0],
         }
         for row in records(summary[summary["group"] == ALL])
     ]
