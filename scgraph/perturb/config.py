@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from scgraph.config import _Config
 
@@ -16,6 +16,7 @@ __all__ = ["NetworkConfig", "PerturbConfig", "as_perturb_config"]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class NetworkConfig(_Config):
@@ -49,7 +50,7 @@ class PerturbConfig(_Config):
     test_share: Share = Field(0.25, description="share of the perturbed genes that only the test part holds")
     validation_share: Share = Field(0.15, description="share of the perturbed genes that choices are made on")
     seeds: Positive = Field(5, description="repetitions: split, first weights, untrained model")
-    predict: tuple[str, ...] = Field((), description="perturbations to predict besides: GENE, or GENE1+GENE2")
+    predict: Names = Field((), description="perturbations to predict besides: GENE, or GENE1+GENE2")
 
     @model_validator(mode="after")
     def _parts_leave_room(self) -> PerturbConfig:

@@ -88,8 +88,6 @@ def test_the_network_finds_what_a_product_can_tell() -> None:
     predicted, epoch = fit_network(x, affected, change, train, validation, QUICK, seed=0)
     assert np.corrcoef(predicted[test].ravel(), change[test].ravel())[0, 1] > 0.9
     assert epoch > 10
-    again, _ = fit_network(x, affected, change, train, validation, QUICK, seed=0)
-    assert np.array_equal(predicted, again)
     hidden = change.copy()
     hidden[test] = 1e6  # what the test part measured is never looked at
     unseen, _ = fit_network(x, affected, hidden, train, validation, QUICK, seed=0)

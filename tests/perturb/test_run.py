@@ -120,7 +120,7 @@ def test_the_command_writes_everything(
         (["--set", "embeding=gene"], "Did you mean 'embedding'"),
         (["--set", "embedding=value"], "no value table. It has: gene, adjacency"),
         (["--set", "test_share=0.9"], "nothing is left to train on"),
-        (["--set", "predict=[TP53]"], "TP53 of 'TP53' is no gene"),
+        (["--set", "predict=TP53"], "TP53 of 'TP53' is no gene"),
         (["--seeds", "0"], "seeds"),
         (["--set", "min_cells=100"], "perturbations with fewer than 100 cells"),
         (["--layer", "counts"], "no layer 'counts'"),
