@@ -23,10 +23,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 SCREEN: dict[str, Any] = {"n_genes": 200, "singles": 80, "doubles": 40, "cells": 50, "controls": 1000}
 RUNS = {
-    "graph": ("the graph of the simulation in the tables of the model", "gene"),
-    "value": ("gnn pretrained on the control cells, value table", "value"),
-    "gene": ("gnn pretrained on the control cells, gene embedding", "gene"),
-    "adjacency": ("gnn pretrained on the control cells, adjacency", "adjacency"),
+    "graph": ("The graph of the simulation in the tables of the model", "gene"),
+    "value": ("Pretrained on the control cells, value table", "value"),
+    "gene": ("Pretrained on the control cells, gene embedding", "gene"),
+    "adjacency": ("Pretrained on the control cells, adjacency", "adjacency"),
 }
 """What is asked, by the name of the folder: the model, and which of its tables describes a gene."""
 
@@ -80,7 +80,7 @@ def page(found: dict[str, PerturbResult]) -> str:
     for name, result in found.items():
         rows = short_rows(result.summary, 20)
         body = [[str(cell) for cell in row.values()] for row in rows]
-        lines += [f"## {RUNS[name][0].capitalize()}", "", markdown_table(list(rows[0]), body), ""]
+        lines += [f"## {RUNS[name][0]}", "", markdown_table(list(rows[0]), body)]
         lines += [headline(result.summary, str(result.summary["model"].iloc[-1]), 20), ""]
     return "\n".join(lines)
 

@@ -70,7 +70,8 @@ def summarise(results: pd.DataFrame, baselines: Collection[str]) -> pd.DataFrame
     For every metric: `_mean`, the mean over perturbations of the mean over the seeds that tested each; `_low` and
     `_high`, its 95 % t interval over perturbations; `_sd`, the standard deviation over seeds of the mean of a seed;
     `_reference`, the baseline that is best by this mean; and the paired difference to it, `_difference` with
-    `_difference_low` and `_difference_high` over perturbations, `_seeds_low` and `_seeds_high` over seeds.
+    `_difference_low` and `_difference_high` over perturbations, and of the means of seeds `_seeds`, `_seeds_low` and
+    `_seeds_high` over seeds, in which a perturbation that was tested more often weighs more.
 
     The best baseline is chosen on the test part, which favours it, so that no difference is too good.
 
@@ -133,6 +134,7 @@ def _columns(
         f"{metric}_difference": math.nan if same else difference.mean,
         f"{metric}_difference_low": math.nan if same else difference.low,
         f"{metric}_difference_high": math.nan if same else difference.high,
+        f"{metric}_seeds": math.nan if same else seeds.mean,
         f"{metric}_seeds_low": math.nan if same else seeds.low,
         f"{metric}_seeds_high": math.nan if same else seeds.high,
     }

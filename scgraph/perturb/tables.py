@@ -127,7 +127,7 @@ def _mean(row: Mapping[str, Any], metric: str) -> str:
 
 
 def _difference(row: Mapping[str, Any], metric: str, over: str = "difference") -> str:
-    mean = _number(row[f"{metric}_difference"], metric, sign=True)
+    mean = _number(row[f"{metric}_{over}"], metric, sign=True)
     low, high = (_number(row[f"{metric}_{over}_{end}"], metric, sign=True) for end in ("low", "high"))
     return mean if NOTHING in (mean, low, high) else f"{mean} [{low}, {high}]"
 

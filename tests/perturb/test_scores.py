@@ -90,3 +90,7 @@ def test_the_summary_compares_with_the_best_baseline() -> None:
     assert summary.loc["mine", "pearson_mean"] == pytest.approx(means["mine"].mean())
     assert summary.loc["mine", "perturbations"] == 4
     assert np.isnan(summary.loc["strong", "mse_difference"])
+    own = results.pivot_table("pearson", "seed", "model")
+    of_seeds = paired_difference(own["mine"], own["strong"])
+    assert summary.loc["mine", "pearson_seeds"] == pytest.approx(of_seeds.mean)
+    assert summary.loc["mine", "pearson_seeds_high"] == pytest.approx(of_seeds.high)
