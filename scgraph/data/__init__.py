@@ -7,6 +7,7 @@ from scgraph.data.checks import check_labels
 from scgraph.data.disk import is_store
 from scgraph.data.hvg import highly_variable
 from scgraph.data.leakage import cell_hashes, find_leaks
+from scgraph.data.network import GeneEdges, Network, read_network
 from scgraph.data.prepare import check_store, prepare
 from scgraph.data.reading import read_cells
 from scgraph.data.sampling import mask_values
@@ -16,7 +17,9 @@ from scgraph.data.vocabulary import GeneMatch, Vocabulary
 __all__ = [
     "CellStore",
     "Cells",
+    "GeneEdges",
     "GeneMatch",
+    "Network",
     "Vocabulary",
     "cell_hashes",
     "check_labels",
@@ -27,4 +30,5 @@ __all__ = [
     "mask_values",
     "prepare",
     "read_cells",
+    "read_network",
 ]

@@ -17,18 +17,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["GeneMatch", "GeneSource", "Vocabulary"]
+__all__ = ["GeneMatch", "GeneNames", "GeneSource", "Vocabulary"]
 
 _HEADER = "id\tsymbol\tensembl"
 _BY = {"ensembl": "Ensembl id", "symbol": "symbol", "mixed": "Ensembl id or symbol"}
 
 
-class GeneSource(Protocol):
-    """Cells as a vocabulary sees them: `Cells`, or a file that is read in blocks."""
-
-    @property
-    def name(self) -> str:
-        """Short name."""
+class GeneNames(Protocol):
+    """Genes that can be found in a vocabulary."""
 
     @property
     def symbols(self) -> NDArray[np.str_]:
@@ -37,6 +33,14 @@ class GeneSource(Protocol):
     @property
     def ensembl(self) -> NDArray[np.str_]:
         """Ensembl ids `[n_genes]`, `""` where unknown."""
+
+
+class GeneSource(GeneNames, Protocol):
+    """Cells as a vocabulary sees them: `Cells`, or a file that is read in blocks."""
+
+    @property
+    def name(self) -> str:
+        """Short name."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -186,7 +190,7 @@ class Vocabulary:
         except DataError as error:
             raise ModelFileError(f"vocabulary: {error}") from error
 
-    def match(self, cells: GeneSource) -> GeneMatch:
+    def match(self, cells: GeneNames) -> GeneMatch:
         """Find each gene of the file: by Ensembl id, else by exact symbol.
 
         Two genes with different Ensembl ids are different genes, whatever their symbols.
