@@ -15,6 +15,8 @@ from scgraph.data.names import examples
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -77,22 +79,25 @@ def read_edges(path: str | Path) -> EdgeTable:
     undirected = False
     if path.suffix == ".graphml":
         source, target, weights, undirected = _graphml(data, path)
-        places = [f"edge {one} to {other}" for one, other in zip(source, target, strict=True)]
+        first = None
     else:
         source, target, weights, first = _table(text, _DIVIDED_BY[path.suffix], path)
-        places = [f"line {at}" for at in range(first, first + len(source))]
-    if not len(source):
+    if not source:
         raise DataError(f"{path}: holds no edge. {_HOW}")
+
+    def place(at: int) -> str:
+        return f"edge {source[at]} to {target[at]}" if first is None else f"line {at + first}"
+
     nameless = [at for at, pair in enumerate(zip(source, target, strict=True)) if not all(pair)]
     if nameless:
-        raise DataError(f"{path}: {places[nameless[0]]} lacks the name of a gene. Both ends of an edge need one.")
-    weight = _numbers(weights, places, path) if weights is not None else np.ones(len(source))
-    names, codes = np.unique(np.asarray([*source, *target], dtype=np.str_), return_inverse=True)
+        raise DataError(f"{path}: {place(nameless[0])} lacks the name of a gene. Both ends of an edge need one.")
+    weight = _numbers(weights, place, path) if weights is not None else np.ones(len(source))
+    number = {name: at for at, name in enumerate(sorted({*source, *target}))}
     return EdgeTable(
         where=str(path),
-        names=tuple(names.tolist()),
-        source=codes[: len(source)].astype(np.int64),
-        target=codes[len(source) :].astype(np.int64),
+        names=tuple(number),
+        source=np.fromiter((number[name] for name in source), dtype=np.int64, count=len(source)),
+        target=np.fromiter((number[name] for name in target), dtype=np.int64, count=len(target)),
         weight=weight,
         undirected=undirected,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -153,15 +158,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _numbers(texts: list[str], places: list[str], path: Path) -> NDArray[np.float64]:
+def _numbers(texts: list[str], place: Callable[[int], str], path: Path) -> NDArray[np.float64]:
     try:
         weight = np.asarray(texts, dtype=np.float64)
     except ValueError:
         wrong = next(at for at, text in enumerate(texts) if not _is_number(text))
-        raise DataError(f"{path}: {places[wrong]}: the weight {texts[wrong]!r} is no number.") from None
+        raise DataError(f"{path}: {place(wrong)}: the weight {texts[wrong]!r} is no number.") from None
     bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
     if len(bad):
-        shown = examples([f"{places[at]}: {texts[at]}" for at in bad[:4]])
+        shown = examples([f"{place(at)}: {texts[at]}" for at in bad[:4]])
         raise DataError(
             f"{path}: {len(bad):,} weights are negative or not finite ({shown}). Weights say how strong an edge is: "
             "numbers of at least 0, or no weights at all."

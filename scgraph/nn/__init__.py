@@ -14,6 +14,8 @@ from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.model import GeneModel, ModelOutput
+from scgraph.nn.network import GeneNetwork
+from scgraph.nn.positional import GenePositions, positional_encoding
 from scgraph.nn.readout import MeanReadout
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "GeneEncoder",
     "GeneGraph",
     "GeneModel",
+    "GeneNetwork",
+    "GenePositions",
     "MeanReadout",
     "ModelOutput",
     "ValueHead",
     "counted_multiply_adds",
+    "positional_encoding",
 ]

@@ -28,6 +28,9 @@ class GeneGraph:
     Attributes:
         genes: vocabulary ids, 0 where a cell is shorter than the batch is wide. ``[B, G]`` int64.
         edge_index: edges between flattened nodes, ``[2, E]`` int64; None for the complete graph.
+        pairs: True where a gene of the third axis may send to one of the second, ``[B, G, G]``, where a network
+            restricts the complete graph and a layer computes it without edges. The diagonal is True, and padding
+            sends to nobody else. None where there are edges, or every gene sends to every gene.
         padded: whether some id may be 0. Known on the host, so that a batch without padding costs no
             mask (and a GPU no synchronisation). True is always safe.
     """
@@ -35,6 +38,7 @@ class GeneGraph:
     genes: Tensor
     edge_index: Tensor | None = None
     padded: bool = True
+    pairs: Tensor | None = None
 
     @property
     def mask(self) -> Tensor:
@@ -44,14 +48,16 @@ class GeneGraph:
     @property
     def is_complete(self) -> bool:
         """Whether every gene of a cell sends to every gene of the cell."""
-        return self.edge_index is None
+        return self.edge_index is None and self.pairs is None
 
     def key_mask(self) -> Tensor | None:
-        """True where a gene may be attended to, ``[B, 1, G]``; None when nothing is padded.
+        """True where a gene may be attended to, ``[B, 1, G]``, or `pairs`; None when nothing is padded.
 
         A cell without any gene keeps its first column, since a softmax over nothing is not a number;
         its output is zeroed as padding anyway.
         """
+        if self.pairs is not None:
+            return self.pairs
         if not self.padded:
             return None
         mask = self.mask
@@ -65,13 +71,15 @@ class GeneGraph:
         return x * self.mask.unsqueeze(-1).to(x.dtype) if self.padded else x
 
     def with_complete_edges(self) -> GeneGraph:
-        """Write the complete graph down as edges: G² a cell, so for small graphs and for tests only."""
+        """Write the complete graph, or its `pairs`, down as edges: for small graphs and for tests only."""
         _cells, genes = self.genes.shape
         mask = self.mask
         pairs = mask.unsqueeze(2) & mask.unsqueeze(1)  # [B, target, source]
+        if self.pairs is not None:
+            pairs = pairs & self.pairs
         cell, target, source = pairs.nonzero(as_tuple=True)
         edge_index = torch.stack((cell * genes + source, cell * genes + target))
-        return replace(self, edge_index=edge_index)
+        return replace(self, edge_index=edge_index, pairs=None)
 
     def with_top_k_edges(self, view: AdjacencyView, k: int) -> GeneGraph:
         """Keep for each gene its k strongest senders in the learned adjacency, always itself among them."""

@@ -13,12 +13,14 @@ from scgraph.nn.block import Block
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
+from scgraph.nn.positional import GenePositions
 from scgraph.nn.readout import MeanReadout
 from scgraph.nn.recompute import forgotten
 from scgraph.registry import conv_class
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
+    from scgraph.nn.network import GeneNetwork
 
 __all__ = ["GeneModel", "ModelOutput"]
 
@@ -65,6 +67,9 @@ class GeneModel(nn.Module):
         recompute: run the blocks again in the backward pass in place of keeping what they compute: about a third
             more multiply-adds, a fraction of the memory, the same numbers.
         conv_options: keyword arguments of the convolution.
+        network: which genes may send to which; None for all to all. Saved with the weights.
+        positions: place of every gene in a network, ``[V + 1, k]``, see `positional_encoding`; a linear map of it
+            is added to the embedding of the gene. Saved with the weights.
 
     Raises:
         ConfigError: an unknown name, or a number out of range.
@@ -88,6 +93,8 @@ class GeneModel(nn.Module):
         readout_norm: bool = True,
         recompute: bool = False,
         conv_options: dict[str, Any] | None = None,
+        network: GeneNetwork | None = None,
+        positions: Tensor | None = None,
     ) -> None:
         super().__init__()
         for name, number in {
@@ -122,6 +129,12 @@ class GeneModel(nn.Module):
         self.readout = MeanReadout()
         self.value_head = ValueHead(channels)
         self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
+        sizes = {"network": network and network.size, "positions": None if positions is None else len(positions) - 1}
+        for name, size in sizes.items():
+            if size not in (None, vocabulary_size):
+                raise ConfigError(f"{name}: is of {size:,} genes, and the vocabulary has {vocabulary_size:,}.")
+        self.network = network
+        self.positions = None if positions is None else GenePositions(positions, channels)
 
     def forward(
         self,
@@ -156,12 +169,23 @@ class GeneModel(nn.Module):
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
         x = self.encoder(graph, values, mask)
+        if self.positions is not None:
+            x = x + self.positions(graph)
+        graph = self.restricted(graph)
         views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
         for number, block in enumerate(self.blocks):
             view = views[number % len(views)] if views else None
             x = block(x, graph, view)
         features: Tensor = x
         return features
+
+    def restricted(self, graph: GeneGraph) -> GeneGraph:
+        """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
+        if self.network is None or not graph.is_complete:
+            return graph
+        conv = self._convs()[0]
+        pairs_from = conv.pairs_from if conv.reads_pairs(graph.genes.shape[1]) else None
+        return self.network.restrict(graph, pairs_from=pairs_from)
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
@@ -170,23 +194,44 @@ class GeneModel(nn.Module):
         cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
         return cell
 
-    def multiply_adds(self, genes: int) -> int:
+    def multiply_adds(self, genes: int, edges: float = 0) -> int:
         """Return the multiply-adds of the matrix products in the blocks and the adjacency, a cell of G genes.
 
-        The embeddings and the heads are left out, as in the paper: they are the same for every model.
+        The embeddings and the heads are left out, as in the paper: they are the same for every model. Those of a model
+        with a network are counted in a run; weighing and adding messages is no product of matrices.
+
+        Args:
+            genes: genes of the cell, G.
+            edges: edges between them in the network, self loops included: they tell how the layers run.
         """
         blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+        if self.network is None:
+            return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+        feed_forward = sum(2 * genes * self.channels * block.width for block in blocks)
+        layer, _ = self._restricted_cost(genes, edges)
+        return feed_forward + layer * len(blocks) + self.adjacency_multiply_adds(genes, edges)
 
-    def adjacency_multiply_adds(self, genes: int) -> int:
+    def adjacency_multiply_adds(self, genes: int, edges: float = 0) -> int:
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
-        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
-        return convs[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
+        if self.network is None:
+            return self._convs()[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
+        return self._restricted_cost(genes, edges)[1] * len(self.adjacencies)
 
-    def path(self, genes: int) -> str:
-        """Say in a word how a layer runs the complete graph of G genes."""
-        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
-        return convs[0].path(genes)
+    def path(self, genes: int, edges: float = 0) -> str:
+        """Say in a word how a layer runs G genes, of which a network joins so many pairs."""
+        if self.network is None:
+            return self._convs()[0].path(genes)
+        return "network pairs" if self._on_pairs(genes, edges) else "network edges"
+
+    def _convs(self) -> list[GeneConv]:
+        return [block.conv for block in self.blocks if isinstance(block, Block)]
+
+    def _on_pairs(self, genes: int, edges: float) -> bool:
+        conv = self._convs()[0]
+        return conv.reads_pairs(genes) and edges >= conv.pairs_from * genes**2
+
+    def _restricted_cost(self, genes: int, edges: float) -> tuple[int, int]:
+        return self._convs()[0].restricted_multiply_adds(genes, self.rank, pairs=self._on_pairs(genes, edges))
 
 
 def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -104,11 +105,24 @@ def complete_equals_message(conv: GeneConv) -> None:
         reference = case.run(case.graph.with_complete_edges() if _has_complete(conv) else stated)
         if not _close(fast, reference):
             _fail(conv, 3, f"outputs differ by {(fast - reference).abs().max():.1e} (padding: {padded}).")
-        expected = case.gradients(reference)
-        for name, gradient in case.gradients(fast).items():
-            if not _close(gradient, expected[name]):
-                off = (gradient - expected[name]).abs().max()
-                _fail(conv, 3, f"gradients of {name} differ by {off:.1e} (padding: {padded}).")
+        _same_gradients(case, fast, reference, f"padding: {padded}")
+    if conv.reads_pairs(GENES):
+        case = _Case(conv)
+        some = torch.rand(CELLS, GENES, GENES, generator=torch.Generator().manual_seed(7)) < 0.3
+        pairs = some & case.graph.mask.unsqueeze(1) | torch.eye(GENES, dtype=torch.bool)
+        graph = replace(case.graph, pairs=pairs)
+        fast, reference = case.run(graph), case.run(graph.with_complete_edges())
+        if not _close(fast, reference):
+            _fail(conv, 3, f"outputs on pairs and on the same edges differ by {(fast - reference).abs().max():.1e}.")
+        _same_gradients(case, fast, reference, "on pairs")
+
+
+def _same_gradients(case: _Case, fast: Tensor, reference: Tensor, where: str) -> None:
+    expected = case.gradients(reference)
+    for name, gradient in case.gradients(fast).items():
+        if not _close(gradient, expected[name]):
+            off = (gradient - expected[name]).abs().max()
+            _fail(case.conv, 3, f"gradients of {name} differ by {off:.1e} ({where}).")
 
 
 def permutation(conv: GeneConv) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -52,6 +53,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         search_space: what a hyperparameter search may vary, plain data.
         complete_limit: largest cell whose complete graph is written down as edges.
         top_k: senders of a gene that are kept beyond that.
+        pairs_from: share of all pairs that a network must join for pairs to be quicker than its edges.
 
     Args:
         channels: width C of the features.
@@ -67,6 +69,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     search_space: ClassVar[dict[str, Any]] = {}
     complete_limit: int = 512
     top_k: int = 16
+    pairs_from: ClassVar[float] = 0.03
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a `forward` or a `complete` that a block could not call."""
@@ -86,7 +89,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     def __init__(self, channels: int, *, aggr: str = "add") -> None:
         super().__init__(aggr=aggr, node_dim=0)
         self.channels = channels
-        self._counts: dict[tuple[int, int], tuple[int, int]] = {}
+        self._counts: dict[tuple[int, int, str], tuple[int, int]] = {}
 
     def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None = None) -> Tensor:
         """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
@@ -101,7 +104,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         """
         if self.uses_adjacency and view is None:
             raise ContractError(f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph).")
-        if graph.is_complete and type(self).complete is not GeneConv.complete:
+        dense = graph.edge_index is None and (graph.pairs is None or self.reads_pairs(x.shape[1]))
+        if dense and type(self).complete is not GeneConv.complete:
             y = self.complete(x, graph, view)
         else:
             y = self._on_edges(x, graph, view)
@@ -127,9 +131,9 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
 
     def with_edges(self, graph: GeneGraph, view: AdjacencyView | None) -> GeneGraph:
         """Return the graph with the edges that this layer runs on where it has no `complete`."""
-        if not graph.is_complete:
+        if graph.edge_index is not None:
             return graph
-        if graph.genes.shape[1] <= self.complete_limit or view is None:
+        if graph.pairs is not None or graph.genes.shape[1] <= self.complete_limit or view is None:
             return graph.with_complete_edges()
         return graph.with_top_k_edges(view, self.top_k)
 
@@ -141,6 +145,10 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     def shares(self, genes: int) -> tuple[str, ...]:
         """Return the properties of `AdjacencyView` that layers share for cells of G genes; by default none."""
         return ()
+
+    def reads_pairs(self, genes: int) -> bool:
+        """Whether `complete` keeps to `GeneGraph.pairs` for cells of G genes; by default it does not."""
+        return False
 
     def path(self, genes: int) -> str:
         """Say in a word how `forward` runs the complete graph of G genes."""
@@ -165,11 +173,27 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             return self._counted(genes, rank)[1]
         return genes**2 * rank if self.uses_adjacency else 0
 
-    def _counted(self, genes: int, rank: int) -> tuple[int, int]:
+    def restricted_multiply_adds(self, genes: int, rank: int, *, pairs: bool) -> tuple[int, int]:
+        """Count what a layer that keeps to a network costs a cell, and what a first layer costs more.
+
+        Weighing and adding messages is no product of matrices, so how many edges there are makes no difference.
+
+        Args:
+            genes: genes of the cell, G.
+            rank: rank of the adjacency, R.
+            pairs: whether it runs on pairs in place of edges.
+        """
+        return self._counted(genes, rank, "pairs" if pairs else "edges")
+
+    def _counted(self, genes: int, rank: int, kind: str = "complete") -> tuple[int, int]:
         """Count a run of this layer, and what a first layer costs more than one that shares its adjacency."""
-        if (genes, rank) not in self._counts:
+        if (genes, rank, kind) not in self._counts:
             like = next(self.parameters(), torch.empty(0))
             graph = GeneGraph(torch.arange(1, genes + 1, device=like.device).unsqueeze(0), padded=False)
+            if kind == "edges":
+                graph = replace(graph, edge_index=torch.arange(genes, device=like.device).expand(2, -1))
+            elif kind == "pairs":
+                graph = replace(graph, pairs=torch.eye(genes, dtype=torch.bool, device=like.device).unsqueeze(0))
             x = like.new_ones(1, genes, self.channels)
             table = like.new_ones(1, genes, rank)
             view = AdjacencyView(graph, table, table) if self.uses_adjacency else None
@@ -178,8 +202,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
                 first, later = (counted_multiply_adds(lambda: self(x, graph, view)) for _ in range(2))
             finally:
                 self.train(trained)
-            self._counts[genes, rank] = later, first - later
-        return self._counts[genes, rank]
+            self._counts[genes, rank, kind] = later, first - later
+        return self._counts[genes, rank, kind]
 
     @contextmanager
     def explained(self, hint: str = "", /, **offered: Tensor) -> Iterator[None]:

@@ -43,6 +43,7 @@ class GATConv(GeneConv):
 
     cost: ClassVar[str] = "G C² and a sort of G; with the adjacency G² C more"
     summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
+    pairs_from: ClassVar[float] = 0.25
     search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
     def __init__(
@@ -99,18 +100,24 @@ class GATConv(GeneConv):
         return alpha.unsqueeze(-1) * z_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Attention from two numbers a gene and head: sorted sums, or ``[B, H, G, G]`` with the adjacency."""
+        """Attention from two numbers a gene and head: sorted sums, or ``[B, H, G, G]`` with the adjacency or pairs."""
         cells, genes, channels = x.shape
         z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
         target = (z * self.target.unsqueeze(1)).sum(-1)
         source = (z * self.source.unsqueeze(1)).sum(-1)
-        if self.edge is None:
+        if self.edge is None and graph.pairs is None:
             y = gat_attention(target, source, graph.key_mask(), z, self.negative_slope)
         else:
-            assert view is not None
-            logits = target.unsqueeze(-1) + source.unsqueeze(-2) + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
+            logits = target.unsqueeze(-1) + source.unsqueeze(-2)
+            if self.edge is not None:
+                assert view is not None
+                logits = logits + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
             y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
         return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
+
+    def reads_pairs(self, genes: int) -> bool:
+        """Always, with all pairs formed."""
+        return True
 
     def shares(self, genes: int) -> tuple[str, ...]:
         """The static logits, where they enter."""

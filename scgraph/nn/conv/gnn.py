@@ -63,6 +63,10 @@ class GNNConv(MappedConv):
             return streaming_attention(view.target, view.source, graph.key_mask(), mapped)
         return view.softmax @ mapped
 
+    def reads_pairs(self, genes: int) -> bool:
+        """Where the weights are written down."""
+        return not self._streams(genes)
+
     def shares(self, genes: int) -> tuple[str, ...]:
         """The softmax, where it is written down."""
         return () if self._streams(genes) else ("softmax",)

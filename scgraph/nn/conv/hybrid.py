@@ -90,6 +90,10 @@ class HybridConv(GeneConv):
         out: Tensor = self.out(y.transpose(1, 2).reshape(cells, genes, channels))
         return out
 
+    def reads_pairs(self, genes: int) -> bool:
+        """Always: as the mask of the attention."""
+        return True
+
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``4 G C² + 2 G² C``, and ``2 H G² R`` for the static part: of the logits, and of the values it widens."""
         return 4 * genes * self.channels**2 + 2 * genes**2 * (self.channels + self.heads * rank)

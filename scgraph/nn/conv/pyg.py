@@ -76,7 +76,7 @@ class PyGConv(GeneConv):
     def with_edges(self, graph: GeneGraph, view: AdjacencyView | None) -> GeneGraph:
         """Return the graph with the `top_k` strongest senders of each gene, also for small cells."""
         assert view is not None
-        return graph.with_top_k_edges(view, self.top_k) if graph.is_complete else graph
+        return graph.with_top_k_edges(view, self.top_k) if graph.is_complete else super().with_edges(graph, view)
 
     def path(self, genes: int) -> str:
         """How many senders a gene keeps."""

@@ -102,6 +102,10 @@ class TransformerConv(GeneConv):
         )
         return self._finish(y.transpose(1, 2).reshape(cells, genes, channels), x)
 
+    def reads_pairs(self, genes: int) -> bool:
+        """Always: as the mask of the attention."""
+        return True
+
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``4 G C² + 2 G² C``, and ``G C²`` with a root weight."""
         maps = 4 + (self.root is not None)
