@@ -71,16 +71,27 @@ def pretrain(
     Raises:
         ScgraphError: the data, a setting or the folder cannot be used; see its subclasses.
     """
-    from scgraph.bench.inputs import corpus_notes, read_corpus, source_manifests, stores_to_train_on
+    from scgraph.bench.inputs import (
+        corpus_notes,
+        on_genes_of,
+        read_corpus,
+        read_graph,
+        source_manifests,
+        stores_to_train_on,
+    )
     from scgraph.bench.protocol import model_configs
     from scgraph.train import pretrain as train
 
     settings = as_bench_config(config)
     model_config = model_configs([model], settings)[model]
+    graph = read_graph(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer)
     for note in corpus_notes(corpus):
         say(note)
     kept, held = stores_to_train_on(corpus, settings, seed=settings.train.seed)
+    network = on_genes_of(graph, kept)
+    for note in () if network is None else network.notes:
+        say(note)
     trained = train(
         model_config,
         settings.train_for(len(kept)),
@@ -91,6 +102,7 @@ def pretrain(
         overwrite=overwrite,
         progress=show_progress,
         manifest={"sources": source_manifests(corpus)},
+        network=network,
     )
     for note in trained.notes:
         say(note)
@@ -267,10 +279,14 @@ def profile(
     precision: str = "32-true",
     data: str | Path | None = None,
     layer: str | None = None,
+    graph: str | Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Costs]:
     """Measure what models cost, all in one run; see `scgraph.bench.costs.Costs`.
 
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
+    With `graph` the layers are restricted to that gene network, on cells of `data` where it is given and on random
+    genes of the network otherwise.
 
     Raises:
         ConfigError: an unknown model or an impossible number.
@@ -278,7 +294,7 @@ def profile(
     """
     from scgraph.bench.costs import loading_rate, matmul_peak
     from scgraph.bench.costs import profile as measure
-    from scgraph.bench.inputs import read_corpus, whole_store
+    from scgraph.bench.inputs import read_corpus, read_graph, whole_store
     from scgraph.bench.protocol import model_configs
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import resolve_device
@@ -286,11 +302,19 @@ def profile(
     plain = {
         "model": {"channels": channels, "layers": layers, "rank": rank},
         "train": {"genes": genes, "batch_size": batch_size, "precision": precision},
+        "graph": graph,
     }
     settings = parse_config(BenchConfig, plain, source="options")
     place = str(resolve_device(device))
     configs = model_configs(models, settings)
     store = None if data is None else whole_store(read_corpus([data], layer=layer))
+    edges = read_graph(settings)
+    network = None
+    if edges is not None:
+        network = edges.on(edges.vocabulary() if store is None else store.vocabulary)
+        vocabulary_size = network.size
+        for note in network.notes:
+            say(note)
     peak = matmul_peak(place, precision)
     loading = loading_rate(genes, batch_size=batch_size, vocabulary_size=max(vocabulary_size, genes), store=store)
     return [
@@ -303,6 +327,8 @@ def profile(
             precision=precision,
             attention=attention,
             peak=peak,
+            network=network,
+            store=store,
         ).waiting_at(loading)
         for name in models
     ]

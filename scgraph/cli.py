@@ -26,6 +26,7 @@ from scgraph.options import (
     Devices,
     Epochs,
     Genes,
+    Graph,
     Json,
     Label,
     Layer,
@@ -77,6 +78,7 @@ def bench(
     channels: Channels = None,
     layers: Layers = None,
     genes: Genes = None,
+    graph: Graph = None,
     config: Config = "bench/default",
     set_: Set = None,
     device: Device = None,
@@ -92,6 +94,7 @@ def bench(
         config,
         set_,
         seeds=seeds,
+        graph=graph,
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
     )
@@ -131,6 +134,7 @@ def pretrain(
     layers: Layers = None,
     genes: Genes = None,
     seed: Seed = None,
+    graph: Graph = None,
     config: Config = "bench/default",
     set_: Set = None,
     device: Device = None,
@@ -148,6 +152,7 @@ def pretrain(
     settings = bench_settings(
         config,
         set_,
+        graph=graph,
         model={"channels": channels, "layers": layers},
         train={
             "epochs": epochs,

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.options import Device, Json, Models, Precision, model_names
-from scgraph.terminal import show, show_rows, write_json
+from scgraph.options import Device, Graph, Json, Models, Precision, model_names
+from scgraph.terminal import say, show, show_rows, write_json
 
 __all__ = ["profile"]
 
@@ -21,6 +21,7 @@ def profile(
     batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
     vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
     data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
+    graph: Graph = None,
     attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
     device: Device = "auto",
     precision: Precision = "32-true",
@@ -40,6 +41,8 @@ def profile(
         batch_size=batch_size,
         vocabulary_size=vocabulary,
         data=data,
+        graph=graph,
+        say=say,
         attention=attention,
         device=device or "auto",
         precision=precision or "32-true",
@@ -50,6 +53,7 @@ def profile(
         {
             "model": cost.model,
             "path": cost.path,
+            **({} if cost.edges is None else {"edges a cell": f"{cost.edges:,.0f}"}),
             "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
             "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
             "cells/s": "-" if cost.out_of_memory else _rate(cost.cells_per_second),

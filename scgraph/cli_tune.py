@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.options import BatchKey, Config, Json, Label, Layer, Models, Overwrite, Set, assignments, model_names
+from scgraph.options import (
+    BatchKey,
+    Config,
+    Graph,
+    Json,
+    Label,
+    Layer,
+    Models,
+    Overwrite,
+    Set,
+    assignments,
+    model_names,
+)
 from scgraph.terminal import say, show, write_json
 
 __all__ = ["tune"]
@@ -33,6 +45,7 @@ def tune(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
+    graph: Graph = None,
     config: Config = "tune/default",
     set_: Set = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights and sampler.")] = None,
@@ -51,6 +64,7 @@ def tune(
         config or "tune/default",
         assignments(set_),
         {key: value for key, value in given.items() if value is not None},
+        {} if graph is None else {"bench": {"graph": str(graph)}},
     )
     result = run_tune(
         model_names(models),

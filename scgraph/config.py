@@ -35,6 +35,11 @@ def _whole_or_all(value: object) -> object:
     raise ValueError("Input should be a whole number of 1 or more, or all")
 
 
+def _path_text(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+PathText = Annotated[str, BeforeValidator(_path_text)]
 WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
 
 
@@ -67,6 +72,12 @@ class ModelConfig(_Config):
         default=False, description="run the blocks again in the backward pass: less memory, a third more computing"
     )
     conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
+    restricted: bool = Field(default=True, description="with a graph: genes hear only their neighbours in it")
+    positional: Literal["none", "laplacian", "random_walk"] = Field(
+        "none", description="with a graph: hints where a gene stands in it, added to its embedding"
+    )
+    positional_dim: Positive = Field(16, description="numbers k of such a hint")
+    network: str | None = Field(None, description="hash of the graph the model was built with; set by the run itself")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -76,8 +87,8 @@ class ModelConfig(_Config):
         return self
 
     def model_kwargs(self) -> dict[str, Any]:
-        """Return the keyword arguments of `scgraph.nn.GeneModel`."""
-        return self.model_dump()
+        """Return the keyword arguments of `scgraph.nn.GeneModel`; see `scgraph.train.network` for those of a graph."""
+        return self.model_dump(exclude={"network", "restricted", "positional", "positional_dim"})
 
 
 class TrainConfig(_Config):
@@ -150,6 +161,8 @@ class BenchConfig(_Config):
     probe_per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `probe` that differ for one model, by its name"
     )
+    graph: PathText | None = Field(None, description="file of a gene network, see docs/networks.md")
+    graph_undirected: bool = Field(default=True, description="an edge of it counts in both directions")
     max_steps: Positive | None = Field(
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )

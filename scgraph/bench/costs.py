@@ -16,15 +16,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scgraph.errors import DataError
+from scgraph.errors import ConfigError, DataError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
+from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scgraph.config import ModelConfig
-    from scgraph.data import CellStore
+    from scgraph.data import CellStore, Network
 
 __all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes"]
 
@@ -62,6 +63,7 @@ class Costs:
         device: what it ran on.
         precision: as Lightning names it.
         batch_size: cells a step.
+        edges: edges between the genes of a cell in its network, self loops included, on average; None without one.
         waiting_share: share of a training step spent waiting for its cells where no thread prepares them ahead
             (`train.num_workers` 0); None where it was not measured.
     """
@@ -85,6 +87,7 @@ class Costs:
     device: str
     precision: str
     batch_size: int
+    edges: float | None = None
     waiting_share: float | None = None
 
     def waiting_at(self, rate: float) -> Costs:
@@ -103,8 +106,13 @@ def profile(
     attention: Attention = "fused",
     peak: float | None = None,
     seconds: float = 2.0,
+    network: Network | None = None,
+    store: CellStore | None = None,
 ) -> Costs:
     """Measure one model on random cells of `genes` expressed genes each, all of the same length.
+
+    With a network, which genes stand together makes a difference: the cells are then those of `store` that express
+    so many genes, as far as there are any.
 
     Args:
         config: the model.
@@ -116,15 +124,25 @@ def profile(
         attention: "math" forms the scores of attention as a tensor, as the paper's numbers imply.
         peak: operations a second of a large matrix product, from `matmul_peak`.
         seconds: how long to time steps, after one that is not counted.
+        network: gene network of the model, whose vocabulary replaces `vocabulary_size`.
+        store: cells on that vocabulary.
+
+    Raises:
+        ConfigError: the vocabulary of the network has fewer than G genes.
     """
     torch.manual_seed(0)
-    vocabulary_size = max(vocabulary_size, genes)
+    if network is not None and network.size < genes:
+        raise ConfigError(f"genes: {genes:,} a cell, and the vocabulary of the network has {network.size:,}.")
+    vocabulary_size = max(vocabulary_size, genes) if network is None else network.size
     place = torch.device(device)
     dtype = DTYPES[precision]
-    model = GeneModel(vocabulary_size, **config.model_kwargs()).to(place)
+    parts = network_parts(config, network)
+    model = GeneModel(vocabulary_size, **config.model_kwargs(), **parts).to(place)
     if precision == "64-true":
         model = model.double()
     ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
+    if network is not None and store is not None:
+        ids = _real_cells(store, genes, ids)
     ids = ids.to(place)
     values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
     mask = torch.rand(batch_size, genes, device=place) < 0.15
@@ -156,7 +174,9 @@ def profile(
         if not is_out_of_memory(error):
             raise
         saved = math.nan
-    rate = 6 * model.multiply_adds(genes) * per_second
+    edges = None if model.network is None else model.network.edges(ids).shape[1] / batch_size
+    multiply_adds = model.multiply_adds(genes, edges or 0)
+    rate = 6 * multiply_adds * per_second
     blocks = sum(p.numel() for p in model.blocks.parameters())
     return Costs(
         model=config.conv,
@@ -166,18 +186,19 @@ def profile(
         rank=config.rank,
         parameters=sum(p.numel() for p in model.parameters()),
         block_parameters=blocks,
-        multiply_adds=model.multiply_adds(genes),
-        counted_multiply_adds=_counted(config, model, genes),
-        adjacency_multiply_adds=model.adjacency_multiply_adds(genes),
+        multiply_adds=multiply_adds,
+        counted_multiply_adds=_counted(config, model, genes) if edges is None else _counted_on(model, ids),
+        adjacency_multiply_adds=model.adjacency_multiply_adds(genes, edges or 0),
         out_of_memory=math.isnan(per_second),
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
         matmul_share=None if peak is None or math.isnan(rate) else rate / peak,
-        path=model.path(genes),
+        path=model.path(genes, edges or 0),
         attention=attention,
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
         precision=precision,
         batch_size=batch_size,
+        edges=edges,
     )
 
 
@@ -317,6 +338,26 @@ def _counted(config: ModelConfig, model: GeneModel, genes: int) -> int:
         return count(shapes)
     except NotImplementedError:  # which edges there are depends on data
         return count(model)
+
+
+def _counted_on(model: GeneModel, ids: Tensor) -> int:
+    """Count a batch, whose edges decide how it runs, and divide by its cells."""
+    weight = next(model.parameters())
+    graph, values = GeneGraph(ids, padded=False), weight.new_ones(ids.shape)
+    whole = counted_multiply_adds(lambda: model.encode(graph, values))
+    before = counted_multiply_adds(lambda: model.embedded(graph, values))
+    return (whole - before) // len(ids)
+
+
+def _real_cells(store: CellStore, genes: int, otherwise: Tensor) -> Tensor:
+    """Return genes of as many cells of the store, again from the first where they are few, or what is given."""
+    import numpy as np
+
+    rows = np.flatnonzero(np.diff(store.indptr) >= genes)
+    if not len(rows):
+        return otherwise
+    rows = np.resize(np.random.default_rng(0).permutation(rows), len(otherwise))
+    return torch.from_numpy(store.batch(rows, genes=genes, seed=0, epoch=0)[0])
 
 
 def _median_seconds(step: Callable[[], None], seconds: float) -> float:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.bench.splits import make_split
-from scgraph.data import CellStore, Vocabulary, check_labels, find_leaks, highly_variable, is_store, read_cells
+from scgraph.data import (
+    CellStore,
+    Vocabulary,
+    check_labels,
+    find_leaks,
+    highly_variable,
+    is_store,
+    read_cells,
+    read_network,
+)
 from scgraph.data.reading import BUILT_IN
 from scgraph.errors import ConfigError, DataError
 
@@ -21,15 +30,17 @@ if TYPE_CHECKING:
 
     from scgraph.bench.splits import Split
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells
+    from scgraph.data import Cells, GeneEdges, Network
 
 __all__ = [
     "DEFAULT_LABEL",
     "Prepared",
     "ProbeSet",
     "corpus_notes",
+    "on_genes_of",
     "prepare",
     "read_corpus",
+    "read_graph",
     "read_probe_sets",
     "said_of_equal_splits",
     "source_manifests",
@@ -144,6 +155,24 @@ def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = 
     if layer is not None:
         raise ConfigError(f"{stores[0]}: a store has no layers. Name the layer when you prepare it.")
     return CellStore.open(stores[0])
+
+
+def read_graph(config: BenchConfig) -> GeneEdges | None:
+    """Read the gene network that the settings name; None where they name none.
+
+    Raises:
+        DataError: the file cannot be used as it is.
+    """
+    return None if config.graph is None else read_network(config.graph, undirected=config.graph_undirected)
+
+
+def on_genes_of(graph: GeneEdges | None, store: CellStore) -> Network | None:
+    """Lay a gene network onto the vocabulary of cells; None stays None.
+
+    Raises:
+        DataError: none or nearly none of its genes are there.
+    """
+    return None if graph is None else graph.on(store.vocabulary)
 
 
 def corpus_notes(corpus: Sequence[Cells] | CellStore) -> list[str]:

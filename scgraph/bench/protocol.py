@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import majority, pca_logreg
-from scgraph.bench.inputs import ProbeSet, corpus_notes, prepare, split_of
+from scgraph.bench.inputs import ProbeSet, corpus_notes, on_genes_of, prepare, split_of
 from scgraph.bench.results import UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
+from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.inputs import Prepared
-    from scgraph.data import Cells, CellStore
+    from scgraph.data import Cells, CellStore, GeneEdges
     from scgraph.nn import GeneModel
 
 __all__ = ["Measured", "measure", "model_configs", "settings_of"]
@@ -69,6 +70,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     from scgraph.nn.conv.pyg import PyGConv
     from scgraph.registry import conv_class
     from scgraph.testing import try_out
+    from scgraph.train.network import with_network
 
     configs = {}
     for name in models:
@@ -77,9 +79,13 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
         # Both say what is wrong before an hour of training does.
         with torch.device("meta"):
             GeneModel(2, **configs[name].model_kwargs())
+        if config.graph is None:
+            with_network(configs[name], None)  # refuses settings that need a network
         if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
             with torch.random.fork_rng(devices=[]):
                 try_out(cls(configs[name].channels, **configs[name].conv_options))
+    if config.graph is not None and not any(one.restricted or one.positional != "none" for one in configs.values()):
+        raise ConfigError("graph: no model makes use of it; set model.restricted to true, or model.positional.")
     return configs
 
 
@@ -111,6 +117,7 @@ def measure(
     corpus: Sequence[Cells] | CellStore,
     config: BenchConfig,
     *,
+    graph: GeneEdges | None = None,
     drop_leaks: bool = False,
     folder: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -126,6 +133,7 @@ def measure(
         sets: labelled sets.
         corpus: cells to pretrain on, or a store of them; none: the train part of each set.
         config: sizes, rates and shares.
+        graph: gene network of the models that are restricted to it or take hints from it.
         drop_leaks: leave corpus cells out that stand in a test part.
         folder: where to save the models of the first seed, and the rows after every model.
         say: told what has been done.
@@ -150,7 +158,7 @@ def measure(
     done = 0
     for probe in sets:
         for seed in range(config.seeds):
-            run = _Run(measured, probe, config, seed)
+            run = _Run(measured, probe, config, seed, graph)
             done += 1
             run.baselines()
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
@@ -159,6 +167,9 @@ def measure(
                 measured.note(
                     note if config.seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note
                 )
+            network = on_genes_of(graph, prepared.train)
+            for note in () if network is None or seed else network.notes:
+                measured.note(f"{probe.cells.name}: {note}.")
             for name, model_config in configs.items():
                 done += 1
                 saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{_safe(name)}"
@@ -172,11 +183,14 @@ def measure(
 class _Run:
     """One set and seed."""
 
-    def __init__(self, measured: Measured, probe: ProbeSet, config: BenchConfig, seed: int) -> None:
+    def __init__(
+        self, measured: Measured, probe: ProbeSet, config: BenchConfig, seed: int, graph: GeneEdges | None
+    ) -> None:
         self.measured = measured
         self.probe = probe
         self.config = config
         self.seed = seed
+        self.graph = graph
         self.name = probe.cells.name
         self.split = split_of(probe, config, seed=seed)
         self.first_row = len(measured.rows)
@@ -228,7 +242,8 @@ class _Run:
                 f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
                 f"{settings.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
             )
-        blank = first_model(model_config, train_config, prepared.train)
+        network = on_genes_of(self.graph, prepared.train)
+        blank = first_model(model_config, train_config, prepared.train, network=network)
         self._probe(name + UNTRAINED, blank, prepared, train_config, settings.probe)
         start = time.perf_counter()
         trained = pretrain(
@@ -239,6 +254,7 @@ class _Run:
             out=folder,
             progress=show_progress,
             manifest={"set": self.probe.cells.manifest, "leaks": prepared.leaks},
+            network=network,
         )
         seconds = time.perf_counter() - start
         history = trained.history.assign(dataset=self.name, model=name, seed=self.seed)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scgraph.bench.costs import Costs
     from scgraph.bench.protocol import Measured
     from scgraph.config import BenchConfig, ModelConfig
+    from scgraph.data import CellStore, GeneEdges
 
 __all__ = ["OWNED", "BenchResult", "run_bench"]
 
@@ -98,7 +99,15 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, said_of_equal_splits, split_of
+    from scgraph.bench.inputs import (
+        on_genes_of,
+        prepare,
+        read_corpus,
+        read_graph,
+        read_probe_sets,
+        said_of_equal_splits,
+        split_of,
+    )
     from scgraph.bench.overall import overall
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
@@ -125,11 +134,15 @@ def run_bench(
     )
     # A store has no layers: the one that is named is then that of the labelled sets.
     sources = read_corpus(corpus, layer=None if any(map(is_store, corpus)) else layer)
+    graph = read_graph(settings)
+    cells: CellStore | None = None
     repeated: list[str] = []
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         splits = [split_of(probe, settings, seed=seed) for seed in range(settings.seeds)]
         repeated += said_of_equal_splits(probe.cells.name, splits)
-        prepare(probe, splits[0], sources, settings, seed=0, drop_leaks=drop_leaks)
+        prepared = prepare(probe, splits[0], sources, settings, seed=0, drop_leaks=drop_leaks)
+        if on_genes_of(graph, prepared.train) is not None:
+            cells = cells or prepared.train
     is_new = out is not None and not Path(out).exists()
     if out is not None:
         folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
@@ -139,6 +152,7 @@ def run_bench(
             sets,
             sources,
             settings,
+            graph=graph,
             drop_leaks=drop_leaks,
             folder=folder,
             say=say,
@@ -149,7 +163,7 @@ def run_bench(
             shutil.rmtree(folder)
         raise
     say("measuring costs")
-    costs = _costs(configs, settings)
+    costs = _costs(configs, settings, graph, cells)
     results = _with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
     together = overall(results, margin=settings.equivalence_margin)
@@ -176,8 +190,11 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
     return parse_config(BenchConfig, merged(load_yaml(DEFAULT), given), source=source)
 
 
-def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, Costs]:
+def _costs(
+    configs: dict[str, ModelConfig], settings: BenchConfig, graph: GeneEdges | None, store: CellStore | None
+) -> dict[str, Costs]:
     from scgraph.bench.costs import matmul_peak, profile
+    from scgraph.bench.inputs import on_genes_of
     from scgraph.bench.protocol import settings_of
     from scgraph.train import resolve_device
 
@@ -195,6 +212,8 @@ def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, 
             precision=settings.train.precision,
             peak=peak,
             seconds=1.0,
+            network=None if store is None else on_genes_of(graph, store),
+            store=store,
         )
         found[name] = replace(measured, model=name)
     return found

@@ -95,6 +95,13 @@ class GeneEdges:
         table = self.table
         return f"{Path(table.where).name}, {len(table.source):,} edges, {how}, {table.sha256[:16]}"
 
+    def vocabulary(self) -> Vocabulary:
+        """Return a vocabulary of the genes that the network names."""
+        from scgraph.data.vocabulary import Vocabulary
+
+        ids = dict.fromkeys(ensembl_id(name) or name for name in self.table.names)
+        return Vocabulary(tuple("" if ensembl_id(name) else name for name in ids), tuple(map(ensembl_id, ids)))
+
     def on(self, vocabulary: Vocabulary) -> Network:
         """Lay the network onto a vocabulary; the last result is kept.
 

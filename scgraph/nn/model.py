@@ -168,9 +168,7 @@ class GeneModel(nn.Module):
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
-        x = self.encoder(graph, values, mask)
-        if self.positions is not None:
-            x = x + self.positions(graph)
+        x = self.embedded(graph, values, mask)
         graph = self.restricted(graph)
         views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
         for number, block in enumerate(self.blocks):
@@ -178,6 +176,11 @@ class GeneModel(nn.Module):
             x = block(x, graph, view)
         features: Tensor = x
         return features
+
+    def embedded(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the features of the genes in front of the first block, with hints of their place, ``[B, G, C]``."""
+        x: Tensor = self.encoder(graph, values, mask)
+        return x if self.positions is None else x + self.positions(graph)
 
     def restricted(self, graph: GeneGraph) -> GeneGraph:
         """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""

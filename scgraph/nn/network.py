@@ -73,7 +73,7 @@ class GeneNetwork(nn.Module):
             raise ConfigError(f"network: an edge joins ids outside 1 to {vocabulary_size:,}.")
         own = torch.arange(1, vocabulary_size + 1, device=edge_index.device)
         keys = torch.cat((edge_index[1] * (vocabulary_size + 1) + edge_index[0], own * (vocabulary_size + 2)))
-        keys = keys.unique()
+        keys = keys.unique()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         target, source = keys // (vocabulary_size + 1), keys % (vocabulary_size + 1)
         counts = torch.bincount(target, minlength=vocabulary_size + 1)
         return cls(torch.cat((counts.new_zeros(1), counts.cumsum(0))), source.to(torch.int32))

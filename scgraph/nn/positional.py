@@ -105,7 +105,7 @@ def positional_encoding(
     for genes, edges, weights in _components(edge_index, weight, vocabulary_size + 1):
         place = _laplacian(len(genes), edges, weights, dim) if kind == "laplacian" else _walk(len(genes), edges, dim)
         encoding[genes, : place.shape[1]] = place
-    joined = edge_index[0].unique()
+    joined = (torch.bincount(edge_index[0], minlength=vocabulary_size + 1) > 0).nonzero().squeeze(1)
     if len(joined):
         scale = encoding[joined].square().mean(dim=0).sqrt()
         encoding /= torch.where(scale > 0, scale, 1.0)

@@ -264,14 +264,18 @@ def _build(
     import torch
 
     from scgraph.nn import GeneModel
+    from scgraph.train.network import saved_parts
 
     path = folder / WEIGHTS
-    arguments = model_config.model_kwargs()
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
     if model_config.layers > len(tensors):
         raise ModelFileError(f"{path}: holds fewer tensors than the {model_config.layers:,} layers of {CONFIG}.")
-    with torch.device("meta"):
-        expected = GeneModel(len(vocabulary), **arguments).state_dict()
+    try:
+        arguments = model_config.model_kwargs() | saved_parts(model_config, tensors)
+        with torch.device("meta"):
+            expected = GeneModel(len(vocabulary), **arguments).state_dict()
+    except ConfigError as error:
+        raise ModelFileError(f"{path}: does not fit {CONFIG}: {error}. Copy the three files of one model.") from error
     problems = [f"{name} is missing" for name in expected if name not in tensors]
     problems += [f"{name} is unknown" for name in tensors if name not in expected]
     for name, tensor in tensors.items():

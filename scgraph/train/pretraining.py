@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from scgraph.config import ModelConfig, TrainConfig
-    from scgraph.data import CellStore, Vocabulary
+    from scgraph.data import CellStore, Network, Vocabulary
     from scgraph.nn import GeneModel
     from scgraph.train.loader import CellLoader
     from scgraph.train.state import Progress
@@ -81,6 +81,7 @@ def pretrain(
     progress: bool = True,
     manifest: Mapping[str, Any] | None = None,
     on_epoch: Callable[[GeneModel, int], None] | None = None,
+    network: Network | None = None,
 ) -> Pretrained:
     """Train a model to predict masked expression values.
 
@@ -103,6 +104,7 @@ def pretrain(
         progress: show a bar where standard error is a terminal.
         manifest: JSON values to record with the model: where the cells come from.
         on_epoch: called with the network and the number of every epoch that is over; what it raises ends the run.
+        network: gene network on the vocabulary of `train`, which becomes a part of the model.
 
     Raises:
         ConfigError: the device or the settings cannot be used, or `resume` names another run.
@@ -112,10 +114,12 @@ def pretrain(
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
     from scgraph.train.loader import CellLoader
+    from scgraph.train.network import with_network
     from scgraph.train.start import first_model
     from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.trainer import check_world, resolve_device
 
+    model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
     query = model_config.cell_head and train_config.cell_loss > 0
     loader = CellLoader(train, train_config, shuffle=True, query=query, world=world)
@@ -129,12 +133,13 @@ def pretrain(
         raise ConfigError("devices: a run that is watched after every epoch takes one device; set devices to 1.")
     if device.type == "cpu" and train_config.precision == "16-mixed":
         raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
-    model = first_model(model_config, train_config, train)
+    model = first_model(model_config, train_config, train, network=network)
     identity, done = fingerprint(model_config, train_config, train, validation), Progress()
     metadata = {
         "seed": train_config.seed,
         "training": train_config.model_dump(mode="json", exclude=set(FREE)),
-        "data": dict(manifest or {}),
+        "data": dict(manifest or {})
+        | ({} if model_config.network is None or network is None else {"network": network.manifest}),
     }
     state: Path | None = None
     with ExitStack() as stack:

@@ -10,7 +10,7 @@ from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from scgraph.config import ModelConfig, TrainConfig
-    from scgraph.data import CellStore
+    from scgraph.data import CellStore, Network
     from scgraph.nn import GeneModel
 
 __all__ = ["first_model"]
@@ -20,7 +20,9 @@ GENE_SHARE = 0.1
 """Size of the gene embedding beside the value embedding: alone it only says which genes are expressed."""
 
 
-def first_model(model_config: ModelConfig, train_config: TrainConfig, train: CellStore) -> GeneModel:
+def first_model(
+    model_config: ModelConfig, train_config: TrainConfig, train: CellStore, *, network: Network | None = None
+) -> GeneModel:
     """Return the network as its pretraining begins, a pure function of the settings and the training cells.
 
     With ``start="pca"`` the value table ``E'`` of the product encoding holds the loadings of the principal
@@ -30,16 +32,19 @@ def first_model(model_config: ModelConfig, train_config: TrainConfig, train: Cel
     Channels beyond the number of components stay random.
 
     Raises:
-        ConfigError: the start asks for the product encoding, or the network cannot be built.
+        ConfigError: the start asks for the product encoding, the settings for a gene network that is not given, or
+            the network cannot be built.
     """
     import torch
     from torch import nn
 
     from scgraph.nn import GeneModel
+    from scgraph.train.network import network_parts
 
+    parts = network_parts(model_config, network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train_config.seed)
-        model = GeneModel(len(train.vocabulary), **model_config.model_kwargs())
+        model = GeneModel(len(train.vocabulary), **model_config.model_kwargs(), **parts)
     if train_config.start == "random":
         return model
     table = model.encoder.value

@@ -53,6 +53,7 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.train.crew import BEGUN, JOB, WEIGHTS, read_store
     from scgraph.train.loader import CellLoader
     from scgraph.train.model_io import VOCABULARY
+    from scgraph.train.network import saved_parts
     from scgraph.train.pretraining import Run
     from scgraph.train.state import Progress, read_progress
     from scgraph.train.tensors import read_tensors
@@ -63,8 +64,9 @@ def _train(folder: Path, seen: list[int]) -> None:
     model_config, train_config = ModelConfig(**job["model"]), TrainConfig(**job["training"])
     out, state = Path(job["out"]), None if job["state"] is None else Path(job["state"])
     vocabulary = Vocabulary.from_tsv((out / VOCABULARY).read_text(encoding="utf-8"))
-    model = GeneModel(len(vocabulary), **model_config.model_kwargs())
-    model.load_state_dict(read_tensors(folder / WEIGHTS)[0])
+    tensors = read_tensors(folder / WEIGHTS)[0]
+    model = GeneModel(len(vocabulary), **model_config.model_kwargs(), **saved_parts(model_config, tensors))
+    model.load_state_dict(tensors)
     world = find_world(train_config.devices, train_config.nodes)
     loaders = {
         part: CellLoader(store, train_config, shuffle=part == "train", query=job["query"], world=world)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.inputs import ProbeSet
     from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
-    from scgraph.data import Cells, CellStore
+    from scgraph.data import Cells, CellStore, GeneEdges, Network
     from scgraph.nn import GeneModel
     from scgraph.train import Pretrained
     from scgraph.tune.study import Job
@@ -80,8 +80,10 @@ def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
     return sets, read_corpus(job.corpus, layer=job.layer)
 
 
-def data_identity(sets: list[ProbeSet], corpus: list[Cells] | CellStore) -> dict[str, str]:
-    """Return what the data of a study are: name, number of cells, hash of file, classes and batches."""
+def data_identity(
+    sets: list[ProbeSet], corpus: list[Cells] | CellStore, graph: GeneEdges | None = None
+) -> dict[str, str]:
+    """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
     from scgraph.bench.inputs import source_manifests
 
     found = {}
@@ -97,6 +99,8 @@ def data_identity(sets: list[ProbeSet], corpus: list[Cells] | CellStore) -> dict
     for number, source in enumerate(source_manifests(corpus), 1):
         name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]
         found[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
+    if graph is not None:
+        found["graph"] = graph.described
     return found
 
 
@@ -130,6 +134,7 @@ class Objective:
     """
 
     def __init__(self, job: Job) -> None:
+        from scgraph.bench.inputs import read_graph
         from scgraph.train import resolve_device
 
         self.base = job.bench
@@ -139,7 +144,10 @@ class Objective:
         self.judged_by = job.bench.train.model_copy(update={"seed": self.seed})
         self.on_cpu = resolve_device(job.bench.train.device).type == "cpu"
         sets, corpus = read_data(job)
+        graph = read_graph(job.bench)
         self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed) for probe in sets]
+        # Kept here, so that what is computed from a network serves all trials.
+        self.networks = [graph and graph.on(parts.train.vocabulary) for parts in self.sets]
 
     def __call__(self, model: str, values: dict[str, Any], report: Callable[[float, int], None]) -> Outcome:
         """Measure a model on every set.
@@ -160,7 +168,9 @@ class Objective:
         for number, parts in enumerate(self.sets):
             # Else the system kills the process that takes more than there is, and the trial with it.
             with limited_memory() if self.on_cpu else nullcontext():
-                loss, score, ran = self._one(own, parts, report if number == 0 else lambda _loss, _epoch: None)
+                loss, score, ran = self._one(
+                    own, parts, self.networks[number], report if number == 0 else lambda _loss, _epoch: None
+                )
             losses.append(loss)
             scores.append(score)
             epochs.append(ran)
@@ -185,7 +195,7 @@ class Objective:
         return self.kind.startswith("probe")
 
     def _one(
-        self, settings: BenchConfig, parts: Parts, report: Callable[[float, int], None]
+        self, settings: BenchConfig, parts: Parts, network: Network | None, report: Callable[[float, int], None]
     ) -> tuple[float, float, int]:
         """Return validation loss, validation macro-F1 (NaN where it is not asked for) and epochs on one set."""
         from scgraph.train import masked_value_loss, pretrain
@@ -208,6 +218,7 @@ class Objective:
             None if train_config.patience is None else parts.validation,
             progress=False,
             on_epoch=after_epoch,
+            network=network,
         )
         loss = losses[-1]
         if train_config.patience is not None:
@@ -256,10 +267,12 @@ def _macro_f1(trained: Pretrained, parts: Parts, train: TrainConfig, probe: Prob
 def _multiply_adds(settings: BenchConfig, *, needed: bool) -> int | None:
     import torch
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import GeneModel, GeneNetwork
 
+    # Which edges there are makes no difference to the products of matrices.
+    alone = GeneNetwork.from_edges(2, torch.empty(2, 0)) if settings.graph and settings.model.restricted else None
     with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
-        model = GeneModel(2, **settings.model.model_kwargs())
+        model = GeneModel(2, **settings.model.model_kwargs(), network=alone)
     try:
         return model.multiply_adds(settings.train.genes)
     except ContractError:

@@ -109,6 +109,7 @@ def run_tune(
         TrainingError: every trial failed; the message gives the reasons.
         KeyboardInterrupt: Ctrl-C; finished trials are kept and the same call goes on.
     """
+    from scgraph.bench.inputs import read_graph
     from scgraph.files import prepare_output_folder
     from scgraph.tune.objective import data_identity, parts_of, read_data
     from scgraph.tune.results import write_study
@@ -134,11 +135,14 @@ def run_tune(
     if overwrite and place.kind != "journal":
         raise ConfigError("--overwrite clears a folder, never a database: name another study with --study.")
     sets, sources = read_data(job)
+    graph = read_graph(job.bench)
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
-        parts_of(probe, sources, job.bench, seed=job.tune.seed)
-        for note in probe.cells.notes:
+        parts = parts_of(probe, sources, job.bench, seed=job.tune.seed)
+        notes = probe.cells.notes if graph is None else (*probe.cells.notes, *graph.on(parts.train.vocabulary).notes)
+        for note in notes:
             say(f"{probe.cells.name}: {note}")
-    job = described(replace(job, storage=asdict(place), identity=data_identity(sets, sources)))
+    identity = data_identity(sets, sources, graph)
+    job = described(replace(job, storage=asdict(place), identity=identity))
     del sets, sources
     for model in job.models:
         say(f"{model}: searching {_said_space(job, model)}")

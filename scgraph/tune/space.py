@@ -27,7 +27,7 @@ PARTS: dict[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
 }
 # Where a run takes place, how it is saved and what names it are no matter of a search.
 FIXED = {
-    "model": {"conv"},
+    "model": {"conv", "network"},
     "train": {
         *("seed", "device", "devices", "nodes", "strategy"),
         *("precision", "compile", "checkpoint_every", "num_workers"),

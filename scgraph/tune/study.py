@@ -29,6 +29,7 @@ FREE = {
     "train.compile",
     "train.checkpoint_every",
     "train.num_workers",
+    "graph",  # its content is part of the identity, not where it lies
     "seeds",
     "components",
     "projection",

@@ -152,3 +152,31 @@ def test_running_out_of_memory_is_an_error_of_the_trial(tiny_file: Path) -> None
     with pytest.raises((MemoryError, RuntimeError)) as error:
         measure("gnn", {"model.channels": 2**22}, quiet)  # tables of 40 genes, blocks of 64 TiB
     assert reason_of(error.value) == "out of memory"
+
+
+def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) -> None:
+    """Its content decides, not where it lies; every trial is restricted to it."""
+    from scgraph.data import read_network
+    from scgraph.tune.study import _check_same, described
+
+    path = tmp_path / "edges.tsv"
+    path.write_text("".join(f"GENE{at}\tGENE{at + 1}\n" for at in range(39)))
+    measure, job = objective(tiny_file, objective="mvp-cost", bench={"graph": str(path)})
+    free, without = objective(tiny_file, objective="mvp-cost")
+    restricted, complete = measure("gnn", VALUES, quiet), free("gnn", VALUES, quiet)
+    assert restricted.values[0] != complete.values[0]
+    assert restricted.values[1] < complete.values[1]  # no product of weights with features
+
+    def named(graph: Path | None) -> dict[str, str]:
+        sets, base = read_probe_sets([tiny_file]), without if graph is None else job
+        network = None if graph is None else read_network(graph)
+        return described(replace(base, identity=data_identity(sets, [], network))).fingerprints["gnn"]
+
+    moved = tmp_path / "moved" / "edges.tsv"
+    moved.parent.mkdir()
+    moved.write_bytes(path.read_bytes())
+    _check_same(named(path), named(moved), "study")
+    moved.write_text("GENE1\tGENE2\n")
+    for other in (moved, None):
+        with pytest.raises(ConfigError, match=r"graph was edges\.tsv, 39 edges, undirected, \w{16} and is "):
+            _check_same(named(path), named(other), "study")
