@@ -353,6 +353,10 @@ def _check(
         raise ConfigError("genes must be at least 2: one value is hidden and another one has to be seen.")
     if training.cell_loss > 0 and not model.cell_head:
         raise ConfigError("cell_loss needs a model with a cell head: set model.cell_head to true, or cell_loss to 0.")
+    if training.compile and model.network is not None and model.restricted:
+        raise ConfigError(
+            "compile: the edges of a gene network differ from batch to batch; set train.compile to false."
+        )
     if training.patience is not None and validation is None:
         raise ConfigError("patience needs validation cells: give some, or leave patience out.")
     notes = []

@@ -84,6 +84,14 @@ def test_a_run_goes_on_with_its_network_only(trained: tuple[Path, Any, CellStore
             pretrain(small.small_model(**BOTH), training, store, out=folder, resume=True, network=given)
 
 
+def test_edges_are_not_compiled(small: Any, tmp_path: Path) -> None:
+    store = small.small_store(10)
+    model, training = small.small_model(**SETTINGS), small.small_training(compile=True, cell_loss=0.0)
+    network = network_of(tmp_path, store, 1)
+    with pytest.raises(ConfigError, match="compile: the edges of a gene network differ from batch to batch"):
+        pretrain(model, training, store, network=network)
+
+
 def test_only_what_is_used_is_named(small: Any, tmp_path: Path) -> None:
     store = small.small_store(10)
     network = network_of(tmp_path, store, 1)
