@@ -203,16 +203,17 @@ def _costs(
     found = {}
     for name, config in configs.items():
         train = settings_of(name, settings).train
+        network = None if store is None else on_genes_of(graph, store)
         measured = profile(
             config,
-            genes=train.genes,
+            genes=train.genes if network is None else min(train.genes, network.size),
             vocabulary_size=settings.n_top_genes or 20_000,
             batch_size=min(train.batch_size, 16),
             device=device,
             precision=settings.train.precision,
             peak=peak,
             seconds=1.0,
-            network=None if store is None else on_genes_of(graph, store),
+            network=network,
             store=store,
         )
         found[name] = replace(measured, model=name)

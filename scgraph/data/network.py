@@ -24,7 +24,7 @@ MIN_MATCHED = 0.05
 """Least share of the genes of the network, or of the vocabulary, that must be found in the other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """A gene network on a vocabulary.
 
@@ -44,7 +44,7 @@ class Network:
     weight: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     manifest: dict[str, Any] = field(default_factory=dict)
-    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def edges(self) -> int:

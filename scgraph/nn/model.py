@@ -153,7 +153,8 @@ class GeneModel(nn.Module):
             values: expression, ``[B, G]``.
             mask: True where the value is hidden from the model, ``[B, G]``; None hides nothing.
             query: genes whose values the cell head predicts, ``[K]`` or ``[B, K]``; None takes `genes`.
-            edge_index: edges between flattened nodes, ``[2, E]``; None for the complete graph.
+            edge_index: edges between flattened nodes, ``[2, E]``; None for the complete graph, or what the
+                network leaves of it.
             padded: False promises that no id is 0 and saves the masks.
         """
         graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
@@ -205,7 +206,7 @@ class GeneModel(nn.Module):
 
         Args:
             genes: genes of the cell, G.
-            edges: edges between them in the network, self loops included: they tell how the layers run.
+            edges: edges between them in the network, self loops included.
         """
         blocks = [block for block in self.blocks if isinstance(block, Block)]
         if self.network is None:
@@ -234,7 +235,8 @@ class GeneModel(nn.Module):
         return conv.reads_pairs(genes) and edges >= conv.pairs_from * genes**2
 
     def _restricted_cost(self, genes: int, edges: float) -> tuple[int, int]:
-        return self._convs()[0].restricted_multiply_adds(genes, self.rank, pairs=self._on_pairs(genes, edges))
+        on_edges = None if self._on_pairs(genes, edges) else round(edges)
+        return self._convs()[0].restricted_multiply_adds(genes, self.rank, on_edges)
 
 
 def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:

@@ -97,7 +97,8 @@ def positional_encoding(
     """
     if kind not in POSITIONAL[1:]:
         raise ConfigError(f"There is no positional encoding {kind!r}.{did_you_mean(kind, POSITIONAL)}")
-    weight = torch.ones(edge_index.shape[1], dtype=torch.float64) if edge_weight is None else edge_weight.double()
+    edge_index = edge_index.cpu()
+    weight = torch.ones(edge_index.shape[1], dtype=torch.float64) if edge_weight is None else edge_weight.cpu().double()
     away = edge_index[0] != edge_index[1]
     edge_index, weight = to_undirected(edge_index[:, away], weight[away], vocabulary_size + 1, reduce="max")
     edge_index, weight = coalesce(edge_index, weight, vocabulary_size + 1, reduce="max")
@@ -140,8 +141,8 @@ def _laplacian(size: int, edge_index: Tensor, weight: Tensor, dim: int) -> Tenso
     if size >= AddLaplacianEigenvectorPE.SPARSE_THRESHOLD:
         # ARPACK starts at random unless it is told where: then the same network always gives the same vectors.
         start = np.random.default_rng(0).standard_normal(size)
-        options = {"v0": start, "tol": 1e-6, "ncv": min(size - 1, 4 * (kept + 1))}
-        kept = min(kept, size - 2)
+        options = {"v0": start, "tol": 1e-6, "ncv": min(size - 1, 4 * (kept + 2))}
+        kept = min(kept, size - 3)
     data = Data(edge_index=edge_index, edge_weight=weight, num_nodes=size)
     transform = AddLaplacianEigenvectorPE(kept, attr_name="place", is_undirected=True, **options)
     try:

@@ -89,7 +89,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     def __init__(self, channels: int, *, aggr: str = "add") -> None:
         super().__init__(aggr=aggr, node_dim=0)
         self.channels = channels
-        self._counts: dict[tuple[int, int, str], tuple[int, int]] = {}
+        self._counts: dict[tuple[int, int, int | None], tuple[int, int]] = {}
 
     def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None = None) -> Tensor:
         """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
@@ -173,26 +173,28 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             return self._counted(genes, rank)[1]
         return genes**2 * rank if self.uses_adjacency else 0
 
-    def restricted_multiply_adds(self, genes: int, rank: int, *, pairs: bool) -> tuple[int, int]:
+    def restricted_multiply_adds(self, genes: int, rank: int, edges: int | None) -> tuple[int, int]:
         """Count what a layer that keeps to a network costs a cell, and what a first layer costs more.
-
-        Weighing and adding messages is no product of matrices, so how many edges there are makes no difference.
 
         Args:
             genes: genes of the cell, G.
             rank: rank of the adjacency, R.
-            pairs: whether it runs on pairs in place of edges.
+            edges: edges between them, at least the self loops; None where the layer runs on pairs.
         """
-        return self._counted(genes, rank, "pairs" if pairs else "edges")
+        return self._counted(genes, rank, 0 if edges is None else max(genes, edges))
 
-    def _counted(self, genes: int, rank: int, kind: str = "complete") -> tuple[int, int]:
-        """Count a run of this layer, and what a first layer costs more than one that shares its adjacency."""
-        if (genes, rank, kind) not in self._counts:
+    def _counted(self, genes: int, rank: int, edges: int | None = None) -> tuple[int, int]:
+        """Count a run of this layer, and what a first layer costs more than one that shares its adjacency.
+
+        That is on the complete graph, on so many edges, or, where they are 0, on pairs.
+        """
+        if (genes, rank, edges) not in self._counts:
             like = next(self.parameters(), torch.empty(0))
             graph = GeneGraph(torch.arange(1, genes + 1, device=like.device).unsqueeze(0), padded=False)
-            if kind == "edges":
-                graph = replace(graph, edge_index=torch.arange(genes, device=like.device).expand(2, -1))
-            elif kind == "pairs":
+            if edges:
+                number = torch.arange(edges, device=like.device)
+                graph = replace(graph, edge_index=torch.stack((number + number // genes, number)) % genes)
+            elif edges == 0:
                 graph = replace(graph, pairs=torch.eye(genes, dtype=torch.bool, device=like.device).unsqueeze(0))
             x = like.new_ones(1, genes, self.channels)
             table = like.new_ones(1, genes, rank)
@@ -202,8 +204,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
                 first, later = (counted_multiply_adds(lambda: self(x, graph, view)) for _ in range(2))
             finally:
                 self.train(trained)
-            self._counts[genes, rank, kind] = later, first - later
-        return self._counts[genes, rank, kind]
+            self._counts[genes, rank, edges] = later, first - later
+        return self._counts[genes, rank, edges]
 
     @contextmanager
     def explained(self, hint: str = "", /, **offered: Tensor) -> Iterator[None]:
