@@ -129,12 +129,12 @@ def run_bench(
     if settings.projection == "umap" and importlib.util.find_spec("umap") is None:
         raise ConfigError("projection umap needs the package umap-learn: install scgraph-zoo[umap], or use tsne.")
     folder = None
+    graph = read_graph(settings)
     sets = read_probe_sets(
         data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
     )
     # A store has no layers: the one that is named is then that of the labelled sets.
     sources = read_corpus(corpus, layer=None if any(map(is_store, corpus)) else layer)
-    graph = read_graph(settings)
     cells: CellStore | None = None
     repeated: list[str] = []
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder

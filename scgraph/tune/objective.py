@@ -147,7 +147,7 @@ class Objective:
         graph = read_graph(job.bench)
         self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed) for probe in sets]
         # Kept here, so that what is computed from a network serves all trials.
-        self.networks = [graph and graph.on(parts.train.vocabulary) for parts in self.sets]
+        self.networks = [None if graph is None else graph.on(parts.train.vocabulary) for parts in self.sets]
 
     def __call__(self, model: str, values: dict[str, Any], report: Callable[[float, int], None]) -> Outcome:
         """Measure a model on every set.

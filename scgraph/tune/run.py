@@ -134,8 +134,8 @@ def run_tune(
     place = place_of(storage, folder)
     if overwrite and place.kind != "journal":
         raise ConfigError("--overwrite clears a folder, never a database: name another study with --study.")
-    sets, sources = read_data(job)
     graph = read_graph(job.bench)
+    sets, sources = read_data(job)
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         parts = parts_of(probe, sources, job.bench, seed=job.tune.seed)
         notes = probe.cells.notes if graph is None else (*probe.cells.notes, *graph.on(parts.train.vocabulary).notes)
