@@ -119,10 +119,9 @@ class GeneNetwork(nn.Module):
     def _edges(self, genes: Tensor, counts: Tensor) -> Tensor:
         cells, width = genes.shape
         device = genes.device
-        # Where each gene of the vocabulary stands in each cell, -1 where it is not there.
+        # Where each gene of the vocabulary stands in each cell, -1 where it is not there. Padding is nobody's sender.
         place = torch.full((cells, self.size + 1), -1, dtype=torch.int32, device=device)
         place.scatter_(1, genes, torch.arange(width, dtype=torch.int32, device=device).expand(cells, -1))
-        place[:, 0] = -1
         counts = counts.flatten()
         target = torch.arange(cells * width, device=device).repeat_interleave(counts)
         before = counts.cumsum(0) - counts
