@@ -67,11 +67,12 @@ def test_nobody_is_told_to_install_the_other_scgraph() -> None:
     assert not wrong.search('pip install "scgraph-zoo[scatter]" and pip install ./scgraph')
 
 
-def test_attention_is_message_passing_as_the_page_says() -> None:
-    page = ROOT / "docs" / "attention_is_message_passing.md"
+@pytest.mark.parametrize(("name", "least"), [("attention_is_message_passing", 30), ("networks", 15)])
+def test_examples_of_a_page_do_what_it_says(name: str, least: int) -> None:
+    page = ROOT / "docs" / f"{name}.md"
     ran = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert ran.failed == 0
-    assert ran.attempted > 30
+    assert ran.attempted > least
 
 
 def test_its_picture_shows_the_numbers_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
