@@ -11,6 +11,7 @@ from scgraph.bench import run_bench as bench
 from scgraph.bench.run import as_bench_config
 from scgraph.data import prepare
 from scgraph.errors import OutputError
+from scgraph.network.public import gene_embeddings, gene_graph
 from scgraph.train import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig, TrainConfig
     from scgraph.train import Pretrained
 
-__all__ = ["OBSM_KEY", "bench", "embed", "embed_file", "load_model", "prepare", "pretrain", "probe", "profile"]
+__all__ = [
+    "OBSM_KEY",
+    "bench",
+    "embed",
+    "embed_file",
+    "gene_embeddings",
+    "gene_graph",
+    "load_model",
+    "prepare",
+    "pretrain",
+    "probe",
+    "profile",
+]
 
 OBSM_KEY = "X_scgraph"
 """Where the vectors of the cells go in `obsm`; a record of how they came about goes into `uns`."""

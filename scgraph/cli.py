@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scgraph.cli_graph import graph
 from scgraph.cli_prepare import prepare
 from scgraph.cli_profile import profile
 from scgraph.cli_tune import tune
@@ -245,6 +246,7 @@ def embed(
     write_json(json_, record)
 
 
+app.command()(graph)
 app.command()(profile)
 
 

@@ -26,7 +26,7 @@ def graph(
     ] = "logit",
     genes: Annotated[str | None, typer.Option(help="Genes with commas between, or a file with one a line.")] = None,
     data: Annotated[str | None, typer.Option(help="Only genes that these cells express (.h5ad).")] = None,
-    min_share: Annotated[float, typer.Option(help="Least share of the cells that express a gene.")] = 0.01,
+    min_share: Annotated[float, typer.Option(help="Least share of the cells that express a gene.")] = 0.05,
     embeddings: Annotated[Path | None, typer.Option(help="What the model knows of its genes: .h5ad or .tsv.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Picture of the strongest part: .svg or .png.")] = None,
     check: Annotated[str | None, typer.Option(help="Cells (.h5ad) to test the sense of the graph with.")] = None,
@@ -62,8 +62,11 @@ def graph(
         say=say,
     )
     if found.hubs is not None:
-        rows = json.loads(found.hubs.head(10).to_json(orient="records"))
-        show_rows(f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_)
+        shown = found.hubs.head(10)[["gene", "out_strength", "out_degree", "pagerank", "module"]]
+        rows = json.loads(shown.to_json(orient="records"))
+        show_rows(
+            f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_
+        )
     if found.sense is not None:
         from scgraph.network.report import overall_rows, verdicts
 

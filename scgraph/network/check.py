@@ -137,4 +137,5 @@ def _pair_means(matrix: NDArray[Any], genes: NDArray[np.integer]) -> NDArray[np.
         matrix[part[:, :, None], part[:, None, :]].sum(axis=(1, 2), dtype=np.float64)
         for part in (genes[start : start + step] for start in range(0, len(genes), step))
     ]
-    return np.concatenate(sums) / (size * (size - 1))
+    means: NDArray[np.float64] = np.concatenate(sums) / (size * (size - 1))
+    return means

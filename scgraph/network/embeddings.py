@@ -69,4 +69,5 @@ def embedding_frame(embeddings: AnnData) -> pd.DataFrame:
     for name, table in {"gene": embeddings.X, **embeddings.obsm}.items():
         columns = [f"{name}_{at}" for at in range(table.shape[1])]
         parts.append(pd.DataFrame(np.asarray(table), index=embeddings.obs_names, columns=columns))
-    return pd.concat(parts, axis=1).rename_axis(index="gene")
+    whole: pd.DataFrame = pd.concat(parts, axis=1).rename_axis(index="gene")
+    return whole

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.drawing import FAINT, INK, class_color, new_figure, plain
+from scgraph.bench.drawing import FAINT, INK, class_color, data_uri, new_figure, plain
 
 if TYPE_CHECKING:
     import networkx as nx
     from matplotlib.figure import Figure
 
-__all__ = ["MOST_NODES", "draw_network", "strongest_part"]
+__all__ = ["MOST_NODES", "draw_network", "figure_bytes", "strongest_part"]
 
 MOST_NODES = 60
 _HUBS = 10
@@ -92,7 +92,14 @@ def draw_network(graph: nx.DiGraph, *, seed: int = 0, most: int = MOST_NODES) ->
                 "mutation_scale": 8,
             },
         )
-    axis.scatter(*place.T, s=size, c=[shades[part.nodes[name]["module"]] for name in names], edgecolors=FAINT, zorder=3)
+    axis.scatter(
+        place[:, 0],
+        place[:, 1],
+        s=size,
+        c=[shades[part.nodes[name]["module"]] for name in names],
+        edgecolors=FAINT,
+        zorder=3,
+    )
     for name, spot, area in zip(names, place, size, strict=True):
         axis.annotate(
             plain(name),
@@ -116,11 +123,18 @@ def draw_network(graph: nx.DiGraph, *, seed: int = 0, most: int = MOST_NODES) ->
     return figure
 
 
+def figure_bytes(figure: Figure, suffix: str) -> bytes:
+    """Return a figure as the content of an .svg or .png file; equal input gives equal bytes."""
+    import base64
+
+    return base64.b64decode(data_uri(figure, form="svg" if suffix == ".svg" else "png").partition(",")[2])
+
+
 def _apart(place: np.ndarray) -> np.ndarray:
     """Move nodes apart that lie so close that their labels would cover each other."""
     low, high = place.min(axis=0), place.max(axis=0)
     spot = (place - low) / np.where(high > low, high - low, 1.0)
-    reach = np.array([0.085, 0.045])
+    reach = np.array([0.105, 0.05])
     for _ in range(300):
         gap = (spot[:, None] - spot[None]) / reach
         distance = np.hypot(gap[..., 0], gap[..., 1])
@@ -130,6 +144,8 @@ def _apart(place: np.ndarray) -> np.ndarray:
         # Two nodes at one place are pushed apart along a direction of their own.
         angle = 2.4 * np.arange(len(spot))
         push = np.clip(1 - distance, 0, 1)
-        spot = spot + 0.25 * reach * (gap * push[..., None]).sum(axis=1) / np.maximum(1, (push > 0).sum(axis=1))[:, None]
+        spot = (
+            spot + 0.25 * reach * (gap * push[..., None]).sum(axis=1) / np.maximum(1, (push > 0).sum(axis=1))[:, None]
+        )
         spot = spot + 1e-5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return np.asarray(spot)

@@ -22,14 +22,13 @@ def verdicts(sense: Sense) -> list[str]:
     """Say plainly what the numbers show, and what they do not."""
     row = _overall(sense.table, LEARNED, "matched")
     said = []
-    chance = f"{row['share']:.1%} of the strongest senders of a gene are of its family, {row['share_chance']:.1%} by chance"
-    if row["share_p"] < _LEVEL:
-        said.append(f"The learned graph knows families: {chance} among genes of like expression (p {row['share_p']:.2g}).")
-    else:
-        said.append(
-            f"The learned graph shows no families: {chance} among genes of like expression (p {row['share_p']:.2g})."
-        )
-    for other, words in ((UNTRAINED, "the untrained tables"), (CORRELATION, "the correlation network of the same cells")):
+    knows = "knows families" if row["share_p"] < _LEVEL else "shows no families"
+    said.append(
+        f"The learned graph {knows}: a gene's family takes {row['share']:.1%} of the places it could take among its "
+        f"{sense.top_k} strongest senders, {row['share_chance']:.1%} by chance among genes of like expression "
+        f"(p {row['share_p']:.2g})."
+    )
+    for other, words in ((UNTRAINED, "the untrained tables"), (CORRELATION, "the correlation of the same cells")):
         found = sense.differences[sense.differences["other"] == other]
         if not len(found):
             continue
@@ -42,7 +41,7 @@ def verdicts(sense: Sense) -> list[str]:
         if entry["difference"] > 0 and entry["p"] < _LEVEL:
             said.append(f"It is better than {words}: {counted}.")
         elif entry["difference"] < 0 and entry["p"] < _LEVEL:
-            said.append(f"It is not better but worse than {words}: {counted}.")
+            said.append(f"It is worse than {words}: {counted}.")
         else:
             said.append(f"It is not shown to be better than {words}: {counted}.")
     return said
@@ -92,10 +91,10 @@ def sense_markdown(sense: Sense, *, title: str) -> str:
         *(f"Note: {note}.\n" for note in sense.notes),
         " ".join(verdicts(sense)) + "\n",
         _markdown(overall_rows(sense)),
-        "`share`: of the strongest senders of a gene of a family, those of its family, over the largest possible; the "
+        "`share`: of the places that its family could take among the strongest senders of a gene, those it takes; the "
         "mean over the families. `weight`: mean weight within families minus that of the receiving gene; `specific`: "
-        "minus that of the sending gene too; z against the permutations. `plain` permutes all genes, `matched` those of "
-        "like mean expression. One-sided p, (1 + b)/(1 + n).\n",
+        "minus that of the sending gene too; z against the permutations. `plain` permutes all genes, `matched` those "
+        "of like mean expression. One-sided p, (1 + b)/(1 + n).\n",
         "Share by family:\n",
         _markdown(family_rows(sense)),
     ]

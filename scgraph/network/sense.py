@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from scgraph.network.tables import Weights
     from scgraph.train import SavedModel
 
-__all__ = ["CORRELATION", "LEARNED", "MOST_GENES", "UNTRAINED", "Sense", "check_sense", "correlation", "expressed_genes"]
+__all__ = [
+    "CORRELATION",
+    "LEARNED",
+    "MOST_GENES",
+    "UNTRAINED",
+    "Sense",
+    "check_sense",
+    "correlation",
+    "expressed_genes",
+]
 
 MOST_GENES = 8192
 """Genes of a check: a matrix between all of them is held, 256 MB of float32."""
@@ -69,7 +78,7 @@ def check_sense(
     families: Mapping[str, str] | None = None,
     permutations: int = 1000,
     bins: int = 20,
-    min_share: float = 0.01,
+    min_share: float = 0.05,
     seed: int = 0,
 ) -> Sense:
     """Test whether edges within families of genes are stronger than chance, in the learned graph and in others.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scgraph.errors import ConfigError, OutputError
@@ -11,6 +10,7 @@ from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import networkx as nx
     import pandas as pd
