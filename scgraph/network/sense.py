@@ -41,6 +41,7 @@ MOST_GENES = 8192
 LEARNED, CHANGE, UNTRAINED, EMBEDDING, CORRELATION = "learned", "change", "untrained", "embedding", "correlation"
 _CELLS_AT_ONCE = 2048
 _FLIPS = 9999
+_LEAST_IN_BIN = 50
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def check_sense(
         top_k: senders of a gene.
         families: regular expressions by name; `FAMILIES` by default.
         permutations: of each kind, ``plain`` and ``matched`` (within bins of mean expression).
-        bins: of mean expression.
+        bins: of mean expression; fewer where a bin would have fewer than 50 genes.
         min_share: least share of the cells that express a gene.
         seed: of the permutations.
 
@@ -128,6 +129,7 @@ def check_sense(
             f"{min_share:.1%} of the cells express. Give families of your own, or a smaller min_share."
         )
     matrix = matrix[:, genes]
+    bins = min(bins, max(1, len(genes) // _LEAST_IN_BIN))
     orders = {
         "plain": plain_orders(len(genes), permutations, seed=seed),
         "matched": matched_orders(np.asarray(matrix.mean(axis=0)).ravel(), permutations, bins=bins, seed=seed),
@@ -143,7 +145,7 @@ def check_sense(
         cells=len(cells),
         top_k=top_k,
         permutations=permutations,
-        bins=min(bins, len(genes)),
+        bins=bins,
         notes=tuple(notes),
     )
 
@@ -161,9 +163,12 @@ def correlation(matrix: sparse.csr_matrix) -> NDArray[np.float32]:
     import torch
 
     rows, genes = matrix.shape
-    mean = np.asarray(matrix.mean(axis=0)).ravel()
-    variance = np.asarray(matrix.multiply(matrix).mean(axis=0)).ravel() - mean**2
-    scale = np.divide(1.0, np.sqrt(rows * variance), out=np.zeros(genes), where=variance > 1e-12)
+    # Sums in float64: a constant gene must come out as one.
+    values = matrix.data.astype(np.float64)
+    mean, square = (np.bincount(matrix.indices, power, minlength=genes) / rows for power in (values, values**2))
+    variance = square - mean**2
+    varied = variance > 1e-9 * square
+    scale = np.divide(1.0, np.sqrt(rows * variance), out=np.zeros(genes), where=varied)
     found = torch.zeros(genes, genes)
     for start in range(0, rows, _CELLS_AT_ONCE):
         block = (matrix[start : start + _CELLS_AT_ONCE].toarray() - mean) * scale
