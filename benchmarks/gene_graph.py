@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from common import csv_text, run, write_origin
+from common import csv_text, origin, run
 from scgraph.errors import ConfigError
-from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.files import json_text, prepare_output_folder, write_atomic
 from scgraph.options import Layer, Overwrite, bench_settings
 from scgraph.terminal import say, show
 
@@ -63,7 +63,7 @@ def gene_graph(
         settings[word] = bench_settings("bench/default", [word], model={}, train={})
     resume = (out / MODELS).is_dir()
     folder = prepare_output_folder(out, overwrite=overwrite, resume=resume and not overwrite, owned=OWNED)
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), origin("gene_graph.py")
     rows: list[dict[str, Any]] = []
     cells: Cells = read_cells(data, layer=layer)
     found: dict[str, Sense] = {}
@@ -99,7 +99,7 @@ def gene_graph(
     write_atomic(folder / "table.md", page(found[DEFAULT], rows, {level: levels[level] for level in sorted(levels)}))
     described = {"data": data, "model": model, "settings": {n: c.model_dump(mode="json") for n, c in settings.items()}}
     write_atomic(folder / "config.yaml", yaml.safe_dump(described, sort_keys=False))
-    write_origin(folder, "gene_graph.py", seconds=round(time.perf_counter() - start, 1))
+    write_atomic(folder / "environment.json", json_text(begun | {"seconds": round(time.perf_counter() - start, 1)}))
     show((folder / "table.md").read_text(encoding="utf-8"))
 
 
