@@ -22,6 +22,7 @@ from scgraph.terminal import say, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scgraph.config import BenchConfig
     from scgraph.data import Cells
     from scgraph.network import Sense
 
@@ -48,6 +49,8 @@ def gene_graph(
     overwrite: Overwrite = False,
 ) -> None:
     """Pretrain with the settings of bench/default and with each variant, then check every graph."""
+    import pandas as pd
+
     from gene_graph_parts import page, setting_row
     from scgraph.api import pretrain
     from scgraph.data import read_cells
@@ -71,17 +74,20 @@ def gene_graph(
     for name, config in settings.items():
         place = folder / MODELS / slug(name)
         place.parent.mkdir(exist_ok=True)
-        say(f"{name}: pretraining")
-        trained = pretrain(
-            [data], model=model, config=config, out=place, layer=layer, resume=(place / "state").is_dir()
-        )
+        if not finished(place, config, len(cells)):
+            say(f"{name}: pretraining")
+            pretrain([data], model=model, config=config, out=place, layer=layer, resume=(place / "state").is_dir())
         saved = load_model(place)
         say(f"{name}: check")
         found[name] = check_sense(saved, cells, top_k=top_k, min_share=min_share, permutations=permutations)
         tables = gene_tables(saved)
         genes = choose_genes(tables, saved.vocabulary, cells=cells, min_share=min_share)
         edges = strongest_senders(tables, genes, top_k=top_k)
-        rows.append(setting_row(name, trained.history, tables, genes, edges, edges_before, cells, saved.vocabulary))
+        rows.append(
+            setting_row(
+                name, pd.read_csv(place / "history.csv"), tables, genes, edges, edges_before, cells, saved.vocabulary
+            )
+        )
         rows[-1] |= {"share": _share(found[name]), **_tested(found[name])}
         if edges_before is None:
             edges_before = edges
@@ -107,6 +113,24 @@ def slug(name: str) -> str:
     """Return the folder of a variant: ``train.weight_decay=0.3`` to ``weight_decay-0.3``."""
     key, _, value = name.partition("=")
     return f"{key.rpartition('.')[2]}-{value}" if value else name
+
+
+def finished(place: Path, config: BenchConfig, cells: int) -> bool:
+    """Say whether a training with these settings is over, so that the corpus need not be prepared again.
+
+    Raises:
+        ConfigError: the folder holds a model of other settings.
+    """
+    from scgraph.train import load_model
+    from scgraph.train.state import FREE, read_progress, state_file
+
+    if not state_file(place).is_file() or not read_progress(state_file(place))[0].finished:
+        return False
+    kept = cells - max(1, round(config.validation_share * cells))
+    asked = config.train_for(kept).model_dump(mode="json", exclude=set(FREE))
+    if load_model(place).metadata["training"] != asked:
+        raise ConfigError(f"{place}: holds a model of other settings. Remove it, or choose another folder.")
+    return True
 
 
 def _overall(sense: Sense, network: str) -> Any:
