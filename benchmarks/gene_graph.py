@@ -53,10 +53,10 @@ def gene_graph(
 
     from gene_graph_parts import page, setting_row
     from scgraph.api import pretrain
-    from scgraph.data import read_cells
+    from scgraph.data import CellStore, read_cells
     from scgraph.network import check_sense, gene_tables, hubs, strongest_senders, to_networkx
-    from scgraph.network.choose import choose_genes
     from scgraph.network.picture import draw_network, figure_bytes
+    from scgraph.network.sense import expressed_genes
     from scgraph.train import load_model
 
     settings = {DEFAULT: bench_settings("bench/default", [], model={}, train={})}
@@ -81,13 +81,13 @@ def gene_graph(
         say(f"{name}: check")
         found[name] = check_sense(saved, cells, top_k=top_k, min_share=min_share, permutations=permutations)
         tables = gene_tables(saved)
-        genes = choose_genes(tables, saved.vocabulary, cells=cells, min_share=min_share)
+        matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
+        genes = expressed_genes(matrix, min_share)
+        genes = genes if tables.seen is None else genes[tables.seen[genes]]
         edges = strongest_senders(tables, genes, top_k=top_k)
-        rows.append(
-            setting_row(
-                name, pd.read_csv(place / "history.csv"), tables, genes, edges, edges_before, cells, saved.vocabulary
-            )
-        )
+        detected = matrix.getnnz(axis=0)[genes]
+        history = pd.read_csv(place / "history.csv")
+        rows.append(setting_row(name, history, tables, genes, edges, edges_before, detected))
         rows[-1] |= {"share": _share(found[name]), **_tested(found[name])}
         if edges_before is None:
             edges_before = edges

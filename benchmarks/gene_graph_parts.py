@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scgraph.data import Cells, Vocabulary
     from scgraph.network import Edges, GeneTables, Sense
 
 __all__ = ["page", "setting_row"]
@@ -29,10 +28,19 @@ def setting_row(
     genes: NDArray[np.int64],
     edges: Edges,
     before: Edges | None,
-    cells: Cells,
-    vocabulary: Vocabulary,
+    detected: NDArray[np.integer],
 ) -> dict[str, Any]:
-    """Return what there is to say of one training: its loss, its distance from the start, its hubs."""
+    """Return what there is to say of one training: its loss, its distance from the start, its hubs.
+
+    Args:
+        name: of the settings.
+        history: its epochs.
+        tables: of the model.
+        genes: positions of the genes of the graph.
+        edges: of the graph.
+        before: edges of the first settings; None for those themselves.
+        detected: cells that express each of the genes.
+    """
     last = history.iloc[-1]
     row: dict[str, Any] = {
         "settings": name,
@@ -40,7 +48,7 @@ def setting_row(
         "seconds": round(float(history["seconds"].sum()), 1),
         "validation_mvp_loss": float(last["validation_mvp_loss"]),
         **moved(tables, genes),
-        **hub_expression(edges, genes, cells, vocabulary),
+        **hub_expression(edges, detected),
         "edges_shared": float("nan") if before is None else shared_edges(edges, before),
     }
     return row
@@ -63,14 +71,11 @@ def moved(tables: GeneTables, genes: NDArray[np.int64]) -> dict[str, float]:
     }
 
 
-def hub_expression(edges: Edges, genes: NDArray[np.int64], cells: Cells, vocabulary: Vocabulary) -> dict[str, float]:
+def hub_expression(edges: Edges, detected: NDArray[np.integer]) -> dict[str, float]:
     """Return the rank correlation over genes between out-degree and the cells that express a gene."""
     from scipy.stats import spearmanr
 
-    from scgraph.data import CellStore
-
-    detected = CellStore.from_cells(cells, vocabulary).matrix().getnnz(axis=0)[genes]
-    degree = np.bincount(edges.source, minlength=len(genes))
+    degree = np.bincount(edges.source, minlength=len(detected))
     return {"hubs_against_detection": float(spearmanr(degree, detected).statistic)}
 
 

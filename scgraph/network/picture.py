@@ -127,7 +127,9 @@ def figure_bytes(figure: Figure, suffix: str) -> bytes:
     """Return a figure as the content of an .svg or .png file; equal input gives equal bytes."""
     import base64
 
-    return base64.b64decode(data_uri(figure, form="svg" if suffix == ".svg" else "png").partition(",")[2])
+    from scgraph.bench.figures import png
+
+    return base64.b64decode(data_uri(figure).partition(",")[2]) if suffix == ".svg" else png(figure, dpi=170, colors=96)
 
 
 def _apart(place: np.ndarray) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
+
+if TYPE_CHECKING:
+    import pytest
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "gene_graph.md"
 

@@ -11,8 +11,8 @@ import torch
 
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.errors import ConfigError
+from scgraph.network import Edges, gene_tables, strongest_senders, to_networkx
 from scgraph.network import edges as edges_module
-from scgraph.network import gene_tables, strongest_senders
 from scgraph.nn import functional
 from scgraph.train import SavedModel, pretrain
 from tests.network.conftest import NAMES, UNSEEN, cells, planted, small_config
@@ -60,6 +60,17 @@ def test_senders_are_those_of_the_whole_matrix(gnn: SavedModel, monkeypatch: pyt
     assert np.allclose(edges.weight.reshape(60, 4), best.numpy(), atol=2e-6)
     assert edges.target.tolist() == np.repeat(np.arange(60), 4).tolist()
     assert [edges.names[at] for at in edges.source[edges.target == 1][:1]] == ["RPL3"]
+
+
+def test_hubs_are_those_that_are_listened_to() -> None:
+    names = ("hub", "a", "b", "c")
+    ends = np.array([0, 0, 0, 1]), np.array([1, 2, 3, 0])
+    graph = to_networkx(Edges(names, ("",) * 4, *ends, np.array([2.0, 1.0, 1.0, -5.0])))
+    assert next(iter(graph.edges(data="weight"))) == ("hub", "a", 2.0)
+    assert max(names, key=lambda name: graph.nodes[name]["pagerank"]) == "hub"
+    assert graph.nodes["hub"]["out_strength"] == 4
+    assert graph.nodes["hub"]["in_strength"] == -5
+    assert graph.nodes["a"]["in_strength"] == 2
 
 
 def test_softmax_weights_are_those_of_the_layer(layered: SavedModel) -> None:
