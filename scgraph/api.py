@@ -1,4 +1,4 @@
-"""What Python users and the command line call besides `scgraph.bench`."""
+"""What Python users and the command line call besides `scgraph.bench` and `scgraph.perturb`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scgraph.bench.run import as_bench_config
 from scgraph.data import prepare
 from scgraph.errors import OutputError
 from scgraph.network.public import gene_embeddings, gene_graph
+from scgraph.perturb import run_perturb as perturb
 from scgraph.train import SavedModel, load_model
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "gene_embeddings",
     "gene_graph",
     "load_model",
+    "perturb",
     "prepare",
     "pretrain",
     "probe",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scgraph.cli_graph import graph
+from scgraph.cli_perturb import perturb
 from scgraph.cli_prepare import prepare
 from scgraph.cli_profile import profile
 from scgraph.cli_tune import tune
@@ -247,6 +248,9 @@ def embed(
 
 
 app.command()(graph)
+app.command()(perturb)
+
+
 app.command()(profile)
 
 

@@ -30,7 +30,15 @@ PAGES = (
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("reproduction", "features", "performance", "tuning", "attention_is_message_passing", "gene_graph")
+        for name in (
+            "reproduction",
+            "features",
+            "performance",
+            "tuning",
+            "attention_is_message_passing",
+            "perturbation",
+            "gene_graph",
+        )
     ),
 )
 BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAGE = "torch_geometric.nn.SAGEConv"
-COMMANDS = ["bench", "prepare", "pretrain", "probe", "embed", "graph", "profile", "synthetic", "tune", "models"]
+COMMANDS = [
+    "bench",
+    "prepare",
+    "pretrain",
+    "probe",
+    "embed",
+    "graph",
+    "perturb",
+    "profile",
+    "synthetic",
+    "tune",
+    "models",
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -130,6 +142,22 @@ def test_options_are_frozen() -> None:
                 "--families",
                 "--permutations",
                 "--seed",
+                "--allow-conv",
+                "--overwrite",
+                "--json",
+            ]
+        ),
+        "perturb": sorted(
+            [
+                "--model",
+                "--perturbation",
+                "--control",
+                "--out",
+                "--seeds",
+                "--config",
+                "--set",
+                "--layer",
+                "--device",
                 "--allow-conv",
                 "--overwrite",
                 "--json",
@@ -250,6 +278,8 @@ def test_several_files_after_one_option() -> None:
         (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
+        (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),
+        (["perturb", "x.h5ad"], "--model"),
         (["pretrain", "missing.h5ad", "--out", "m"], "missing.h5ad"),
         (["pretrain", "x.h5ad", "--out", "m", "--strategy", "dpp"], "should be 'auto', 'ddp' or 'ddp_find"),
         (["pretrain", "x.h5ad", "--out", "m", "--devices", "0"], "train.devices"),

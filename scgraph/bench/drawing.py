@@ -33,6 +33,7 @@ __all__ = [
     "class_legend",
     "class_marker",
     "data_uri",
+    "image_bytes",
     "log_axis",
     "model_colors",
     "model_label",
@@ -67,6 +68,12 @@ def model_colors(models: Iterable[str]) -> dict[str, str]:
 
 def data_uri(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> str:
     """The figure as a `data:` address for a page that stands alone; equal input gives equal bytes."""
+    kind = "svg+xml" if form == "svg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(image_bytes(figure, form=form)).decode('ascii')}"
+
+
+def image_bytes(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> bytes:
+    """The figure as a file; equal input gives equal bytes."""
     import matplotlib
 
     buffer = io.BytesIO()
@@ -78,8 +85,7 @@ def data_uri(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         metadata = {"Date": None} if form == "svg" else {}
         figure.savefig(buffer, format=form, dpi=170, metadata=metadata, facecolor="white")
-    kind = "svg+xml" if form == "svg" else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return buffer.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:

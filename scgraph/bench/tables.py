@@ -20,6 +20,7 @@ __all__ = [
     "environment_lines",
     "findings",
     "headlines",
+    "markdown_table",
     "overall_cells",
     "overall_header",
     "overall_legend",
@@ -200,17 +201,17 @@ def summary_markdown(
         lines += [f"- {text}" for text in overall_sentences(overall, reference, margin=margin)]
         for kind, group in overall.groupby("split", sort=False):
             lines += ["", f"{_escape(str(kind)).capitalize()} splits, {group['sets'].max()} sets:", ""]
-            lines += _markdown_table(overall_header(reference), [overall_cells(row) for row in records(group)])
+            lines += markdown_table(overall_header(reference), [overall_cells(row) for row in records(group)])
         lines += ["", overall_legend(margin)]
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
         rows = records(group)
         lines += ["", f"## {_escape(str(dataset))}, {_escape(str(split))} split", ""]
-        lines += _markdown_table(table_header(reference), [table_cells(row, reference) for row in rows])
+        lines += markdown_table(table_header(reference), [table_cells(row, reference) for row in rows])
         claims = verdicts(group, reference, margin=margin)
         lines += ["", *(f"- {text}" for text in claims)] if claims else []
         costs = [row for row in rows if math.isfinite(row["multiply_adds"])]
         if costs:
-            lines += ["", *_markdown_table(cost_header(), [cost_cells(row) for row in costs])]
+            lines += ["", *markdown_table(cost_header(), [cost_cells(row) for row in costs])]
     lines += ["", *legend(reference, margin)]
     if notes:
         lines += ["", "## Notes", "", *(f"- {_escape(note)}" for note in notes)]
@@ -361,7 +362,8 @@ def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, its first column left and the others right."""
     return [
         "| " + " | ".join(header) + " |",
         "|---|" + "---:|" * (len(header) - 1),

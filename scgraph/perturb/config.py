@@ -1,0 +1,74 @@
+"""Settings of a perturbation run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from scgraph.config import _Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["NetworkConfig", "PerturbConfig", "as_perturb_config"]
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+class NetworkConfig(_Config):
+    """The network that predicts changes, and its training."""
+
+    width: Positive = Field(64, description="width H of the two sides")
+    epochs: Positive = Field(300, description="most passes over the training perturbations")
+    patience: Positive = Field(30, description="epochs without a better validation error before it stops")
+    learning_rate: Rate = Field(3e-3, description="of AdamW")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled weight decay")
+
+
+class PerturbConfig(_Config):
+    """Predicting expression changes after gene perturbations."""
+
+    embedding: Literal["auto", "gene", "value", "adjacency", "all"] = Field(
+        "auto", description="table of the model that describes a gene; auto: value where there is one, else gene"
+    )
+    network: NetworkConfig = NetworkConfig()
+    min_cells: Positive = Field(10, description="leave perturbations out that have fewer cells")
+    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="share of the vocabulary a file must hold"
+    )
+    most_expressed: Positive | None = Field(
+        None, description="score only so many genes, the most expressed of the control cells; null: all of the file"
+    )
+    top: Positive = Field(20, description="most changed genes that the second score looks at")
+    score_targets: bool = Field(default=True, description="also score the perturbed genes themselves")
+    control_cells: Positive = Field(256, description="control cells that the model reads for their state")
+    components: Positive = Field(50, description="principal components of the baseline")
+    test_share: Share = Field(0.25, description="share of the perturbed genes that only the test part holds")
+    validation_share: Share = Field(0.15, description="share of the perturbed genes that choices are made on")
+    seeds: Positive = Field(5, description="repetitions: split, first weights, untrained model")
+    predict: Names = Field((), description="perturbations to predict besides: GENE, or GENE1+GENE2")
+
+    @model_validator(mode="after")
+    def _parts_leave_room(self) -> PerturbConfig:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
+        return self
+
+
+def as_perturb_config(config: PerturbConfig | str | Path | dict[str, Any]) -> PerturbConfig:
+    """Return the settings behind plain data or a YAML file; what they leave out keeps its default.
+
+    Raises:
+        ConfigError: no such file, or an unknown or impossible setting.
+    """
+    from scgraph.config import load_yaml, parse_config
+
+    if isinstance(config, PerturbConfig):
+        return config
+    if isinstance(config, dict):
+        return parse_config(PerturbConfig, config, source="config")
+    return parse_config(PerturbConfig, load_yaml(config), source=str(config))

@@ -1,0 +1,142 @@
+"""The summary of a perturbation run as people read it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from scgraph.bench.tables import environment_lines, markdown_table, records
+from scgraph.perturb.scores import ALL, METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+__all__ = ["headline", "metric_names", "short_rows", "summary_markdown"]
+
+NOTHING = "-"
+
+
+def metric_names(top: int) -> dict[str, str]:
+    """What the metrics are called in tables."""
+    return {
+        "pearson": "Pearson",
+        "pearson_top": f"Pearson, top {top}",
+        "mse": "MSE",
+        "mse_top": f"MSE, top {top}",
+    }
+
+
+def headline(summary: pd.DataFrame, model: str, top: int) -> str:
+    """Say in one sentence how the network does against the best baseline."""
+    row = _row(summary, ALL, model)
+    names = metric_names(top)
+    claims = [
+        f"{names[metric]} {_mean(row, metric)}, {_difference(row, metric)} to {row[f'{metric}_reference']}"
+        for metric in ("pearson_top", "pearson", "mse")
+    ]
+    return (
+        f"{model}, {row['perturbations']} unseen perturbations, {row['seeds']} "
+        f"split{'s' * (row['seeds'] != 1)}: {'; '.join(claims)} (paired difference to the best baseline, 95 % interval "
+        "over perturbations)."
+    )
+
+
+def short_rows(summary: pd.DataFrame, top: int) -> list[dict[str, Any]]:
+    """Rows for a terminal: means over all test perturbations, and the difference to the best baseline."""
+    names = metric_names(top)
+    return [
+        {
+            "model": row["model"],
+            **{names[metric]: _number(row[f"{metric}_mean"], metric) for metric in METRICS},
+            f"{names['pearson_top']} minus the best baseline [95 %]": _both(row, "pearson_top")[0],
+        }
+        for row in records(summary[summary["group"] == ALL])
+    ]
+
+
+def summary_markdown(
+    summary: pd.DataFrame,
+    *,
+    model: str,
+    top: int,
+    targets: bool,
+    notes: Sequence[str] = (),
+    environment: Mapping[str, object] | None = None,
+) -> str:
+    """The text of `summary.md`.
+
+    Args:
+        summary: of `scgraph.perturb.scores.summarise`.
+        model: the network of the trained model.
+        top: number of the most changed genes.
+        targets: whether perturbed genes count themselves.
+        notes: what must be said aloud.
+        environment: of `scgraph.bench.environment.environment`.
+    """
+    names = metric_names(top)
+    lines = ["# Perturbation summary", "", f"- {headline(summary, model, top)}"]
+    for group in dict.fromkeys(summary["group"]):
+        rows = records(summary[summary["group"] == group])
+        count = f"{rows[0]['perturbations']} perturbations, {rows[0]['seeds']} splits"
+        title = "All test perturbations" if group == ALL else f"{str(group).capitalize()}"
+        lines += ["", f"## {title}", "", f"{count}.", ""]
+        header = ["model", *(f"{name} [95 %]" for name in names.values())]
+        lines += markdown_table(header, [[row["model"], *(_mean(row, metric) for metric in METRICS)] for row in rows])
+        header = ["model minus the best baseline"]
+        for metric in ("pearson_top", "mse"):
+            reference = rows[0][f"{metric}_reference"]
+            header += [f"{names[metric]} minus {reference}, over perturbations [95 %]", "over seeds [95 %]"]
+        body = [
+            [row["model"], *(text for metric in ("pearson_top", "mse") for text in _both(row, metric))] for row in rows
+        ]
+        lines += ["", *markdown_table(header, body)]
+    counted = "are among the genes" if targets else "are left out"
+    lines += [
+        "",
+        "Change: mean of the perturbed cells minus mean of the control cells, of log1p of counts per 10,000. Genes of "
+        "the test part stand in no training perturbation, but for those of doubles that are marked as seen. Means are "
+        "over perturbations, each first averaged over the seeds that tested it. Intervals over perturbations speak of "
+        "new perturbations of this kind, those over seeds of new splits of this file (t intervals). "
+        f"The {top} genes are those with the largest measured change; the perturbed genes themselves {counted}. "
+        "A prediction that is the same for all genes has Pearson 0. The best baseline of a column is chosen on the "
+        "test part, which favours it. The additive prediction takes the mean change in place of a single that "
+        "training has not seen.",
+    ]
+    if notes:
+        lines += ["", "## Notes", "", *(f"- {_escape(note)}" for note in notes)]
+    if environment:
+        lines += ["", "## Environment", "", *(f"- {k}: {_escape(v)}" for k, v in environment_lines(environment))]
+    return "\n".join(lines) + "\n"
+
+
+def _row(summary: pd.DataFrame, group: str, model: str) -> dict[str, Any]:
+    return records(summary[(summary["group"] == group) & (summary["model"] == model)])[0]
+
+
+def _number(value: float, metric: str, *, sign: bool = False) -> str:
+    form = ("+" if sign else "") + (".3f" if metric.startswith("pearson") else ".4f")
+    return format(value, form) if math.isfinite(value) else NOTHING
+
+
+def _mean(row: Mapping[str, Any], metric: str) -> str:
+    text = _number(row[f"{metric}_mean"], metric)
+    low, high = (_number(row[f"{metric}_{end}"], metric) for end in ("low", "high"))
+    return text if NOTHING in (low, high) else f"{text} [{low}, {high}]"
+
+
+def _difference(row: Mapping[str, Any], metric: str, over: str = "difference") -> str:
+    mean = _number(row[f"{metric}_{over}"], metric, sign=True)
+    low, high = (_number(row[f"{metric}_{over}_{end}"], metric, sign=True) for end in ("low", "high"))
+    return mean if NOTHING in (mean, low, high) else f"{mean} [{low}, {high}]"
+
+
+def _both(row: Mapping[str, Any], metric: str) -> list[str]:
+    if row["model"] == row[f"{metric}_reference"]:
+        return ["reference", "reference"]
+    return [_difference(row, metric), _difference(row, metric, "seeds")]
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

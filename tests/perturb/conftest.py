@@ -1,0 +1,33 @@
+"""A small simulated screen in both layouts, and a model whose tables are its graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scgraph.perturb.simulate import SimulatedScreen, save_graph_model, simulate_screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZES = {"n_genes": 80, "singles": 40, "doubles": 12, "cells": 25, "controls": 150, "programs": 3}
+
+
+@pytest.fixture(scope="session")
+def simulated() -> SimulatedScreen:
+    return simulate_screen(**SIZES, seed=1)
+
+
+@pytest.fixture(scope="session")
+def graph_model(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedScreen) -> Path:
+    folder = tmp_path_factory.mktemp("perturb") / "model"
+    save_graph_model(folder, simulated)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def screen_file(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedScreen) -> Path:
+    path = tmp_path_factory.mktemp("perturb") / "screen.h5ad"
+    simulated.adata.write_h5ad(path)
+    return path

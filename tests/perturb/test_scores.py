@@ -1,0 +1,96 @@
+"""Scores, baselines and what the summary makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scgraph.bench.statistics import paired_difference
+from scgraph.perturb.baselines import additive, ridge, summed
+from scgraph.perturb.scores import METRICS, score_changes, summarise
+
+
+def test_scores_are_those_of_scipy() -> None:
+    from scipy.stats import pearsonr
+
+    rng = np.random.default_rng(0)
+    measured, predicted = rng.normal(size=(2, 3, 50))
+    found = score_changes(predicted, measured, top=7)
+    for row in range(3):
+        most = np.argsort(-abs(measured[row]))[:7]
+        assert found["pearson"][row] == pytest.approx(pearsonr(measured[row], predicted[row])[0])
+        assert found["pearson_top"][row] == pytest.approx(pearsonr(measured[row, most], predicted[row, most])[0])
+        assert found["mse"][row] == pytest.approx(((measured[row] - predicted[row]) ** 2).mean())
+        assert found["mse_top"][row] == pytest.approx(((measured[row, most] - predicted[row, most]) ** 2).mean())
+
+
+def test_no_change_correlates_with_nothing_and_targets_can_be_left_out() -> None:
+    measured = np.asarray([[5.0, 1.0, -1.0, 0.5], [0.0, 2.0, 1.0, 0.0]])
+    nothing = score_changes(np.zeros((2, 4)), measured, top=2)
+    assert nothing["pearson"].tolist() == [0, 0]
+    assert nothing["mse_top"].tolist() == [13, 2.5]
+    target = np.zeros((2, 4), dtype=bool)
+    target[0, 0] = target[1, 1] = True
+    without = score_changes(np.zeros((2, 4)), measured, top=2, left_out=target)
+    assert without["mse_top"].tolist() == [1.0, 0.5]
+
+
+def test_additive_adds_singles_and_falls_back_on_the_mean() -> None:
+    genes = [(0,), (1,), (0, 1), (0, 2), (2, 3), (2,)]
+    change = np.asarray([[1, 0], [0, 2], [9, 9], [9, 9], [9, 9], [9, 9]], dtype=np.float32)
+    predicted = additive(genes, np.asarray([0, 1]), change)
+    mean = [0.5, 1.0]
+    assert predicted.tolist() == [[1, 0], [0, 2], [1, 2], [1.5, 1.0], mean, mean]
+
+
+def test_ridge_finds_a_linear_map_and_gives_up_on_noise() -> None:
+    rng = np.random.default_rng(0)
+    table, truth = rng.normal(size=(40, 4)), rng.normal(size=(4, 30))
+    genes = [(gene,) for gene in range(40)]
+    train, validation, test = np.arange(24), np.arange(24, 30), np.arange(30, 40)
+    x = summed(genes, table.astype(np.float32), train)
+    change = (table @ truth + 3).astype(np.float32)
+    predicted, penalty = ridge(x, change, train, validation)
+    assert penalty == 0.01
+    assert np.corrcoef(predicted[test].ravel(), change[test].ravel())[0, 1] > 0.999
+    noise = rng.normal(size=change.shape).astype(np.float32)
+    predicted, penalty = ridge(x, noise, train, validation)
+    assert penalty > 100
+    assert np.allclose(predicted[test], noise[train].mean(axis=0), atol=0.1)
+
+
+def test_descriptions_add_up_over_genes() -> None:
+    table = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    x = summed([(1,), (2,), (1, 2), (8,)], table, np.asarray([0, 1]))
+    assert np.allclose(x[0] + x[1], x[2])
+    assert x[:, -1].tolist() == [1, 1, 2, 1]
+    moved = table.copy()
+    moved[8] += 100  # not of the training part: it changes nothing for the others
+    assert np.array_equal(summed([(1,), (2,), (1, 2), (8,)], moved, np.asarray([0, 1]))[:3], x[:3])
+
+
+def test_the_summary_compares_with_the_best_baseline() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for seed, names in enumerate((["A", "B", "C"], ["B", "C", "D"])):
+        for model, level in (("weak", 0.2), ("strong", 0.5), ("mine", 0.6)):
+            for name in names:
+                value = level + rng.normal(scale=0.05)
+                scores = dict.fromkeys(METRICS, value) | {"mse": 1 - value, "mse_top": 1 - value}
+                rows.append({"seed": seed, "model": model, "perturbation": name, "group": "single", **scores})
+    results = pd.DataFrame(rows)
+    summary = summarise(results, ["weak", "strong"]).set_index("model")
+    assert set(summary["pearson_reference"]) == set(summary["mse_reference"]) == {"strong"}
+    table = results.pivot_table("pearson", ["perturbation", "seed"], "model")
+    means = table.groupby("perturbation").mean()
+    expected = paired_difference(means["mine"], means["strong"])
+    assert summary.loc["mine", "pearson_difference"] == pytest.approx(expected.mean)
+    assert summary.loc["mine", "pearson_difference_low"] == pytest.approx(expected.low)
+    assert summary.loc["mine", "pearson_mean"] == pytest.approx(means["mine"].mean())
+    assert summary.loc["mine", "perturbations"] == 4
+    assert np.isnan(summary.loc["strong", "mse_difference"])
+    own = results.pivot_table("pearson", "seed", "model")
+    of_seeds = paired_difference(own["mine"], own["strong"])
+    assert summary.loc["mine", "pearson_seeds"] == pytest.approx(of_seeds.mean)
+    assert summary.loc["mine", "pearson_seeds_high"] == pytest.approx(of_seeds.high)
