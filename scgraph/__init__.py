@@ -9,12 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scgraph.api import bench, embed, load_model, perturb, prepare, pretrain
+    from scgraph.api import bench, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "bench", "embed", "load_model", "perturb", "prepare", "pretrain"]
+__all__ = [
+    "__version__",
+    "bench",
+    "embed",
+    "gene_embeddings",
+    "gene_graph",
+    "load_model",
+    "perturb",
+    "prepare",
+    "pretrain",
+]
 
-_LAZY = ("bench", "embed", "load_model", "perturb", "prepare", "pretrain")
+_LAZY = ("bench", "embed", "gene_embeddings", "gene_graph", "load_model", "perturb", "prepare", "pretrain")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from scgraph.bench import run_bench as bench
 from scgraph.bench.run import as_bench_config
 from scgraph.data import prepare
 from scgraph.errors import OutputError
+from scgraph.network.public import gene_embeddings, gene_graph
 from scgraph.perturb import run_perturb as perturb
 from scgraph.train import SavedModel, load_model
 
@@ -28,6 +29,8 @@ __all__ = [
     "bench",
     "embed",
     "embed_file",
+    "gene_embeddings",
+    "gene_graph",
     "load_model",
     "perturb",
     "prepare",

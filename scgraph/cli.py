@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scgraph.cli_graph import graph
 from scgraph.cli_perturb import perturb
 from scgraph.cli_prepare import prepare
 from scgraph.cli_profile import profile
@@ -251,6 +252,7 @@ def embed(
     write_json(json_, record)
 
 
+app.command()(graph)
 app.command()(perturb)
 
 

@@ -37,6 +37,7 @@ PAGES = (
             "tuning",
             "attention_is_message_passing",
             "perturbation",
+            "gene_graph",
         )
     ),
 )

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAGE = "torch_geometric.nn.SAGEConv"
-COMMANDS = ["bench", "prepare", "pretrain", "probe", "embed", "perturb", "profile", "synthetic", "tune", "models"]
+COMMANDS = [
+    "bench",
+    "prepare",
+    "pretrain",
+    "probe",
+    "embed",
+    "graph",
+    "perturb",
+    "profile",
+    "synthetic",
+    "tune",
+    "models",
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -117,6 +129,26 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "embed": sorted(["--out", "--layer", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]),
+        "graph": sorted(
+            [
+                "--out",
+                "--top-k",
+                "--layer",
+                "--weights",
+                "--genes",
+                "--data",
+                "--min-share",
+                "--embeddings",
+                "--figure",
+                "--check",
+                "--families",
+                "--permutations",
+                "--seed",
+                "--allow-conv",
+                "--overwrite",
+                "--json",
+            ]
+        ),
         "perturb": sorted(
             [
                 "--model",

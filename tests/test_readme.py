@@ -74,7 +74,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_numbers_of_the_pages_come_from_the_results_files(pages: Any) -> None:
-    assert len(pages.PAGES) == 7
+    assert len(pages.PAGES) == 8
     for path in pages.PAGES:
         text = path.read_text(encoding="utf-8")
         assert len(pages.BLOCK.findall(text)) == text.count("<!-- end -->") > 0

@@ -1,0 +1,78 @@
+"""The command `scgraph graph`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from scgraph.options import AllowConv, Json
+from scgraph.terminal import say, show, show_rows, write_json
+
+__all__ = ["graph"]
+
+
+def graph(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    out: Annotated[Path | None, typer.Option(help="The graph: .graphml or .tsv; hubs go beside it.")] = None,
+    top_k: Annotated[int, typer.Option(help="Strongest senders of every gene.")] = 20,
+    layer: Annotated[
+        int | None, typer.Option(help="Layer of the model, from 1, where each has tables of its own.  [default: mean]")
+    ] = None,
+    weights: Annotated[
+        Literal["logit", "softmax", "change"], typer.Option(help="Weight of an edge; change: since the start.")
+    ] = "logit",
+    genes: Annotated[str | None, typer.Option(help="Genes with commas between, or a file with one a line.")] = None,
+    data: Annotated[str | None, typer.Option(help="Only genes that these cells express (.h5ad).")] = None,
+    min_share: Annotated[float, typer.Option(help="Least share of the cells that express a gene.")] = 0.05,
+    embeddings: Annotated[Path | None, typer.Option(help="What the model knows of its genes: .h5ad or .tsv.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Picture of the strongest part: .svg or .png.")] = None,
+    check: Annotated[str | None, typer.Option(help="Cells (.h5ad) to test the sense of the graph with.")] = None,
+    families: Annotated[
+        Path | None, typer.Option(help="Lines of family<TAB>gene for --check.  [default: by prefix]")
+    ] = None,
+    permutations: Annotated[int, typer.Option(help="Permutations of each kind for --check.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of modules, layout and permutations.")] = 0,
+    allow_conv: AllowConv = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files.")] = False,
+    json_: Json = None,
+) -> None:
+    """Write the learned gene graph: edges, hubs, modules, a picture, embeddings; check its sense."""
+    from scgraph.network.run import write_network
+
+    found = write_network(
+        model,
+        out=out,
+        top_k=top_k,
+        layer=layer,
+        weights=weights,
+        genes=genes,
+        data=data,
+        min_share=min_share,
+        embeddings=embeddings,
+        figure=figure,
+        check=check,
+        families=families,
+        permutations=permutations,
+        seed=seed,
+        allow_conv=allow_conv or [],
+        overwrite=overwrite,
+        say=say,
+    )
+    if found.hubs is not None:
+        shown = found.hubs.head(10)[["gene", "out_strength", "out_degree", "pagerank", "module"]]
+        rows = json.loads(shown.to_json(orient="records"))
+        show_rows(
+            f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_
+        )
+    if found.sense is not None:
+        from scgraph.network.report import overall_rows, verdicts
+
+        show_rows("Edges within families of genes", overall_rows(found.sense), json_)
+        for sentence in verdicts(found.sense):
+            show(sentence, json_)
+    for path in found.files:
+        show(f"Written: {path}", json_)
+    write_json(json_, found.summary())

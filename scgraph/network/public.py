@@ -1,0 +1,116 @@
+"""What Python users call: the gene graph and the gene embeddings of a saved model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scgraph.network.choose import choose_genes
+from scgraph.network.edges import strongest_senders
+from scgraph.network.embeddings import gene_embeddings as embeddings_of
+from scgraph.network.network import to_networkx
+from scgraph.network.tables import gene_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    import networkx as nx
+    from anndata import AnnData
+
+    from scgraph.network.edges import Edges
+    from scgraph.network.tables import Weights
+    from scgraph.train import SavedModel
+
+__all__ = ["gene_embeddings", "gene_graph", "graph_and_edges"]
+
+
+def gene_graph(
+    model: SavedModel | str | Path,
+    *,
+    top_k: int = 20,
+    weights: Weights = "logit",
+    layer: int | None = None,
+    genes: str | Path | Sequence[str] | None = None,
+    data: str | Path | AnnData | None = None,
+    min_share: float = 0.05,
+    seed: int = 0,
+    allow_conv: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> nx.DiGraph:
+    """Return the learned graph of a model: the strongest senders of every gene, with hub scores and modules.
+
+    Args:
+        model: a folder, or what `scgraph.load_model` returned.
+        top_k: senders of a gene.
+        weights: ``logit`` (``A_ij`` minus the mean of row i), ``softmax`` (over the genes of the graph), or ``change``
+            (the logit minus that of the start).
+        layer: number of a layer, from 1, where each has tables of its own; None takes the mean.
+        genes: names, a file with one a line, or None for all that training has seen.
+        data: cells; genes that fewer than `min_share` of them express are left out.
+        min_share: least share of the cells that express a gene.
+        seed: of the modules.
+        allow_conv: convolutions of your own that the model may use.
+        say: told what was read and left out.
+
+    Returns:
+        A directed graph; for the attributes see `scgraph.network.to_networkx`.
+
+    Raises:
+        ScgraphError: the model has no adjacency, or cells or genes cannot be used; see its subclasses.
+    """
+    saved = _saved(model, allow_conv)
+    return graph_and_edges(
+        saved,
+        top_k=top_k,
+        weights=weights,
+        layer=layer,
+        genes=genes,
+        data=data,
+        min_share=min_share,
+        seed=seed,
+        say=say,
+    )[0]
+
+
+def gene_embeddings(model: SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> AnnData:
+    """Return the genes of a model as an AnnData whose obs are genes; see `scgraph.network.embeddings`.
+
+    Args:
+        model: a folder, or what `scgraph.load_model` returned.
+        allow_conv: convolutions of your own that the model may use.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+    """
+    return embeddings_of(_saved(model, allow_conv))
+
+
+def graph_and_edges(
+    saved: SavedModel,
+    *,
+    top_k: int,
+    weights: Weights,
+    layer: int | None,
+    genes: str | Path | Sequence[str] | None,
+    data: str | Path | AnnData | None,
+    min_share: float,
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[nx.DiGraph, Edges]:
+    """Return the graph of `gene_graph` and its edges."""
+    from scgraph.data import read_cells
+
+    tables = gene_tables(saved, layer=layer)
+    tables.need(weights)
+    cells = None if data is None else read_cells(data)
+    for note in () if cells is None else cells.notes:
+        say(note)
+    kept = choose_genes(tables, saved.vocabulary, genes=genes, cells=cells, min_share=min_share, say=say)
+    edges = strongest_senders(tables, kept, top_k=top_k, weights=weights)
+    return to_networkx(edges, seed=seed), edges
+
+
+def _saved(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
+    from scgraph.train import SavedModel, load_model
+
+    return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
