@@ -1,10 +1,13 @@
-"""The tables of a committed search: what each model gained on the validation part, and the settings found."""
+"""The tables of a committed search: what each model gained, the settings found, and the comparison on the test part."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from scgraph.bench.results import summarise
+from scgraph.bench.tables import records, table_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +19,7 @@ GROUPS = ("model.", "train.", "probe.")
 
 
 def study_tables(folder: Path) -> str:
-    """Return both tables of a search in markdown.
+    """Return the tables of a search in markdown.
 
     The first trial of every model ran the settings that the search started from.
 
@@ -45,7 +48,23 @@ def study_tables(folder: Path) -> str:
         starts = {_said(rows["start"][name]) for rows in chosen.values()} - {"-"}
         cells = [_said(rows["best"][name]) for rows in chosen.values()]
         found.append(f"| `{name}` | {', '.join(sorted(starts))} | " + " | ".join(cells) + " |")
-    return "\n".join([*scores, "", *found]) + "\n"
+    return "\n".join([*scores, "", *found, "", *_compared(pd.read_csv(folder / "bench" / "results.csv"))]) + "\n"
+
+
+def _compared(results: pd.DataFrame) -> list[str]:
+    """Return macro-F1 on the test part of every set, and its paired difference to tf."""
+    summary = summarise(results)
+    sets = list(dict.fromkeys(summary["dataset"]))
+    lines = ["| model | " + " | ".join(f"{name}, macro-F1 | minus tf [95 %]" for name in sets) + " |"]
+    lines.append("|---|" + "---:|---:|" * len(sets))
+    for model in dict.fromkeys(summary["model"]):
+        cells = [str(model)]
+        for name in sets:
+            (record,) = records(summary[(summary["dataset"] == name) & (summary["model"] == model)])
+            own = table_cells(record, "tf")
+            cells += [own[1], own[4]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _said(value: Any) -> str:
