@@ -50,7 +50,10 @@ class ModelConfig(_Config):
     layers: Positive = Field(6, description="number of blocks L")
     rank: Positive = Field(48, description="rank R of the adjacency")
     shared_adjacency: bool = Field(default=True, description="one adjacency for all layers, or one a layer")
-    value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
+    value_encoding: Literal["linear", "product", "bins", "discretised"] = Field(
+        "linear", description="how a value enters a gene's features"
+    )
+    value_bins: Annotated[int, Field(ge=2)] = Field(32, description="bins of the encodings that have some")
     embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
     activation: Literal["gelu", "relu", "none"] | None = Field(

@@ -54,6 +54,7 @@ class GeneModel(nn.Module):
         rank: rank R of the adjacency.
         shared_adjacency: one pair of tables for all layers, or one a layer.
         value_encoding: see `GeneEncoder`.
+        value_bins: bins of the value encodings that have some.
         embedding_sd: standard deviation of its tables at the start.
         dropout: share of features dropped in the blocks.
         activation: activation behind the convolution; None takes the convolution's own.
@@ -80,6 +81,7 @@ class GeneModel(nn.Module):
         rank: int = 48,
         shared_adjacency: bool = True,
         value_encoding: str = "linear",
+        value_bins: int = 32,
         embedding_sd: float = 1.0,
         dropout: float = 0.0,
         activation: str | None = None,
@@ -104,7 +106,9 @@ class GeneModel(nn.Module):
         convs = [_build_conv(cls, channels, conv_options or {}) for _ in range(layers)]
         if feed_forward is None:
             feed_forward = channels if cls.feed_forward else 0
-        self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd)
+        self.encoder = GeneEncoder(
+            vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins
+        )
         self.blocks = nn.ModuleList(
             Block(
                 layer,
