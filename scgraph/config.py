@@ -43,7 +43,7 @@ class _Config(BaseModel):
 
 
 class ModelConfig(_Config):
-    """A `scgraph.nn.GeneModel`; the defaults are the paper's sizes."""
+    """A `scgraph.nn.GeneModel` or `AsymmetricModel`; the defaults are the paper's sizes."""
 
     conv: str = Field("gnn", description="registered name of the convolution, or its class by path")
     channels: Positive = Field(256, description="width C of the features")
@@ -70,6 +70,15 @@ class ModelConfig(_Config):
         default=False, description="run the blocks again in the backward pass: less memory, a third more computing"
     )
     conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
+    asymmetric: bool = Field(
+        default=False, description="a decoder beside the encoder; follows from the model's name, as asym:gnn"
+    )
+    decoder: str = Field("performer", description="convolution of the decoder of an asymmetric model")
+    decoder_layers: Positive = Field(2, description="its number of blocks")
+    decoder_channels: Positive | None = Field(
+        None, description="its width; null: half of channels, up to the next multiple of 8"
+    )
+    decoder_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of its convolution")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -79,8 +88,11 @@ class ModelConfig(_Config):
         return self
 
     def model_kwargs(self) -> dict[str, Any]:
-        """Return the keyword arguments of `scgraph.nn.GeneModel`."""
-        return self.model_dump()
+        """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel`."""
+        left_out = {"asymmetric"}
+        if not self.asymmetric:
+            left_out |= {name for name in type(self).model_fields if name.startswith("decoder")}
+        return self.model_dump(exclude=left_out)
 
 
 class TrainConfig(_Config):
@@ -91,6 +103,12 @@ class TrainConfig(_Config):
         None, description="most expressed genes of a cell when it is embedded; null: as many as in training"
     )
     mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
+    zero_genes: WholeOrAll = Field(
+        None, description="unexpressed genes a cell that a decoder sees; null: as many as genes; all: every one"
+    )
+    zero_mask_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.03, description="share of those whose value, zero, is hidden"
+    )
     batch_size: Positive = Field(256, description="cells a step, of all devices together")
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
@@ -121,6 +139,12 @@ class TrainConfig(_Config):
     )
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
+
+    def zeros_shown(self, vocabulary_size: int) -> int:
+        """Return the most unexpressed genes of a cell that a decoder sees."""
+        if self.zero_genes == "all":
+            return vocabulary_size
+        return min(self.genes if self.zero_genes is None else self.zero_genes, vocabulary_size)
 
     def genes_to_embed(self) -> int | None:
         """Return the most genes of a cell that its vector is computed from; None for all it expresses."""

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
-from scgraph.nn.adjacency import FactorizedAdjacency
-from scgraph.nn.block import Block
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.readout import MeanReadout
 from scgraph.nn.recompute import forgotten
-from scgraph.registry import conv_class
+from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
@@ -102,25 +100,14 @@ class GeneModel(nn.Module):
                 raise ConfigError(f"{name} must be at least 1, not {number}.")
         self.channels = channels
         self.rank = rank
-        cls = conv_class(conv) if isinstance(conv, str) else conv
-        convs = [_build_conv(cls, channels, conv_options or {}) for _ in range(layers)]
-        if feed_forward is None:
-            feed_forward = channels if cls.feed_forward else 0
+        convs = build_convs(conv, channels, layers, conv_options)
         self.encoder = GeneEncoder(
             vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins
         )
-        self.blocks = nn.ModuleList(
-            Block(
-                layer,
-                activation=activation or cls.activation,
-                feed_forward=feed_forward,
-                dropout=dropout,
-                recompute=recompute,
-            )
-            for layer in convs
+        self.blocks = build_blocks(
+            convs, activation=activation, feed_forward=feed_forward, dropout=dropout, recompute=recompute
         )
-        tables = (1 if shared_adjacency else layers) if convs[0].uses_adjacency else 0
-        self.adjacencies = nn.ModuleList(FactorizedAdjacency(vocabulary_size, rank) for _ in range(tables))
+        self.adjacencies = build_adjacencies(convs, vocabulary_size, rank, shared=shared_adjacency)
         self.norm = nn.LayerNorm(channels)
         self.readout_norm = readout_norm
         self.readout = MeanReadout()
@@ -159,13 +146,7 @@ class GeneModel(nn.Module):
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
-        x = self.encoder(graph, values, mask)
-        views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
-        for number, block in enumerate(self.blocks):
-            view = views[number % len(views)] if views else None
-            x = block(x, graph, view)
-        features: Tensor = x
-        return features
+        return self.stack.run(self.encoder(graph, values, mask), graph)
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
@@ -179,24 +160,21 @@ class GeneModel(nn.Module):
 
         The embeddings and the heads are left out, as in the paper: they are the same for every model.
         """
-        blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+        return self.stack.multiply_adds(genes)
 
     def adjacency_multiply_adds(self, genes: int) -> int:
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
-        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
-        return convs[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
+        return self.stack.adjacency_multiply_adds(genes)
+
+    def block_parameters(self) -> int:
+        """Return the number of weights in the blocks, without the tables of the vocabulary and the heads."""
+        return self.stack.parameters()
 
     def path(self, genes: int) -> str:
         """Say in a word how a layer runs the complete graph of G genes."""
-        convs = [block.conv for block in self.blocks if isinstance(block, Block)]
-        return convs[0].path(genes)
+        return self.stack.path(genes)
 
-
-def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:
-    try:
-        return cls(channels, **options)
-    except TypeError as error:
-        raise ConfigError(
-            f"{cls.__name__} cannot be built with channels={channels} and conv_options {options}: {error}."
-        ) from error
+    @property
+    def stack(self) -> Stack:
+        """The blocks and the adjacencies they read."""
+        return Stack(self.blocks, self.adjacencies, self.rank)
