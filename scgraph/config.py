@@ -87,6 +87,14 @@ class ModelConfig(_Config):
             raise ValueError(f"conv_options.heads ({heads}) must divide channels ({self.channels})")
         return self
 
+    def name(self) -> str:
+        """Return what the model is called on a command line."""
+        return f"asym:{self.conv}" if self.asymmetric else self.conv
+
+    def convs(self) -> list[str]:
+        """Return the names of the convolutions that are built: the encoder's and, if there is one, the decoder's."""
+        return [self.conv, self.decoder] if self.asymmetric else [self.conv]
+
     def model_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel`."""
         left_out = {"asymmetric"}
@@ -145,6 +153,10 @@ class TrainConfig(_Config):
         if self.zero_genes == "all":
             return vocabulary_size
         return min(self.genes if self.zero_genes is None else self.zero_genes, vocabulary_size)
+
+    def zeros_beside(self, vocabulary_size: int) -> int:
+        """Return the unexpressed genes that a decoder sees of a cell with `genes` expressed ones."""
+        return min(self.zeros_shown(vocabulary_size), max(0, vocabulary_size - self.genes))
 
     def genes_to_embed(self) -> int | None:
         """Return the most genes of a cell that its vector is computed from; None for all it expresses."""

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from scgraph.errors import DataError
 from scgraph.memory import is_out_of_memory, limited_memory
-from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
+from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class Costs:
         rank: rank R of the adjacency.
         parameters: of the whole model.
         block_parameters: without the embedding tables of the vocabulary and the heads.
-        multiply_adds: stated by the model, blocks and adjacency.
+        multiply_adds: stated by the model, blocks and adjacency, encoder and decoder.
         counted_multiply_adds: counted in a run; equal to `multiply_adds`.
         adjacency_multiply_adds: the part of the adjacency's logits.
         out_of_memory: whether a training step needs more memory than there is; what was to be measured is NaN.
@@ -64,6 +64,8 @@ class Costs:
         batch_size: cells a step.
         waiting_share: share of a training step spent waiting for its cells where no thread prepares them ahead
             (`train.num_workers` 0); None where it was not measured.
+        panel: genes that a decoder sees, expressed ones included; 0 without a decoder.
+        decoder_multiply_adds: the decoder's part of `multiply_adds`.
     """
 
     model: str
@@ -86,6 +88,8 @@ class Costs:
     precision: str
     batch_size: int
     waiting_share: float | None = None
+    panel: int = 0
+    decoder_multiply_adds: int = 0
 
     def waiting_at(self, rate: float) -> Costs:
         """Return these costs with the share of waiting where so many cells a second are loaded."""
@@ -96,6 +100,7 @@ def profile(
     config: ModelConfig,
     *,
     genes: int,
+    zeros: int | None = None,
     vocabulary_size: int = 20_000,
     batch_size: int = 8,
     device: str = "cpu",
@@ -106,9 +111,12 @@ def profile(
 ) -> Costs:
     """Measure one model on random cells of `genes` expressed genes each, all of the same length.
 
+    An encoder beside a decoder sees those that are not masked, the decoder all of them and `zeros` more.
+
     Args:
         config: the model.
         genes: genes of a cell G.
+        zeros: unexpressed genes that a decoder sees beside them; None takes as many.
         vocabulary_size: genes V to draw from.
         batch_size: cells a step.
         device: "cpu", "cuda" or "cuda:N".
@@ -118,23 +126,31 @@ def profile(
         seconds: how long to time steps, after one that is not counted.
     """
     torch.manual_seed(0)
-    vocabulary_size = max(vocabulary_size, genes)
+    zeros = (genes if zeros is None else zeros) if config.asymmetric else 0
+    panel = genes + zeros
+    vocabulary_size = max(vocabulary_size, panel)
     place = torch.device(device)
     dtype = DTYPES[precision]
-    model = GeneModel(vocabulary_size, **config.model_kwargs()).to(place)
+    model = build_model(vocabulary_size, **config.model_kwargs()).to(place)
     if precision == "64-true":
         model = model.double()
-    ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
+    ids = torch.stack([torch.randperm(vocabulary_size)[:panel].sort().values + 1 for _ in range(batch_size)])
     ids = ids.to(place)
-    values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
-    mask = torch.rand(batch_size, genes, device=place) < 0.15
+    values = torch.rand(batch_size, panel, device=place, dtype=dtype if precision == "64-true" else torch.float32)
+    mask = torch.rand(batch_size, panel, device=place) < 0.15
+    values[:, genes:] = 0.0
+    options = {}
+    if config.asymmetric:
+        # Its loader knows how many genes the encoder sees, so the model need not count them.
+        mask[:, genes:] = torch.rand(batch_size, zeros, device=place) < 0.03
+        options["width"] = int((values.ne(0) & ~mask).sum(dim=1).max())
 
     def forward() -> Tensor:
         mixed: AbstractContextManager[object] = (
             torch.autocast(place.type, dtype) if precision.endswith("mixed") else nullcontext()
         )
         with mixed:
-            out = model(ids, values, mask, padded=False)
+            out = model(ids, values, mask, padded=False, **options)
             loss: Tensor = (out.values - values)[mask].square().mean()
             if out.cell_values is not None:
                 loss = loss + (out.cell_values - values).square().mean()
@@ -156,19 +172,20 @@ def profile(
         if not is_out_of_memory(error):
             raise
         saved = math.nan
-    rate = 6 * model.multiply_adds(genes) * per_second
-    blocks = sum(p.numel() for p in model.blocks.parameters())
+    more = (genes, zeros) if isinstance(model, AsymmetricModel) else (genes,)
+    stated = model.multiply_adds(*more)
+    rate = 6 * stated * per_second
     return Costs(
-        model=config.conv,
+        model=config.name(),
         channels=config.channels,
         genes=genes,
         layers=config.layers,
         rank=config.rank,
         parameters=sum(p.numel() for p in model.parameters()),
-        block_parameters=blocks,
-        multiply_adds=model.multiply_adds(genes),
-        counted_multiply_adds=_counted(config, model, genes),
-        adjacency_multiply_adds=model.adjacency_multiply_adds(genes),
+        block_parameters=model.block_parameters(),
+        multiply_adds=stated,
+        counted_multiply_adds=_counted(config, model, genes, zeros),
+        adjacency_multiply_adds=model.adjacency_multiply_adds(*more),
         out_of_memory=math.isnan(per_second),
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
@@ -178,6 +195,8 @@ def profile(
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
         precision=precision,
         batch_size=batch_size,
+        panel=panel if config.asymmetric else 0,
+        decoder_multiply_adds=model.decoder_multiply_adds(*more) if isinstance(model, AsymmetricModel) else 0,
     )
 
 
@@ -248,6 +267,7 @@ def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | 
 def loading_rate(
     genes: int,
     *,
+    zeros: int | None = None,
     batch_size: int = 8,
     vocabulary_size: int = 20_000,
     store: CellStore | None = None,
@@ -257,6 +277,7 @@ def loading_rate(
 
     Args:
         genes: genes sampled a cell G.
+        zeros: unexpressed genes sampled beside them, for a decoder; None for none.
         batch_size: cells a step.
         vocabulary_size: genes V of the cells that are made.
         store: cells to load; by default 512 random ones in memory that express 2 G genes each.
@@ -269,8 +290,8 @@ def loading_rate(
     from scgraph.train.loader import CellLoader
 
     given = store or _made_cells(min(2 * genes, vocabulary_size), vocabulary_size)
-    config = TrainConfig(genes=genes, batch_size=batch_size)
-    loader = CellLoader(given, config, shuffle=True)
+    config = TrainConfig(genes=genes, zero_genes=zeros or None, batch_size=batch_size)
+    loader = CellLoader(given, config, shuffle=True, zeros=zeros is not None)
     if not len(loader.rows):
         raise DataError("No cell expresses two genes, so there is nothing to load.")
     loader.batch(loader.rows[:batch_size], 0, 0)
@@ -300,19 +321,24 @@ def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStor
     )
 
 
-def _counted(config: ModelConfig, model: GeneModel, genes: int) -> int:
-    """Count one cell: the encoder's products are not part of what a model states."""
+def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> int:
+    """Count one cell: the embedding's products are not part of what a model states."""
 
     def count(model: GeneModel) -> int:
         weight = next(model.parameters())
-        graph = GeneGraph(torch.arange(1, genes + 1, device=weight.device).unsqueeze(0), padded=False)
-        values = weight.new_ones(1, genes)
-        whole = counted_multiply_adds(lambda: model.encode(graph, values))
-        return whole - counted_multiply_adds(lambda: model.encoder(graph, values, None))
+        ids = torch.arange(1, genes + zeros + 1, device=weight.device).unsqueeze(0)
+        values = (ids <= genes).to(weight.dtype)
+        graph, seen = GeneGraph(ids[:, :genes], padded=False), values[:, :genes]
+        if isinstance(model, AsymmetricModel):
+            panel = GeneGraph(ids, padded=False)
+            whole = counted_multiply_adds(lambda: model.features(panel, values, width=genes))
+        else:
+            whole = counted_multiply_adds(lambda: model.encode(graph, seen))
+        return whole - counted_multiply_adds(lambda: model.encoder(graph, seen, None))
 
     # Tensors without data: the products of long cells can be counted where they cannot be computed.
     with torch.device("meta"):
-        shapes = GeneModel(genes, **config.model_kwargs())
+        shapes = build_model(genes + zeros, **config.model_kwargs())
     try:
         return count(shapes)
     except NotImplementedError:  # which edges there are depends on data

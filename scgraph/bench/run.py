@@ -189,6 +189,7 @@ def _costs(configs: dict[str, ModelConfig], settings: BenchConfig) -> dict[str, 
         measured = profile(
             config,
             genes=train.genes,
+            zeros=train.zeros_beside(settings.n_top_genes or 20_000),
             vocabulary_size=settings.n_top_genes or 20_000,
             batch_size=min(train.batch_size, 16),
             device=device,

@@ -177,7 +177,8 @@ def threshold(
                 place -= 1
             close[place] = priority[j]
             found += 1
-    return close[wanted - 1]
+    found_last: np.uint64 = close[wanted - 1]
+    return found_last
 
 
 @kernel

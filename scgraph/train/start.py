@@ -35,11 +35,11 @@ def first_model(model_config: ModelConfig, train_config: TrainConfig, train: Cel
     import torch
     from torch import nn
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train_config.seed)
-        model = GeneModel(len(train.vocabulary), **model_config.model_kwargs())
+        model = build_model(len(train.vocabulary), **model_config.model_kwargs())
     if train_config.start == "random":
         return model
     table = model.encoder.value

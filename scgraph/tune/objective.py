@@ -174,7 +174,7 @@ class Objective:
         value = attributes["validation_mvp_loss"]
         if self._probes:
             value = attributes["validation_macro_f1"] = sum(scores) / len(scores)
-        cost = _multiply_adds(own, needed=len(DIRECTIONS[self.kind]) > 1)
+        cost = _multiply_adds(own, len(self.sets[0].train.vocabulary), needed=len(DIRECTIONS[self.kind]) > 1)
         if cost is not None:
             attributes["multiply_adds"] = cost
         measured = (value,) if len(DIRECTIONS[self.kind]) == 1 else (value, float(cost or 0))
@@ -253,14 +253,16 @@ def _macro_f1(trained: Pretrained, parts: Parts, train: TrainConfig, probe: Prob
     return float(found.history["validation_macro_f1"].max())
 
 
-def _multiply_adds(settings: BenchConfig, *, needed: bool) -> int | None:
+def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:
     import torch
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import AsymmetricModel, build_model
 
     with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
-        model = GeneModel(2, **settings.model.model_kwargs())
+        model = build_model(2, **settings.model.model_kwargs())
     try:
+        if isinstance(model, AsymmetricModel):
+            return model.multiply_adds(settings.train.genes, settings.train.zeros_beside(vocabulary_size))
         return model.multiply_adds(settings.train.genes)
     except ContractError:
         if needed:

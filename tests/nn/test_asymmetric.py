@@ -123,7 +123,7 @@ def test_the_formula_of_the_docstring() -> None:
     with torch.device("meta"):
         model = build_model(9, **ModelConfig(conv="tf", asymmetric=True).model_kwargs())
     assert isinstance(model, AsymmetricModel)
-    w, p, c, d, m, h = 2_000, 20_000, 256, 128, 64, 8
+    w, p, c, d, m, h = 2_000, 20_000, 256, 128, 32, 8
     encoder = 6 * (6 * w * c * c + 2 * w * w * c)
     decoder = (w + 2) * c * d + 2 * p * (6 * d * d + 4 * m * d + m * h)
     assert model.multiply_adds(w, p - w) == encoder + decoder

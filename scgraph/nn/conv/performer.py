@@ -35,7 +35,7 @@ class PerformerConv(GeneConv):
     Args:
         channels: width C.
         heads: number of heads H; divides C.
-        features: number of random features M.
+        features: number of random features M a head; None takes 2 D, which is 64 at the paper's sizes.
 
     Shapes:
         x ``[B, G, C]``, output ``[B, G, C]``.
@@ -45,12 +45,13 @@ class PerformerConv(GeneConv):
     activation: ClassVar[str] = "none"
     cost: ClassVar[str] = "4 G C² + 4 G M C + G M H with M random features, and 2 G C² of feed-forward: linear in G"
     summary: ClassVar[str] = "softmax attention by random features (FAVOR+) and a feed-forward, linear in G"
-    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "features": [32, 64, 128]}
+    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "features": [16, 32, 64]}
 
-    def __init__(self, channels: int, *, heads: int = 8, features: int = 64) -> None:
+    def __init__(self, channels: int, *, heads: int = 8, features: int | None = None) -> None:
         super().__init__(channels)
         if heads < 1 or channels % heads:
             raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
+        features = 2 * channels // heads if features is None else features
         if features < 1:
             raise ConfigError(f"features must be at least 1, not {features}.")
         self.heads = heads
