@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scgraph.config import ModelConfig
     from scgraph.data import CellStore
 
-__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes"]
+__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes", "saving"]
 
 Attention = Literal["fused", "math"]
 DTYPES = {
@@ -198,6 +198,27 @@ def profile(
         panel=panel if config.asymmetric else 0,
         decoder_multiply_adds=model.decoder_multiply_adds(*more) if isinstance(model, AsymmetricModel) else 0,
     )
+
+
+def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabulary_size: int = 20_000) -> float:
+    """Return how many times the multiply-adds of a model a Transformer takes that sees all genes of the vocabulary.
+
+    The Transformer is `tf` of the same width and number of blocks on V genes a cell, unexpressed ones included.
+
+    Args:
+        config: the model.
+        genes: expressed genes of a cell, which the model or its encoder sees.
+        zeros: unexpressed genes that its decoder sees beside them; None for all.
+        vocabulary_size: genes V.
+    """
+    with torch.device("meta"):
+        model = build_model(2, **config.model_kwargs())
+        plain = build_model(2, conv="tf", channels=config.channels, layers=config.layers)
+    if isinstance(model, AsymmetricModel):
+        own = model.multiply_adds(genes, vocabulary_size - genes if zeros is None else zeros)
+    else:
+        own = model.multiply_adds(genes)
+    return plain.multiply_adds(vocabulary_size) / own
 
 
 def saved_bytes(forward: Callable[[], Tensor], device: torch.device) -> int:
