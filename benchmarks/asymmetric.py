@@ -17,9 +17,11 @@ from common import as_rows, busy_note, csv_text, load_average, resumable_folder,
 from layers import whole_numbers
 from scgraph.bench.inputs import read_probe_sets
 from scgraph.bench.protocol import model_configs
+from scgraph.config import merged
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
+from scgraph.registry import model_name
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -37,14 +39,17 @@ def asymmetric(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     models: Models = "xtrimogene,asym:gnn,asym:gnn-linear",
     beside: Annotated[str, typer.Option(help="Models without a decoder that are trained too.")] = "tf,gnn",
-    panels: Annotated[str, typer.Option(help="Genes of the panels that are measured.")] = "1024,2048,4096",
-    budgets: Annotated[str, typer.Option(help="Widths of tf whose multiply-adds all models get.")] = "32,64,96",
+    panels: Annotated[str, typer.Option(help="Genes of the panels that are measured; or none.")] = "1024,2048,4096",
+    budgets: Annotated[
+        str, typer.Option(help="Widths of tf whose multiply-adds all models get; or none.")
+    ] = "24,40,64",
     share: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the genes that a cell expresses.")] = 0.1,
     channels: Annotated[int, typer.Option(min=8, help="Width C of what is counted and measured.")] = 256,
     layers: Annotated[int, typer.Option(min=1, help="Number of blocks of what is counted and measured.")] = 6,
     vocabulary: Annotated[int, typer.Option(min=2, help="Genes V of what is counted.")] = 20_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of a measurement.")] = 3,
     seconds: Annotated[float, typer.Option(min=0, help="How long the steps of a model are timed in a round.")] = 2.0,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a pretraining, cut to whole epochs.")] = 300,
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions: split, weights, samples and probe.")] = 1,
     set_: Set = None,
     label: Label = None,
@@ -55,10 +60,15 @@ def asymmetric(
     names, others = model_names(models), model_names(beside)
     if REFERENCE not in others:
         raise ConfigError(f"--beside: name {REFERENCE} too, whose multiply-adds the others get.")
-    settings = bench_settings("bench/default", set_, model={}, train={}, seeds=seeds)
+    settings = bench_settings("bench/default", set_, model={}, train={}, seeds=seeds, max_steps=steps)
+    # Four heads, as tf has in bench/default: small widths leave no room for eight.
+    few = {name: {"decoder_options": {"heads": 4}} for name in names}
+    heads = {name: {"conv_options": {"heads": 4}} for name in names if model_name(name).conv == REFERENCE}
+    settings = settings.model_copy(update={"per_model": merged(few, heads, settings.per_model)})
     model_configs([*names, *others], settings)
     sizes = {"channels": channels, "layers": layers}
-    wanted, widths = whole_numbers("--panels", panels, ","), whole_numbers("--budgets", budgets, ",")
+    wanted = [] if panels == "none" else whole_numbers("--panels", panels, ",")
+    widths = [] if budgets == "none" else whole_numbers("--budgets", budgets, ",")
     probe = read_probe_sets([data], layer=layer, label=label)[0]
     described: dict[str, Any] = {
         "data": Path(data).name, "models": names, "beside": others, "panels": wanted, "budgets": widths,
@@ -84,9 +94,11 @@ def asymmetric(
         scores += trained([*others, *names], probe, settings, width, say=say)
         write_atomic(folder / SCORES, csv_text(scores))
     page = asymmetric_markdown(counts, costs, scores, described)
-    page += "".join(f"\n{note}" for note in busy_note(load, load_after, 1))
+    if costs:
+        page += "".join(f"\n{note}" for note in busy_note(load, load_after, 1))
     write_atomic(folder / "asymmetric.md", page)
-    write_figure(folder, draw_asymmetric(costs, scores))
+    if costs or scores:
+        write_figure(folder, draw_asymmetric(costs, scores))
     spent = round(time.perf_counter() - start, 1)
     write_origin(folder, "asymmetric.py", seconds=spent, load=load, load_after=load_after)
     show(page)

@@ -30,7 +30,7 @@ PAGES = (
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("reproduction", "features", "performance", "tuning", "attention_is_message_passing")
+        for name in ("reproduction", "features", "performance", "tuning", "attention_is_message_passing", "asymmetric")
     ),
 )
 BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)
