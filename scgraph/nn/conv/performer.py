@@ -45,7 +45,7 @@ class PerformerConv(GeneConv):
     activation: ClassVar[str] = "none"
     cost: ClassVar[str] = "4 G C² + 4 G M C + G M H with M random features, and 2 G C² of feed-forward: linear in G"
     summary: ClassVar[str] = "softmax attention by random features (FAVOR+) and a feed-forward, linear in G"
-    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8], "features": [16, 32, 64]}
+    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
     def __init__(self, channels: int, *, heads: int = 8, features: int | None = None) -> None:
         super().__init__(channels)
