@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -62,7 +63,8 @@ def pretrain(
 
     Args:
         data: files or AnnData objects, or one store.
-        model: a registered name, ``package.module:Class``, or a layer as ``torch_geometric.nn.SAGEConv``.
+        model: a registered name, ``package.module:Class``, or a layer as ``torch_geometric.nn.SAGEConv``; with
+            ``asym:`` in front, a decoder beside it; ``xtrimogene``.
         config: sizes and rates, as for `scgraph.bench`.
         out: folder for the model; None saves nothing.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
@@ -161,7 +163,7 @@ def embed(
         "channels": int(found.shape[1]),
         "genes_matched": store.match_note,
         "genes_a_cell": training.genes_to_embed() or "all",
-        "model": saved.model_config.conv,
+        "model": saved.model_config.name(),
         "vocabulary": saved.vocabulary.sha256,
         "versions": dict(saved.versions),
         "layer": layer or "X",
@@ -277,6 +279,7 @@ def profile(
     rank: int = 48,
     batch_size: int = 8,
     vocabulary_size: int = 20_000,
+    zero_genes: int | Literal["all"] | None = None,
     attention: Attention = "fused",
     device: str = "auto",
     precision: str = "32-true",
@@ -289,7 +292,7 @@ def profile(
 
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
     With `graph` the layers are restricted to that gene network, on cells of `data` where it is given and on random
-    genes of the network otherwise.
+    genes of the network otherwise. `zero_genes` says how many unexpressed genes a decoder sees, as `train.zero_genes`.
 
     Raises:
         ConfigError: an unknown model or an impossible number.
@@ -304,7 +307,7 @@ def profile(
 
     plain = {
         "model": {"channels": channels, "layers": layers, "rank": rank},
-        "train": {"genes": genes, "batch_size": batch_size, "precision": precision},
+        "train": {"genes": genes, "batch_size": batch_size, "precision": precision, "zero_genes": zero_genes},
         "graph": graph,
     }
     settings = parse_config(BenchConfig, plain, source="options")
@@ -319,20 +322,31 @@ def profile(
         for note in network.notes:
             say(note)
     peak = matmul_peak(place, precision)
-    loading = loading_rate(genes, batch_size=batch_size, vocabulary_size=max(vocabulary_size, genes), store=store)
+    size = max(vocabulary_size, genes)
+    zeros = settings.train.zeros_beside(size)
+    loading = {
+        asymmetric: loading_rate(
+            genes, zeros=zeros if asymmetric else None, batch_size=batch_size, vocabulary_size=size, store=store
+        )
+        for asymmetric in sorted({config.asymmetric for config in configs.values()})
+    }
     return [
-        measure(
-            configs[name],
-            genes=genes,
-            vocabulary_size=vocabulary_size,
-            batch_size=batch_size,
-            device=place,
-            precision=precision,
-            attention=attention,
-            peak=peak,
-            network=network,
-            store=store,
-        ).waiting_at(loading)
+        replace(
+            measure(
+                configs[name],
+                genes=genes,
+                zeros=zeros,
+                vocabulary_size=vocabulary_size,
+                batch_size=batch_size,
+                device=place,
+                precision=precision,
+                attention=attention,
+                peak=peak,
+                network=network,
+                store=store,
+            ).waiting_at(loading[configs[name].asymmetric]),
+            model=name,
+        )
         for name in models
     ]
 

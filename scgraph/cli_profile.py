@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from scgraph.errors import ConfigError
 from scgraph.options import Device, Graph, Json, Models, Precision, model_names
 from scgraph.terminal import say, show, show_rows, write_json
+
+if TYPE_CHECKING:
+    from scgraph.bench.costs import Costs
 
 __all__ = ["profile"]
 
@@ -20,6 +24,9 @@ def profile(
     rank: Annotated[int, typer.Option(help="Rank R of the adjacency.")] = 48,
     batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
     vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
+    zero_genes: Annotated[
+        str | None, typer.Option(help="Unexpressed genes that a decoder sees, or all.  [default: as many as genes]")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
     graph: Graph = None,
     attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
@@ -40,6 +47,7 @@ def profile(
         rank=rank,
         batch_size=batch_size,
         vocabulary_size=vocabulary,
+        zero_genes=_zeros(zero_genes),
         data=data,
         graph=graph,
         say=say,
@@ -70,10 +78,29 @@ def profile(
     waiting = [f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs if not cost.out_of_memory]
     if waiting:
         show(f"Share of a step spent waiting for cells, without threads that prepare them: {', '.join(waiting)}", json_)
+    panels = [f"{cost.model} {_parts(cost)}" for cost in costs if cost.panel]
+    if panels:
+        show(f"Encoder and decoder, G multiply-adds: {'; '.join(panels)}", json_)
     if json_ is not None:
         from scgraph.bench.environment import environment
 
         write_json(json_, {"costs": rows, "environment": environment()})
+
+
+def _zeros(text: str | None) -> int | Literal["all"] | None:
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"--zero-genes: {text!r} is no number of genes; give one, or all.") from error
+
+
+def _parts(cost: Costs) -> str:
+    encoder = cost.multiply_adds - cost.decoder_multiply_adds
+    return f"{encoder / 1e9:.3g} + {cost.decoder_multiply_adds / 1e9:.3g} over {cost.panel:,} genes"
 
 
 def _rate(number: float) -> str:

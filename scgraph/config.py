@@ -48,14 +48,17 @@ class _Config(BaseModel):
 
 
 class ModelConfig(_Config):
-    """A `scgraph.nn.GeneModel`; the defaults are the paper's sizes."""
+    """A `scgraph.nn.GeneModel` or `AsymmetricModel`; the defaults are the paper's sizes."""
 
     conv: str = Field("gnn", description="registered name of the convolution, or its class by path")
     channels: Positive = Field(256, description="width C of the features")
     layers: Positive = Field(6, description="number of blocks L")
     rank: Positive = Field(48, description="rank R of the adjacency")
     shared_adjacency: bool = Field(default=True, description="one adjacency for all layers, or one a layer")
-    value_encoding: Literal["linear", "product"] = Field("linear", description="how a value enters a gene's features")
+    value_encoding: Literal["linear", "product", "bins", "discretised"] = Field(
+        "linear", description="how a value enters a gene's features"
+    )
+    value_bins: Annotated[int, Field(ge=2)] = Field(32, description="bins of the encodings that have some")
     embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
     activation: Literal["gelu", "relu", "none"] | None = Field(
@@ -78,6 +81,15 @@ class ModelConfig(_Config):
     )
     positional_dim: Positive = Field(16, description="numbers k of such a hint")
     network: str | None = Field(None, description="hash of the graph the model was built with; set by the run itself")
+    asymmetric: bool = Field(
+        default=False, description="a decoder beside the encoder; follows from the model's name, as asym:gnn"
+    )
+    decoder: str = Field("performer", description="convolution of the decoder of an asymmetric model")
+    decoder_layers: Positive = Field(2, description="its number of blocks")
+    decoder_channels: Positive | None = Field(
+        None, description="its width; null: half of channels, up to the next multiple of 8"
+    )
+    decoder_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of its convolution")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ModelConfig:
@@ -86,9 +98,23 @@ class ModelConfig(_Config):
             raise ValueError(f"conv_options.heads ({heads}) must divide channels ({self.channels})")
         return self
 
+    def name(self) -> str:
+        """Return what the model is called on a command line."""
+        return f"asym:{self.conv}" if self.asymmetric else self.conv
+
+    def convs(self) -> list[str]:
+        """Return the names of the convolutions that are built: the encoder's and, if there is one, the decoder's."""
+        return [self.conv, self.decoder] if self.asymmetric else [self.conv]
+
     def model_kwargs(self) -> dict[str, Any]:
-        """Return the keyword arguments of `scgraph.nn.GeneModel`; see `scgraph.train.network` for those of a graph."""
-        return self.model_dump(exclude={"network", "restricted", "positional", "positional_dim"})
+        """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel`.
+
+        Those of a graph come from `scgraph.train.network`.
+        """
+        left_out = {"asymmetric", "network", "restricted", "positional", "positional_dim"}
+        if not self.asymmetric:
+            left_out |= {name for name in type(self).model_fields if name.startswith("decoder")}
+        return self.model_dump(exclude=left_out)
 
 
 class TrainConfig(_Config):
@@ -99,6 +125,12 @@ class TrainConfig(_Config):
         None, description="most expressed genes of a cell when it is embedded; null: as many as in training"
     )
     mask_share: Share = Field(0.15, description="share of the sampled genes whose value is hidden")
+    zero_genes: WholeOrAll = Field(
+        None, description="unexpressed genes a cell that a decoder sees; null: as many as genes; all: every one"
+    )
+    zero_mask_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.03, description="share of those whose value, zero, is hidden"
+    )
     batch_size: Positive = Field(256, description="cells a step, of all devices together")
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
@@ -129,6 +161,16 @@ class TrainConfig(_Config):
     )
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
+
+    def zeros_shown(self, vocabulary_size: int) -> int:
+        """Return the most unexpressed genes of a cell that a decoder sees."""
+        if self.zero_genes == "all":
+            return vocabulary_size
+        return min(self.genes if self.zero_genes is None else self.zero_genes, vocabulary_size)
+
+    def zeros_beside(self, vocabulary_size: int) -> int:
+        """Return the unexpressed genes that a decoder sees of a cell with `genes` expressed ones."""
+        return min(self.zeros_shown(vocabulary_size), max(0, vocabulary_size - self.genes))
 
     def genes_to_embed(self) -> int | None:
         """Return the most genes of a cell that its vector is computed from; None for all it expresses."""

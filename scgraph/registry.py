@@ -6,29 +6,91 @@ here, so adding one touches no other file. Names come from three places: the cla
 ``package.module:Class`` or ``package.module.Class`` given by a user on the command line or in
 Python. A `torch_geometric.nn.MessagePassing` that is no `GeneConv` is wrapped in one. A saved model
 never causes an import: see `scgraph.train.load_model`.
+
+A model is named by its convolution, by ``asym:`` and its convolution where it has a decoder, or by a preset.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scgraph.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
 
     from torch_geometric.nn import MessagePassing
 
     from scgraph.nn.conv.base import GeneConv
 
-__all__ = ["conv_class", "conv_names", "is_import_path", "register_conv"]
+__all__ = [
+    "ASYMMETRIC",
+    "PRESETS",
+    "ModelName",
+    "conv_class",
+    "conv_names",
+    "is_import_path",
+    "model_name",
+    "register_conv",
+]
 
 _ENTRY_POINTS = "scgraph.convs"
+ASYMMETRIC = "asym:"
+"""In front of the name of a convolution: an encoder of it beside a decoder, see `scgraph.nn.AsymmetricModel`."""
 _convs: dict[str, type[GeneConv]] = {}
 Conv = TypeVar("Conv", bound="type[MessagePassing]")
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """What the name of a model says.
+
+    Attributes:
+        conv: name of the convolution, of the encoder where there is a decoder.
+        asymmetric: whether there is a decoder.
+        usual: settings of `model` that the name brings, where nothing is said for this model alone.
+        summary: what it is, in a few words, for the tables.
+    """
+
+    conv: str
+    asymmetric: bool = False
+    usual: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+    @property
+    def key(self) -> str:
+        """The shortest name: that which the convolution is registered under, with its prefix."""
+        key = conv_class(self.conv).key or self.conv
+        return f"{ASYMMETRIC}{key}" if self.asymmetric else key
+
+
+PRESETS: Mapping[str, ModelName] = {
+    "xtrimogene": ModelName(
+        "tf",
+        asymmetric=True,
+        usual={"value_encoding": "discretised", "decoder": "performer"},
+        summary="asym:tf with a performer decoder and discretised values, after xTrimoGene",
+    )
+}
+"""Models that are more than the name of a convolution."""
+
+
+def model_name(name: str) -> ModelName:
+    """Return what the name of a model says: a convolution, ``asym:`` and a convolution, or a preset.
+
+    Raises:
+        ConfigError: there is no such convolution.
+    """
+    known = PRESETS.get(name)
+    if known is None:
+        conv = name.removeprefix(ASYMMETRIC)
+        known = ModelName(conv, asymmetric=conv != name)
+    conv_class(known.conv)
+    return known
 
 
 def register_conv(name: str) -> Callable[[Conv], Conv]:
@@ -38,8 +100,10 @@ def register_conv(name: str) -> Callable[[Conv], Conv]:
     wrapped: ``register_conv("pyg-sage")(torch_geometric.nn.SAGEConv)``.
 
     Raises:
-        ConfigError: another class has this name already, or it is no such class.
+        ConfigError: another class or a preset has this name already, or it is no such class.
     """
+    if name in PRESETS or name.startswith(ASYMMETRIC):
+        raise ConfigError(f"The name {name!r} stands for an asymmetric model; register the class under another name.")
 
     def add(cls: Conv) -> Conv:
         conv = _checked(name, cls)
@@ -86,7 +150,7 @@ def conv_class(name: str) -> type[GeneConv]:
         return _from_entry_point(name, list(points.values()))
     if is_import_path(name):
         return _import_conv(name)
-    raise ConfigError(f"There is no model {name!r}.{did_you_mean(name, conv_names())}")
+    raise ConfigError(f"There is no model {name!r}.{did_you_mean(name, [*conv_names(), *PRESETS])}")
 
 
 def _load_builtin() -> None:

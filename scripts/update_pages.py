@@ -38,6 +38,7 @@ PAGES = (
             "attention_is_message_passing",
             "perturbation",
             "gene_graph",
+            "asymmetric",
         )
     ),
 )

@@ -52,6 +52,11 @@ def test_example_of_a_store(tmp_path: Path) -> None:
     assert (tmp_path / "store" / "shard-00002.genes").is_file()
 
 
+def test_example_of_an_asymmetric_model() -> None:
+    (code,) = blocks("docs/asymmetric.md")
+    exec(code, {})
+
+
 def test_table_of_layers_is_the_registry() -> None:
     rows = [f"| `{name}` | {conv_class(name).summary} | {conv_class(name).cost} |" for name in conv_names()]
     page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
@@ -74,7 +79,7 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_numbers_of_the_pages_come_from_the_results_files(pages: Any) -> None:
-    assert len(pages.PAGES) == 8
+    assert len(pages.PAGES) == 9
     for path in pages.PAGES:
         text = path.read_text(encoding="utf-8")
         assert len(pages.BLOCK.findall(text)) == text.count("<!-- end -->") > 0

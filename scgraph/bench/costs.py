@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from scgraph.errors import ConfigError, DataError
 from scgraph.memory import is_out_of_memory, limited_memory
-from scgraph.nn import GeneGraph, GeneModel, counted_multiply_adds
+from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
 from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scgraph.config import ModelConfig
     from scgraph.data import CellStore, Network
 
-__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes"]
+__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes", "saving"]
 
 Attention = Literal["fused", "math"]
 DTYPES = {
@@ -50,7 +50,7 @@ class Costs:
         rank: rank R of the adjacency.
         parameters: of the whole model.
         block_parameters: without the embedding tables of the vocabulary and the heads.
-        multiply_adds: stated by the model, blocks and adjacency.
+        multiply_adds: stated by the model, blocks and adjacency, encoder and decoder.
         counted_multiply_adds: counted in a run; equal to `multiply_adds`.
         adjacency_multiply_adds: the part of the adjacency's logits.
         out_of_memory: whether a training step needs more memory than there is; what was to be measured is NaN.
@@ -66,6 +66,8 @@ class Costs:
         edges: edges between the genes of a cell in its network, self loops included, on average; None without one.
         waiting_share: share of a training step spent waiting for its cells where no thread prepares them ahead
             (`train.num_workers` 0); None where it was not measured.
+        panel: genes that a decoder sees, expressed ones included; 0 without a decoder.
+        decoder_multiply_adds: the decoder's part of `multiply_adds`.
     """
 
     model: str
@@ -89,6 +91,8 @@ class Costs:
     batch_size: int
     edges: float | None = None
     waiting_share: float | None = None
+    panel: int = 0
+    decoder_multiply_adds: int = 0
 
     def waiting_at(self, rate: float) -> Costs:
         """Return these costs with the share of waiting where so many cells a second are loaded."""
@@ -99,6 +103,7 @@ def profile(
     config: ModelConfig,
     *,
     genes: int,
+    zeros: int | None = None,
     vocabulary_size: int = 20_000,
     batch_size: int = 8,
     device: str = "cpu",
@@ -111,12 +116,14 @@ def profile(
 ) -> Costs:
     """Measure one model on random cells of `genes` expressed genes each, all of the same length.
 
-    With a network, which genes stand together makes a difference: the cells are then those of `store` that express
-    so many genes, as far as there are any.
+    An encoder beside a decoder sees the genes that are not masked, the decoder all of them and `zeros` more. With a
+    network, which genes stand together makes a difference: the cells are then those of `store` that express so many
+    genes, as far as there are any.
 
     Args:
         config: the model.
         genes: genes of a cell G.
+        zeros: unexpressed genes that a decoder sees beside them; None takes as many.
         vocabulary_size: genes V to draw from.
         batch_size: cells a step.
         device: "cpu", "cuda" or "cuda:N".
@@ -133,26 +140,34 @@ def profile(
     torch.manual_seed(0)
     if network is not None and network.size < genes:
         raise ConfigError(f"genes: {genes:,} a cell, and the vocabulary of the network has {network.size:,}.")
-    vocabulary_size = max(vocabulary_size, genes) if network is None else network.size
+    zeros = (genes if zeros is None else zeros) if config.asymmetric else 0
+    panel = genes + zeros
+    vocabulary_size = max(vocabulary_size, panel) if network is None else network.size
     place = torch.device(device)
     dtype = DTYPES[precision]
     parts = network_parts(config, network)
-    model = GeneModel(vocabulary_size, **config.model_kwargs(), **parts).to(place)
+    model = build_model(vocabulary_size, **config.model_kwargs(), **parts).to(place)
     if precision == "64-true":
         model = model.double()
-    ids = torch.stack([torch.randperm(vocabulary_size)[:genes].sort().values + 1 for _ in range(batch_size)])
+    ids = torch.stack([torch.randperm(vocabulary_size)[:panel].sort().values + 1 for _ in range(batch_size)])
     if network is not None and store is not None:
         ids = _real_cells(store, genes, ids)
     ids = ids.to(place)
-    values = torch.rand(batch_size, genes, device=place, dtype=dtype if precision == "64-true" else torch.float32)
-    mask = torch.rand(batch_size, genes, device=place) < 0.15
+    values = torch.rand(batch_size, panel, device=place, dtype=dtype if precision == "64-true" else torch.float32)
+    mask = torch.rand(batch_size, panel, device=place) < 0.15
+    values[:, genes:] = 0.0
+    options = {}
+    if config.asymmetric:
+        # Its loader knows how many genes the encoder sees, so the model need not count them.
+        mask[:, genes:] = torch.rand(batch_size, zeros, device=place) < 0.03
+        options["width"] = int((values.ne(0) & ~mask).sum(dim=1).max())
 
     def forward() -> Tensor:
         mixed: AbstractContextManager[object] = (
             torch.autocast(place.type, dtype) if precision.endswith("mixed") else nullcontext()
         )
         with mixed:
-            out = model(ids, values, mask, padded=False)
+            out = model(ids, values, mask, padded=False, **options)
             loss: Tensor = (out.values - values)[mask].square().mean()
             if out.cell_values is not None:
                 loss = loss + (out.cell_values - values).square().mean()
@@ -175,31 +190,60 @@ def profile(
             raise
         saved = math.nan
     edges = None if model.network is None else model.network.edges(ids).shape[1] / batch_size
-    multiply_adds = model.multiply_adds(genes, edges or 0)
+    if isinstance(model, AsymmetricModel):
+        multiply_adds = model.multiply_adds(genes, zeros)
+        adjacency_multiply_adds = model.adjacency_multiply_adds(genes, zeros)
+        decoder_multiply_adds = model.decoder_multiply_adds(genes, zeros)
+    else:
+        multiply_adds = model.multiply_adds(genes, edges=edges or 0)
+        adjacency_multiply_adds = model.adjacency_multiply_adds(genes, edges=edges or 0)
+        decoder_multiply_adds = 0
     rate = 6 * multiply_adds * per_second
-    blocks = sum(p.numel() for p in model.blocks.parameters())
     return Costs(
-        model=config.conv,
+        model=config.name(),
         channels=config.channels,
         genes=genes,
         layers=config.layers,
         rank=config.rank,
         parameters=sum(p.numel() for p in model.parameters()),
-        block_parameters=blocks,
+        block_parameters=model.block_parameters(),
         multiply_adds=multiply_adds,
-        counted_multiply_adds=_counted(config, model, genes) if edges is None else _counted_on(model, ids),
-        adjacency_multiply_adds=model.adjacency_multiply_adds(genes, edges or 0),
+        counted_multiply_adds=_counted(config, model, genes, zeros) if edges is None else _counted_on(model, ids),
+        adjacency_multiply_adds=adjacency_multiply_adds,
         out_of_memory=math.isnan(per_second),
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
         matmul_share=None if peak is None or math.isnan(rate) else rate / peak,
-        path=model.path(genes, edges or 0),
+        path=model.path(genes, edges=edges or 0),
         attention=attention,
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
         precision=precision,
         batch_size=batch_size,
         edges=edges,
+        panel=panel if config.asymmetric else 0,
+        decoder_multiply_adds=decoder_multiply_adds,
     )
+
+
+def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabulary_size: int = 20_000) -> float:
+    """Return how many times the multiply-adds of a model a Transformer takes that sees all genes of the vocabulary.
+
+    The Transformer is `tf` of the same width and number of blocks on V genes a cell, unexpressed ones included.
+
+    Args:
+        config: the model.
+        genes: expressed genes of a cell, which the model or its encoder sees.
+        zeros: unexpressed genes that its decoder sees beside them; None for all.
+        vocabulary_size: genes V.
+    """
+    with torch.device("meta"):
+        model = build_model(2, **config.model_kwargs())
+        plain = build_model(2, conv="tf", channels=config.channels, layers=config.layers)
+    if isinstance(model, AsymmetricModel):
+        own = model.multiply_adds(genes, vocabulary_size - genes if zeros is None else zeros)
+    else:
+        own = model.multiply_adds(genes)
+    return plain.multiply_adds(vocabulary_size) / own
 
 
 def saved_bytes(forward: Callable[[], Tensor], device: torch.device) -> int:
@@ -269,6 +313,7 @@ def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | 
 def loading_rate(
     genes: int,
     *,
+    zeros: int | None = None,
     batch_size: int = 8,
     vocabulary_size: int = 20_000,
     store: CellStore | None = None,
@@ -278,6 +323,7 @@ def loading_rate(
 
     Args:
         genes: genes sampled a cell G.
+        zeros: unexpressed genes sampled beside them, for a decoder; None for none.
         batch_size: cells a step.
         vocabulary_size: genes V of the cells that are made.
         store: cells to load; by default 512 random ones in memory that express 2 G genes each.
@@ -290,8 +336,8 @@ def loading_rate(
     from scgraph.train.loader import CellLoader
 
     given = store or _made_cells(min(2 * genes, vocabulary_size), vocabulary_size)
-    config = TrainConfig(genes=genes, batch_size=batch_size)
-    loader = CellLoader(given, config, shuffle=True)
+    config = TrainConfig(genes=genes, zero_genes=zeros or None, batch_size=batch_size)
+    loader = CellLoader(given, config, shuffle=True, zeros=zeros is not None)
     if not len(loader.rows):
         raise DataError("No cell expresses two genes, so there is nothing to load.")
     loader.batch(loader.rows[:batch_size], 0, 0)
@@ -321,19 +367,24 @@ def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStor
     )
 
 
-def _counted(config: ModelConfig, model: GeneModel, genes: int) -> int:
-    """Count one cell: the encoder's products are not part of what a model states."""
+def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> int:
+    """Count one cell: the embedding's products are not part of what a model states."""
 
     def count(model: GeneModel) -> int:
         weight = next(model.parameters())
-        graph = GeneGraph(torch.arange(1, genes + 1, device=weight.device).unsqueeze(0), padded=False)
-        values = weight.new_ones(1, genes)
-        whole = counted_multiply_adds(lambda: model.encode(graph, values))
-        return whole - counted_multiply_adds(lambda: model.encoder(graph, values, None))
+        ids = torch.arange(1, genes + zeros + 1, device=weight.device).unsqueeze(0)
+        values = (ids <= genes).to(weight.dtype)
+        graph, seen = GeneGraph(ids[:, :genes], padded=False), values[:, :genes]
+        if isinstance(model, AsymmetricModel):
+            panel = GeneGraph(ids, padded=False)
+            whole = counted_multiply_adds(lambda: model.features(panel, values, width=genes))
+        else:
+            whole = counted_multiply_adds(lambda: model.encode(graph, seen))
+        return whole - counted_multiply_adds(lambda: model.encoder(graph, seen, None))
 
     # Tensors without data: the products of long cells can be counted where they cannot be computed.
     with torch.device("meta"):
-        shapes = GeneModel(genes, **config.model_kwargs())
+        shapes = build_model(genes + zeros, **config.model_kwargs())
     try:
         return count(shapes)
     except NotImplementedError:  # which edges there are depends on data

@@ -66,7 +66,8 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     """
     import torch
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
+    from scgraph.nn.asymmetric import decoder_width
     from scgraph.nn.conv.pyg import PyGConv
     from scgraph.registry import conv_class
     from scgraph.testing import try_out
@@ -74,30 +75,42 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
 
     configs = {}
     for name in models:
-        cls = conv_class(name)
-        configs[name] = settings_of(name, config).model
+        own = configs[name] = settings_of(name, config).model
         # Both say what is wrong before an hour of training does.
         with torch.device("meta"):
-            GeneModel(2, **configs[name].model_kwargs())
+            build_model(2, **own.model_kwargs())
         if config.graph is None:
-            with_network(configs[name], None)  # refuses settings that need a network
-        if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
-            with torch.random.fork_rng(devices=[]):
-                try_out(cls(configs[name].channels, **configs[name].conv_options))
-    if config.graph is not None and not any(one.restricted or one.positional != "none" for one in configs.values()):
+            with_network(own, None)  # refuses settings that need a network
+        elif own.asymmetric and _reads_graph(own):
+            raise ConfigError(f"graph: {name} takes no gene network, as its decoder sees all genes of a panel.")
+        widths = (own.channels, own.decoder_channels or decoder_width(own.channels))
+        options_of = (own.conv_options, own.decoder_options)
+        for conv, width, options in zip(own.convs(), widths, options_of, strict=False):
+            cls = conv_class(conv)
+            if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
+                with torch.random.fork_rng(devices=[]):
+                    try_out(cls(width, **options))
+    if config.graph is not None and not any(map(_reads_graph, configs.values())):
         raise ConfigError("graph: no model makes use of it; set model.restricted to true, or model.positional.")
     return configs
+
+
+def _reads_graph(config: ModelConfig) -> bool:
+    return config.restricted or config.positional != "none"
 
 
 def settings_of(name: str, config: BenchConfig) -> BenchConfig:
     """Return the configuration as one model sees it: what differs for that model laid over what holds for all.
 
+    Between the two lies what a preset brings; the convolution, and whether there is a decoder, follow from the name.
+
     Raises:
         ConfigError: an unknown model or setting, or one out of range.
     """
-    from scgraph.registry import conv_class
+    from scgraph.registry import model_name
 
-    key = conv_class(name).key or name
+    named = model_name(name)
+    fixed = {"conv": named.conv, "asymmetric": named.asymmetric}
     source, parts = f"model {name}", {}
     for part, cls, own in (
         ("model", ModelConfig, config.per_model),
@@ -105,7 +118,9 @@ def settings_of(name: str, config: BenchConfig) -> BenchConfig:
         ("probe", ProbeConfig, config.probe_per_model),
     ):
         general = getattr(config, part).model_dump()
-        laid_over = merged(general, own.get(name, own.get(key, {})), {"conv": name} if part == "model" else {})
+        special = own.get(name, own.get(named.key, {}))
+        usual, fix = (named.usual, fixed) if part == "model" else ({}, {})
+        laid_over = merged(general, dict(usual), special, fix)
         parts[part] = parse_config(cls, laid_over, source=source).model_dump()
     alone: dict[str, Any] = {"per_model": {}, "train_per_model": {}, "probe_per_model": {}}
     return parse_config(BenchConfig, {**config.model_dump(), **parts, **alone}, source=source)
@@ -148,8 +163,8 @@ def measure(
             measured.note(f"{probe.cells.name}: {note}")
     for note in corpus_notes(corpus):
         measured.note(note)
-    for name in configs:
-        if conv_class(name).multiply_adds is GeneConv.multiply_adds:
+    for name, own in configs.items():
+        if any(conv_class(conv).multiply_adds is GeneConv.multiply_adds for conv in own.convs()):
             measured.note(
                 f"{name}: its multiply-adds are counted in a run: products of matrices, not the weighing and adding "
                 "of messages."

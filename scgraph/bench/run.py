@@ -207,6 +207,7 @@ def _costs(
         measured = profile(
             config,
             genes=train.genes if network is None else min(train.genes, network.size),
+            zeros=train.zeros_beside(settings.n_top_genes or 20_000),
             vocabulary_size=settings.n_top_genes or 20_000,
             batch_size=min(train.batch_size, 16),
             device=device,

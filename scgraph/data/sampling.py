@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["mask_reference", "mask_values", "sample_genes", "sample_reference"]
+__all__ = ["in_threads", "mask_reference", "mask_values", "sample_genes", "sample_reference", "start_of", "threshold"]
 
 _SAMPLE, _MASK = 1, 2
 _THREAD_WORTH = 200_000
@@ -64,17 +64,17 @@ def sample_genes(
         here = slice(first, last)
         _sample(indptr, genes, values, keys, rows[here], limit, start, out_genes[here], out_values[here])
 
-    _in_threads(part, len(rows), int((indptr[rows + 1] - indptr[rows]).sum()))
+    in_threads(part, len(rows), int((indptr[rows + 1] - indptr[rows]).sum()))
     return out_genes, out_values
 
 
 def mask_values(
-    genes: NDArray[np.int64], keys: NDArray[np.uint64], *, share: float, seed: int, epoch: int
+    genes: NDArray[np.int64], keys: NDArray[np.uint64], *, share: float, seed: int, epoch: int, at_least: int = 1
 ) -> NDArray[np.bool_]:
     """Choose the values to hide: gene g of cell c where `hash(seed, epoch, c, g) / 2⁶⁴ < share`.
 
     Padding is never masked. Where a share above 0 masks nothing in a cell of two genes or more, the
-    gene of smallest hash is masked.
+    gene of smallest hash is masked, unless `at_least` is 0.
 
     Args:
         genes: Vocabulary ids `[B, G]`, 0 = padding.
@@ -82,6 +82,7 @@ def mask_values(
         share: Expected share of masked genes, in `[0, 1]`.
         seed: Seed of the run.
         epoch: Epoch.
+        at_least: Genes of a cell of two or more that are always masked, 0 or 1.
 
     Returns:
         Mask `[B, G]`.
@@ -96,9 +97,9 @@ def mask_values(
 
     def part(first: int, last: int) -> None:
         here = slice(first, last)
-        _mask(genes[here], keys[here], below, start, mask[here])
+        _mask(genes[here], keys[here], below, start, at_least, mask[here])
 
-    _in_threads(part, len(genes), genes.size)
+    in_threads(part, len(genes), genes.size)
     return mask
 
 
@@ -106,27 +107,28 @@ def sample_reference(
     genes: NDArray[np.int32], key: np.uint64, *, limit: int, seed: int, epoch: int
 ) -> NDArray[np.int32]:
     """Sample the genes `[n]` of one cell in plain numpy: what `sample_genes` must give."""
-    priority = mix_array(_start(key, stream(_SAMPLE, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
+    priority = mix_array(start_of(key, stream(_SAMPLE, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
     return np.sort(genes[np.argsort(priority, kind="stable")[:limit]])
 
 
 def mask_reference(
-    genes: NDArray[np.int64], key: np.uint64, *, share: float, seed: int, epoch: int
+    genes: NDArray[np.int64], key: np.uint64, *, share: float, seed: int, epoch: int, at_least: int = 1
 ) -> NDArray[np.bool_]:
     """Mask the genes `[G]` of one cell in plain numpy: what `mask_values` must give."""
-    hashes = mix_array(_start(key, stream(_MASK, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
+    hashes = mix_array(start_of(key, stream(_MASK, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
     real = genes > 0
     mask = ((hashes >> _11) < np.uint64(share * 2**53)) & real
-    if share > 0 and real.sum() >= 2 and not mask.any():
+    if share > 0 and real.sum() >= 2 and mask.sum() < at_least:
         mask[np.argmin(np.where(real, hashes, np.uint64(2**64 - 1)))] = True
     return mask
 
 
-def _start(key: np.uint64, start: np.uint64) -> NDArray[np.uint64]:
+def start_of(key: np.uint64, start: np.uint64) -> NDArray[np.uint64]:
+    """Return where the hashes of the genes of a cell begin, in plain numpy."""
     return mix_array(np.asarray([key ^ start], dtype=np.uint64))
 
 
-def _in_threads(part: Callable[[int, int], None], rows: int, work: int) -> None:
+def in_threads(part: Callable[[int, int], None], rows: int, work: int) -> None:
     """Run `part` over all rows, on several threads where that is worth it.
 
     Threads around kernels that free the interpreter lock, rather than numba's own: those cannot be used after
@@ -145,6 +147,38 @@ def _in_threads(part: Callable[[int, int], None], rows: int, work: int) -> None:
 def _cores() -> int:
     affinity: Any = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@kernel
+def threshold(
+    priority: NDArray[np.uint64],
+    n: int,
+    limit: int,
+    histogram: NDArray[np.int64],
+    close: NDArray[np.uint64],
+) -> np.uint64:
+    """Return the `limit`-th smallest of the first n hashes; `histogram` `[256]` and `close` `[n]` are scratch."""
+    # Hashes are uniform, so the bucket that holds the threshold is small: only it has to be sorted,
+    # and by insertion, which numba compiles in a fraction of the time of its own sort.
+    histogram[:] = 0
+    for j in range(n):
+        histogram[priority[j] >> _56] += 1
+    bucket = 0
+    wanted = limit
+    while histogram[bucket] < wanted:
+        wanted -= histogram[bucket]
+        bucket += 1
+    found = 0
+    for j in range(n):
+        if priority[j] >> _56 == np.uint64(bucket):
+            place = found
+            while place > 0 and close[place - 1] > priority[j]:
+                close[place] = close[place - 1]
+                place -= 1
+            close[place] = priority[j]
+            found += 1
+    found_last: np.uint64 = close[wanted - 1]
+    return found_last
 
 
 @kernel
@@ -175,31 +209,13 @@ def _sample(
                 out_values[at, j] = values[first + j]
             continue
         state = mix(keys[row] ^ start)
-        histogram[:] = 0
         for j in range(n):
             priority[j] = mix(state + np.uint64(genes[first + j]) * GOLDEN)
-            histogram[priority[j] >> _56] += 1
-        # Hashes are uniform, so the bucket that holds the threshold is small: only it has to be sorted,
-        # and by insertion, which numba compiles in a fraction of the time of its own sort.
-        bucket = 0
-        wanted = limit
-        while histogram[bucket] < wanted:
-            wanted -= histogram[bucket]
-            bucket += 1
-        found = 0
-        for j in range(n):
-            if priority[j] >> _56 == np.uint64(bucket):
-                place = found
-                while place > 0 and close[place - 1] > priority[j]:
-                    close[place] = close[place - 1]
-                    place -= 1
-                close[place] = priority[j]
-                found += 1
-        threshold = close[wanted - 1]
+        highest = threshold(priority, n, limit, histogram, close)
         taken = 0
         for j in range(n):
             # Only a damaged row, with a gene twice, has more: it must not be written behind the end.
-            if priority[j] <= threshold and taken < limit:
+            if priority[j] <= highest and taken < limit:
                 out_genes[at, taken] = genes[first + j]
                 out_values[at, taken] = values[first + j]
                 taken += 1
@@ -211,6 +227,7 @@ def _mask(
     keys: NDArray[np.uint64],
     below: np.uint64,
     start: np.uint64,
+    at_least: int,
     mask: NDArray[np.bool_],
 ) -> None:
     for row in range(genes.shape[0]):
@@ -230,5 +247,5 @@ def _mask(
             if hashed >> _11 < below:
                 mask[row, j] = True
                 masked += 1
-        if below > 0 and real >= 2 and masked == 0:
+        if below > 0 and real >= 2 and masked < at_least:
             mask[row, lowest] = True

@@ -11,6 +11,7 @@ from scipy import sparse
 from scgraph.data.disk import DiskColumn, open_store
 from scgraph.data.hashing import row_hashes
 from scgraph.data.sampling import sample_genes
+from scgraph.data.zeros import sample_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,6 +213,32 @@ class CellStore:
             width=width,
             seed=seed,
             epoch=epoch,
+        )
+
+    def zeros(self, rows: NDArray[np.integer[Any]], *, genes: int, seed: int, epoch: int) -> NDArray[np.int64]:
+        """Sample up to `genes` unexpressed genes of each cell, uniformly, without replacement.
+
+        As with `batch`, which ones is a pure function of (seed, epoch, content of the cell).
+
+        Args:
+            rows: Cells `[B]`.
+            genes: Most genes of a cell; 0 for none.
+            seed: Seed of the run.
+            epoch: Epoch.
+
+        Returns:
+            Ids int64 `[B, Z]`, ascending, 0 on the right as padding.
+
+        Raises:
+            IndexError: A row is not in the store.
+        """
+        rows = self._checked(rows)
+        indptr, stored, keys, at = self.indptr, self.genes, self.keys, rows
+        if isinstance(stored, DiskColumn):
+            indptr = self._starts(rows)
+            stored, keys, at = _read(stored, rows, indptr), self.keys[rows], np.arange(len(rows))
+        return sample_zeros(
+            indptr, stored, keys, at, vocabulary_size=len(self.vocabulary), limit=genes, seed=seed, epoch=epoch
         )
 
     def _starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

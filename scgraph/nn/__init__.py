@@ -7,6 +7,7 @@ vocabulary, E edges. Gene id 0 is padding.
 from __future__ import annotations
 
 from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
+from scgraph.nn.asymmetric import AsymmetricModel, build_model
 from scgraph.nn.block import Block
 from scgraph.nn.conv import GeneConv
 from scgraph.nn.counting import counted_multiply_adds
@@ -20,6 +21,7 @@ from scgraph.nn.readout import MeanReadout
 
 __all__ = [
     "AdjacencyView",
+    "AsymmetricModel",
     "Block",
     "CellHead",
     "FactorizedAdjacency",
@@ -32,6 +34,7 @@ __all__ = [
     "MeanReadout",
     "ModelOutput",
     "ValueHead",
+    "build_model",
     "counted_multiply_adds",
     "positional_encoding",
 ]

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.nn.values import BinnedValues, DiscretisedValues
 
 if TYPE_CHECKING:
     from scgraph.nn.graph import GeneGraph
 
 __all__ = ["VALUE_ENCODINGS", "GeneEncoder"]
 
-VALUE_ENCODINGS = ("linear", "product")
+VALUE_ENCODINGS = ("linear", "product", "bins", "discretised")
 
 
 class GeneEncoder(nn.Module):
@@ -22,22 +23,26 @@ class GeneEncoder(nn.Module):
 
     ``L`` is a linear map of the value ("linear", the paper's Eq. 6) or ``v_i · E'[g_i]`` with a second table
     ("product"): the value scales a direction of the gene's own, so that the mean over the genes of a cell
-    is a linear map of its whole expression vector.
+    is a linear map of its whole expression vector. Or it is looked up in a table of bins: of fixed borders ("bins",
+    see `BinnedValues`) or of soft ones that are learned ("discretised", see `DiscretisedValues`).
 
     Source: Eq. 6 of the paper.
 
     Args:
         vocabulary_size: number of genes V, without padding.
         channels: width C.
-        value_encoding: "linear" or "product".
+        value_encoding: "linear", "product", "bins" or "discretised".
         sd: standard deviation of the tables at the start. A norm follows, so smaller tables learn faster
             at the same rate.
+        bins: number of bins, for the encodings that have some.
 
     Shapes:
         genes, values, mask ``[B, G]`` to ``[B, G, C]``, zero for padding.
     """
 
-    def __init__(self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0) -> None:
+    def __init__(
+        self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0, bins: int = 32
+    ) -> None:
         super().__init__()
         if value_encoding not in VALUE_ENCODINGS:
             raise ConfigError(
@@ -45,11 +50,14 @@ class GeneEncoder(nn.Module):
             )
         self.sd = sd
         self.gene = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
-        self.value: nn.Linear | nn.Embedding = (
-            nn.Linear(1, channels)
-            if value_encoding == "linear"
-            else nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
-        )
+        self.value: nn.Linear | nn.Embedding | BinnedValues | DiscretisedValues
+        if value_encoding == "linear":
+            self.value = nn.Linear(1, channels)
+        elif value_encoding == "product":
+            self.value = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
+        else:
+            binned = BinnedValues if value_encoding == "bins" else DiscretisedValues
+            self.value = binned(channels, bins=bins, sd=sd)
         self.mask_token = nn.Parameter(torch.empty(channels))
         self.reset_parameters()
 

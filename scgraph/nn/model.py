@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
-from scgraph.nn.adjacency import FactorizedAdjacency
-from scgraph.nn.block import Block
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.positional import GenePositions
 from scgraph.nn.readout import MeanReadout
 from scgraph.nn.recompute import forgotten
-from scgraph.registry import conv_class
+from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
@@ -56,6 +54,7 @@ class GeneModel(nn.Module):
         rank: rank R of the adjacency.
         shared_adjacency: one pair of tables for all layers, or one a layer.
         value_encoding: see `GeneEncoder`.
+        value_bins: bins of the value encodings that have some.
         embedding_sd: standard deviation of its tables at the start.
         dropout: share of features dropped in the blocks.
         activation: activation behind the convolution; None takes the convolution's own.
@@ -85,6 +84,7 @@ class GeneModel(nn.Module):
         rank: int = 48,
         shared_adjacency: bool = True,
         value_encoding: str = "linear",
+        value_bins: int = 32,
         embedding_sd: float = 1.0,
         dropout: float = 0.0,
         activation: str | None = None,
@@ -107,23 +107,14 @@ class GeneModel(nn.Module):
                 raise ConfigError(f"{name} must be at least 1, not {number}.")
         self.channels = channels
         self.rank = rank
-        cls = conv_class(conv) if isinstance(conv, str) else conv
-        convs = [_build_conv(cls, channels, conv_options or {}) for _ in range(layers)]
-        if feed_forward is None:
-            feed_forward = channels if cls.feed_forward else 0
-        self.encoder = GeneEncoder(vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd)
-        self.blocks = nn.ModuleList(
-            Block(
-                layer,
-                activation=activation or cls.activation,
-                feed_forward=feed_forward,
-                dropout=dropout,
-                recompute=recompute,
-            )
-            for layer in convs
+        convs = build_convs(conv, channels, layers, conv_options)
+        self.encoder = GeneEncoder(
+            vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins
         )
-        tables = (1 if shared_adjacency else layers) if convs[0].uses_adjacency else 0
-        self.adjacencies = nn.ModuleList(FactorizedAdjacency(vocabulary_size, rank) for _ in range(tables))
+        self.blocks = build_blocks(
+            convs, activation=activation, feed_forward=feed_forward, dropout=dropout, recompute=recompute
+        )
+        self.adjacencies = build_adjacencies(convs, vocabulary_size, rank, shared=shared_adjacency)
         self.norm = nn.LayerNorm(channels)
         self.readout_norm = readout_norm
         self.readout = MeanReadout()
@@ -169,14 +160,7 @@ class GeneModel(nn.Module):
 
     def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
-        x = self.embedded(graph, values, mask)
-        graph = self.restricted(graph)
-        views = [table.view(graph) for table in self.adjacencies if isinstance(table, FactorizedAdjacency)]
-        for number, block in enumerate(self.blocks):
-            view = views[number % len(views)] if views else None
-            x = block(x, graph, view)
-        features: Tensor = x
-        return features
+        return self.stack.run(self.embedded(graph, values, mask), self.restricted(graph))
 
     def embedded(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes in front of the first block, with hints of their place, ``[B, G, C]``."""
@@ -187,7 +171,7 @@ class GeneModel(nn.Module):
         """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
         if self.network is None or not graph.is_complete:
             return graph
-        conv = self._convs()[0]
+        conv = self._conv()
         pairs_from = conv.pairs_from if conv.reads_pairs(graph.genes.shape[1]) else None
         return self.network.restrict(graph, pairs_from=pairs_from)
 
@@ -198,7 +182,7 @@ class GeneModel(nn.Module):
         cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
         return cell
 
-    def multiply_adds(self, genes: int, edges: float = 0) -> int:
+    def multiply_adds(self, genes: int, *, edges: float = 0) -> int:
         """Return the multiply-adds of the matrix products in the blocks and the adjacency, a cell of G genes.
 
         The embeddings and the heads are left out, as in the paper: they are the same for every model. Those of a model
@@ -208,41 +192,41 @@ class GeneModel(nn.Module):
             genes: genes of the cell, G.
             edges: edges between them in the network, self loops included.
         """
-        blocks = [block for block in self.blocks if isinstance(block, Block)]
         if self.network is None:
-            return sum(block.multiply_adds(genes, self.rank) for block in blocks) + self.adjacency_multiply_adds(genes)
+            return self.stack.multiply_adds(genes)
+        blocks = self.stack.blocks
         feed_forward = sum(2 * genes * self.channels * block.width for block in blocks)
         layer, _ = self._restricted_cost(genes, edges)
-        return feed_forward + layer * len(blocks) + self.adjacency_multiply_adds(genes, edges)
+        return feed_forward + layer * len(blocks) + self.adjacency_multiply_adds(genes, edges=edges)
 
-    def adjacency_multiply_adds(self, genes: int, edges: float = 0) -> int:
+    def adjacency_multiply_adds(self, genes: int, *, edges: float = 0) -> int:
         """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
         if self.network is None:
-            return self._convs()[0].adjacency_multiply_adds(genes, self.rank) * len(self.adjacencies)
+            return self.stack.adjacency_multiply_adds(genes)
         return self._restricted_cost(genes, edges)[1] * len(self.adjacencies)
 
-    def path(self, genes: int, edges: float = 0) -> str:
+    def block_parameters(self) -> int:
+        """Return the number of weights in the blocks, without the tables of the vocabulary and the heads."""
+        return self.stack.parameters()
+
+    def path(self, genes: int, *, edges: float = 0) -> str:
         """Say in a word how a layer runs G genes, of which a network joins so many pairs."""
         if self.network is None:
-            return self._convs()[0].path(genes)
+            return self.stack.path(genes)
         return "network pairs" if self._on_pairs(genes, edges) else "network edges"
 
-    def _convs(self) -> list[GeneConv]:
-        return [block.conv for block in self.blocks if isinstance(block, Block)]
+    def _conv(self) -> GeneConv:
+        return self.stack.blocks[0].conv
 
     def _on_pairs(self, genes: int, edges: float) -> bool:
-        conv = self._convs()[0]
+        conv = self._conv()
         return conv.reads_pairs(genes) and edges >= conv.pairs_from * genes**2
 
     def _restricted_cost(self, genes: int, edges: float) -> tuple[int, int]:
         on_edges = None if self._on_pairs(genes, edges) else round(edges)
-        return self._convs()[0].restricted_multiply_adds(genes, self.rank, on_edges)
+        return self._conv().restricted_multiply_adds(genes, self.rank, on_edges)
 
-
-def _build_conv(cls: type[GeneConv], channels: int, options: dict[str, Any]) -> GeneConv:
-    try:
-        return cls(channels, **options)
-    except TypeError as error:
-        raise ConfigError(
-            f"{cls.__name__} cannot be built with channels={channels} and conv_options {options}: {error}."
-        ) from error
+    @property
+    def stack(self) -> Stack:
+        """The blocks and the adjacencies they read."""
+        return Stack(self.blocks, self.adjacencies, self.rank)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from scgraph.nn import AsymmetricModel
 from scgraph.train.loader import CellLoader
 from scgraph.train.loss import mvp_loss
 
@@ -20,9 +21,10 @@ __all__ = ["masked_value_loss"]
 def masked_value_loss(model: GeneModel, store: CellStore, config: TrainConfig) -> float:
     """Return the mean squared error of the hidden values of all cells, a masked gene counting once.
 
-    `genes`, `mask_share`, `batch_size` and `seed` of `config` say what is seen and hidden. They need not be those
-    the network was trained with: networks trained with different mask shares compare under one. The network
-    stays on its device and in its mode.
+    Of a network with a decoder it is that of expressed genes alone, hidden among masked zeros. `genes`,
+    `mask_share`, `zero_genes`, `zero_mask_share`, `batch_size` and `seed` of `config` say what is seen and hidden.
+    They need not be those the network was trained with: networks trained with different mask shares compare under
+    one. The network stays on its device and in its mode.
 
     Args:
         model: the network.
@@ -31,14 +33,15 @@ def masked_value_loss(model: GeneModel, store: CellStore, config: TrainConfig) -
     """
     weight, was_training = next(model.parameters()), model.training
     total, masked = 0.0, 0
+    zeros = isinstance(model, AsymmetricModel)
     model.eval()
     try:
         with torch.no_grad():
-            for batch in CellLoader(store, config, shuffle=False):
+            for batch in CellLoader(store, config, shuffle=False, zeros=zeros):
                 seen = batch.to(weight.device)
                 out = model(seen.genes, seen.values.to(weight.dtype), seen.mask, padded=batch.padded)
-                hidden = int(batch.mask.sum())
-                total += float(mvp_loss(out.values, seen.values, seen.mask)) * hidden
+                hidden = int(batch.masked_expressed.sum())
+                total += float(mvp_loss(out.values, seen.values, seen.masked_expressed)) * hidden
                 masked += hidden
     finally:
         model.train(was_training)

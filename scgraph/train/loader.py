@@ -39,13 +39,15 @@ class CellBatch:
     """Some cells as a model reads them.
 
     Attributes:
-        genes: vocabulary ids, ascending, 0 = padding, `[B, G]` int64.
+        genes: vocabulary ids, ascending, 0 = padding, `[B, G]` int64. For a model with a decoder the unexpressed
+            genes of its panel follow in further columns, ascending and padded too.
         values: log-normalised expression `[B, G]` float32.
         mask: true where the value is hidden from the model `[B, G]`.
         rows: which rows of the store these are `[B]`; none where a process without a share has a stand-in.
         padded: whether some id is 0; known here, so that a GPU is not asked.
         query: genes whose values the vector of the cell is to predict `[K]` int64; None for none.
         targets: the values of those genes, 0 where not expressed `[B, K]` float32.
+        width: for a model with a decoder, the most genes of a cell that its encoder sees; else None.
     """
 
     genes: torch.Tensor
@@ -55,6 +57,12 @@ class CellBatch:
     padded: bool
     query: torch.Tensor | None = None
     targets: torch.Tensor | None = None
+    width: int | None = None
+
+    @property
+    def masked_expressed(self) -> torch.Tensor:
+        """True where the hidden value is that of an expressed gene `[B, G]`."""
+        return self.mask if self.width is None else self.mask & self.values.ne(0)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> CellBatch:
         """Move the tensors; Lightning calls this."""
@@ -83,6 +91,7 @@ class CellLoader:
         shuffle: another order and other masks each epoch, for training; otherwise the order of the
             store and the masks of epoch 0 always, so that the losses of epochs compare.
         query: whether batches carry the genes and targets of the loss on the vector of the cell.
+        zeros: whether batches carry unexpressed genes beside the expressed ones, for a decoder.
         world: the processes that train together; this one yields its share of every batch.
 
     Attributes:
@@ -90,12 +99,20 @@ class CellLoader:
     """
 
     def __init__(
-        self, store: CellStore, config: TrainConfig, *, shuffle: bool, query: bool = False, world: World | None = None
+        self,
+        store: CellStore,
+        config: TrainConfig,
+        *,
+        shuffle: bool,
+        query: bool = False,
+        zeros: bool = False,
+        world: World | None = None,
     ) -> None:
         self.store = store
         self.config = config
         self.shuffle = shuffle
         self.query = query
+        self.zeros = zeros
         self.world = world or World()
         self.epoch = 0
         self.first_step = 0
@@ -129,13 +146,23 @@ class CellLoader:
         """Build the batch of the given rows as this step of this epoch sees them."""
         at: dict[str, Any] = {"seed": self.config.seed, "epoch": epoch if self.shuffle else 0}
         genes, values = self.store.batch(rows, genes=self.config.genes, **at)
-        mask = mask_values(genes, self.store.keys[rows], share=self.config.mask_share, **at)
+        keys = self.store.keys[rows]
+        mask = mask_values(genes, keys, share=self.config.mask_share, **at)
+        width = None
+        if self.zeros:
+            width = max(1, int(((genes > 0) & ~mask).sum(axis=1).max()))
+            wanted = self.config.zeros_shown(len(self.store.vocabulary))
+            others = self.store.zeros(rows, genes=wanted, **at)
+            hidden = mask_values(others, keys, share=self.config.zero_mask_share, at_least=0, **at)
+            genes, mask = np.hstack((genes, others)), np.hstack((mask, hidden))
+            values = np.hstack((values, np.zeros(others.shape, dtype=values.dtype)))
         batch = CellBatch(
             torch.from_numpy(genes),
             torch.from_numpy(values),
             torch.from_numpy(mask),
             rows,
-            padded=bool((genes[:, -1] == 0).any()),
+            padded=not genes.all(),
+            width=width,
         )
         if not self.query:
             return batch
@@ -152,7 +179,8 @@ class CellLoader:
         if len(mine):
             return self.batch(mine, epoch, step)
         stand_in = self.batch(rows[:1], epoch, step)
-        return replace(stand_in, mask=torch.zeros_like(stand_in.mask), rows=mine)
+        width = stand_in.width and int(stand_in.values.ne(0).sum())
+        return replace(stand_in, mask=torch.zeros_like(stand_in.mask), rows=mine, width=width)
 
     def __iter__(self) -> Iterator[CellBatch]:
         """Yield the batches from the step that `seek` named to the end of its epoch."""

@@ -214,14 +214,15 @@ def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[s
     from scgraph.registry import conv_names
 
     path = folder / CONFIG
-    conv = values.get("conv")
-    if not isinstance(conv, str) or conv not in {*allow_conv, *conv_names()}:
-        raise ModelFileError(
-            f"{path}: asks for the convolution {conv!r}, which is not registered here. scgraph never imports "
-            "what a file names: import or register it yourself, or allow it by name (load_model(..., "
-            f"allow_conv=[{conv!r}]), on the command line --allow-conv {conv})."
-        )
-    for key, value in _texts("model", {key: value for key, value in values.items() if key != "conv"}):
+    for conv in [values.get("conv"), *([values["decoder"]] if "decoder" in values else [])]:
+        if not isinstance(conv, str) or conv not in {*allow_conv, *conv_names()}:
+            raise ModelFileError(
+                f"{path}: asks for the convolution {conv!r}, which is not registered here. scgraph never imports "
+                "what a file names: import or register it yourself, or allow it by name (load_model(..., "
+                f"allow_conv=[{conv!r}]), on the command line --allow-conv {conv})."
+            )
+    others = {key: value for key, value in values.items() if key not in ("conv", "decoder")}
+    for key, value in _texts("model", others):
         if any(sign in value for sign in ("/", "\\", "..", "~", ":")):
             raise ModelFileError(f"{path}: {key} is {value!r}; a model is never built from paths, so it is refused.")
     try:
@@ -263,17 +264,18 @@ def _build(
 ) -> GeneModel:
     import torch
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
     from scgraph.train.network import saved_parts
 
     path = folder / WEIGHTS
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
-    if model_config.layers > len(tensors):
-        raise ModelFileError(f"{path}: holds fewer tensors than the {model_config.layers:,} layers of {CONFIG}.")
+    layers = model_config.layers + model_config.decoder_layers * model_config.asymmetric
+    if layers > len(tensors):
+        raise ModelFileError(f"{path}: holds fewer tensors than the {layers:,} layers of {CONFIG}.")
     try:
         arguments = model_config.model_kwargs() | saved_parts(model_config, tensors)
         with torch.device("meta"):
-            expected = GeneModel(len(vocabulary), **arguments).state_dict()
+            expected = build_model(len(vocabulary), **arguments).state_dict()
     except ConfigError as error:
         raise ModelFileError(f"{path}: does not fit {CONFIG}: {error}. Copy the three files of one model.") from error
     problems = [f"{name} is missing" for name in expected if name not in tensors]
@@ -289,7 +291,7 @@ def _build(
             f"{path}: does not fit {CONFIG}: {'; '.join(problems[:3])}{more}. Copy the three files of one model."
         )
     with torch.random.fork_rng(devices=[]):
-        model = GeneModel(len(vocabulary), **arguments)
+        model = build_model(len(vocabulary), **arguments)
     model.load_state_dict(dict(tensors), strict=True)
     return model
 

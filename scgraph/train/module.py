@@ -26,7 +26,8 @@ __all__ = ["MaskedValueModule"]
 class MaskedValueModule(LightningModule):
     """Trains a `GeneModel` to predict the values that were hidden from it.
 
-    The loss is `mvp_loss` of the values predicted from the features of the genes. Where the model has a cell
+    The loss is `mvp_loss` of the values predicted from the features of the genes: with a decoder, the mean over all
+    that is masked, zeros and non-zeros together, a masked gene counting once. Where the model has a cell
     head and `cell_loss` is above 0, that times the mean squared error of the values predicted from the vector
     of the cell is added: of `cell_loss_genes` genes of the vocabulary drawn for each step, zeros included.
 
@@ -63,24 +64,29 @@ class MaskedValueModule(LightningModule):
         """Return the losses of a batch.
 
         Returns:
-            ``loss`` to go backward from; ``whole_loss`` and its first part ``mvp_loss``, scalars over the share of
-            all processes; ``masked``, how many values they are the mean of; ``signal``, the one that asked any
-            process to stop, or 0.
+            ``loss`` to go backward from; ``whole_loss``, and ``mvp_loss`` over the masked values of expressed genes
+            alone, its first part where no zeros are masked, scalars over the share of all processes; ``masked`` and
+            ``masked_expressed``, how many values they are the mean of; ``signal``, the one that asked any process to
+            stop, or 0.
         """
-        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded)
-        mvp = mvp_loss(out.values, batch.values, batch.mask)
+        more = {} if batch.width is None else {"width": batch.width}
+        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded, **more)
+        masked = mvp_loss(out.values, batch.values, batch.mask)
+        expressed = batch.masked_expressed
+        mvp = masked if batch.width is None else mvp_loss(out.values.detach(), batch.values, expressed)
         cell = None
         if batch.targets is not None and out.cell_values is not None:
             cell = mse_loss(out.cell_values.float(), batch.targets)
         weight = self.config.cell_loss
         if self.world.size > 1:
-            return shared_losses(mvp, cell, batch, cell_weight=weight, seen=self.seen, world=self.world)
-        loss = mvp if cell is None else mvp + weight * cell
+            return shared_losses(masked, mvp, cell, batch, cell_weight=weight, seen=self.seen, world=self.world)
+        loss = masked if cell is None else masked + weight * cell
         return {
             "loss": loss,
             "whole_loss": loss.detach(),
             "mvp_loss": mvp.detach(),
             "masked": int(batch.mask.sum()),
+            "masked_expressed": int(expressed.sum()),
             "signal": 0,
         }
 

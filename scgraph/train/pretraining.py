@@ -57,7 +57,8 @@ class Pretrained:
         config: what it was trained with: training configuration and what `manifest` said.
         history: epoch, step, train_loss, validation_loss, train_mvp_loss, validation_mvp_loss, seconds,
             seconds_waiting (for batches, a part of `seconds`); one row an epoch. The two kinds of loss differ
-            where a loss on the vector of the cell is added.
+            where a loss on the vector of the cell is added, and where zeros are masked too: mvp losses are those of
+            the expressed genes alone.
         notes: what must be said aloud.
     """
 
@@ -122,10 +123,11 @@ def pretrain(
     model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
     query = model_config.cell_head and train_config.cell_loss > 0
-    loader = CellLoader(train, train_config, shuffle=True, query=query, world=world)
+    zeros = model_config.asymmetric
+    loader = CellLoader(train, train_config, shuffle=True, query=query, zeros=zeros, world=world)
     validation_loader = None
     if validation is not None:
-        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query, world=world)
+        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query, zeros=zeros, world=world)
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
     check_world(world, train_config, device)
@@ -221,7 +223,7 @@ class Run:
         job = {
             "model": self.model_config.model_dump(mode="json"),
             "training": self.config.model_dump(mode="json"),
-            "conv_module": importable_conv(self.model_config.conv),
+            "conv_modules": [importable_conv(name) for name in self.model_config.convs()],
             "query": self.model_config.cell_head and self.config.cell_loss > 0,
             "identity": dict(identity),
             "metadata": self.metadata,
@@ -340,7 +342,7 @@ class Run:
     def take_best(self) -> None:
         """Put the kept weights into the model, where they may not be those of the last epoch."""
         if self.out is not None:
-            saved = load_model(self.out, allow_conv=[self.model_config.conv])
+            saved = load_model(self.out, allow_conv=self.model_config.convs())
             self.model.load_state_dict(saved.model.state_dict())
         elif self.kept is not None:
             self.model.load_state_dict(self.kept)

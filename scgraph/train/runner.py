@@ -85,7 +85,7 @@ class Runner(Callback):
         progress = self.progress
         progress.step += 1
         progress.total_steps += 1
-        progress.sums.add(outputs, outputs["masked"])
+        progress.sums.add(outputs)
         # Behind the last step of an epoch comes its validation: the state is saved after that.
         if progress.step < self.loader.steps:
             # One process may have seen a signal that the others have not: all go by what was told with the loss.
@@ -109,7 +109,7 @@ class Runner(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the loss of the batch."""
-        self.validation.add(outputs, outputs["masked"])
+        self.validation.add(outputs)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write the row of the epoch, keep the weights, decide whether to go on.

@@ -38,13 +38,13 @@ def first_model(
     import torch
     from torch import nn
 
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
     from scgraph.train.network import network_parts
 
     parts = network_parts(model_config, network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train_config.seed)
-        model = GeneModel(len(train.vocabulary), **model_config.model_kwargs(), **parts)
+        model = build_model(len(train.vocabulary), **model_config.model_kwargs(), **parts)
     if train_config.start == "random":
         return model
     table = model.encoder.value

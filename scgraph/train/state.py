@@ -16,8 +16,6 @@ from scgraph.train.tensors import pack, read_tensors, unpack, write_tensors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
-
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore
 
@@ -39,21 +37,35 @@ FREE = ("device", "devices", "nodes", "strategy", "checkpoint_every", "num_worke
 
 @dataclass
 class Sums:
-    """Losses added up over batches; a batch counts by its masked genes."""
+    """Losses added up over batches; a batch counts by its masked genes, its mvp_loss by the expressed ones of them.
+
+    Attributes:
+        loss: sum over the masked genes.
+        mvp_loss: sum over those that are expressed.
+        masked: number of masked genes.
+        masked_expressed: number of those that are expressed; where a state does not say, all of them.
+    """
 
     loss: float = 0.0
     mvp_loss: float = 0.0
     masked: int = 0
+    masked_expressed: int = -1
 
-    def add(self, losses: Mapping[str, Tensor], masked: int) -> None:
+    def __post_init__(self) -> None:
+        if self.masked_expressed < 0:
+            self.masked_expressed = self.masked
+
+    def add(self, losses: Mapping[str, Any]) -> None:
         """Add a batch."""
-        self.loss += float(losses["whole_loss"]) * masked
-        self.mvp_loss += float(losses["mvp_loss"]) * masked
-        self.masked += masked
+        self.loss += float(losses["whole_loss"]) * losses["masked"]
+        self.mvp_loss += float(losses["mvp_loss"]) * losses["masked_expressed"]
+        self.masked += losses["masked"]
+        self.masked_expressed += losses["masked_expressed"]
 
     def means(self) -> tuple[float, float]:
         """Return mean loss and mean mvp_loss, NaN where nothing was masked."""
-        return (self.loss / self.masked, self.mvp_loss / self.masked) if self.masked else (math.nan, math.nan)
+        loss = self.loss / self.masked if self.masked else math.nan
+        return loss, self.mvp_loss / self.masked_expressed if self.masked_expressed else math.nan
 
 
 @dataclass

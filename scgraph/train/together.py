@@ -40,6 +40,7 @@ def agreed_signal(seen: Sequence[int], world: World, device: torch.device) -> in
 
 
 def shared_losses(
+    masked_loss: torch.Tensor,
     mvp: torch.Tensor,
     cell: torch.Tensor | None,
     batch: CellBatch,
@@ -58,7 +59,8 @@ def shared_losses(
     and the averaged gradient is that of the batch as one process sees it, however unequal the shares are.
 
     Args:
-        mvp: mean squared error over the masked values of the share, :math:`L_r`.
+        masked_loss: mean squared error over the masked values of the share, :math:`L_r`.
+        mvp: mean squared error over those of expressed genes; told, not gone backward from.
         cell: mean squared error of the values predicted from the cells of the share, :math:`L'_r`, if there is one.
         batch: the share; its `rows` are empty where it only holds a stand-in.
         cell_weight: :math:`\lambda`.
@@ -66,27 +68,33 @@ def shared_losses(
         world: the processes.
 
     Returns:
-        ``loss`` to go backward from; ``whole_loss``, ``mvp_loss`` and ``masked`` of the whole batch; ``signal``,
-        the one that asked any process to stop, or 0.
+        ``loss`` to go backward from; ``whole_loss``, ``mvp_loss``, ``masked`` and ``masked_expressed`` of the whole
+        batch; ``signal``, the one that asked any process to stop, or 0.
     """
     masked, cells = float(batch.mask.sum()), float(len(batch.rows))
+    expressed = float(batch.masked_expressed.sum())
     parts: list[torch.Tensor | float] = [
-        mvp.detach() * masked,
+        masked_loss.detach() * masked,
         masked,
+        mvp.detach() * expressed,
+        expressed,
         cells if cell is None else cell.detach() * cells,
         cells,
     ]
-    mvp_sum, all_masked, cell_sum, all_cells, *votes = total([*parts, *_votes(seen)], mvp.device)
-    loss = mvp * (world.size * masked / max(all_masked, 1))
-    mvp_mean = whole = mvp_sum / max(all_masked, 1)
+    masked_sum, all_masked, mvp_sum, all_expressed, cell_sum, all_cells, *votes = total(
+        [*parts, *_votes(seen)], mvp.device
+    )
+    loss = masked_loss * (world.size * masked / max(all_masked, 1))
+    whole = masked_sum / max(all_masked, 1)
     if cell is not None:
         loss = loss + cell * (cell_weight * world.size * cells / all_cells)
         whole += cell_weight * cell_sum / all_cells
     return {
         "loss": loss,
         "whole_loss": torch.tensor(whole),
-        "mvp_loss": torch.tensor(mvp_mean),
+        "mvp_loss": torch.tensor(mvp_sum / max(all_expressed, 1)),
         "masked": int(all_masked),
+        "masked_expressed": int(all_expressed),
         "signal": _signal(votes),
     }
 

@@ -49,7 +49,7 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import Vocabulary
     from scgraph.launch import find_world
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
     from scgraph.train.crew import BEGUN, JOB, WEIGHTS, read_store
     from scgraph.train.loader import CellLoader
     from scgraph.train.model_io import VOCABULARY
@@ -60,16 +60,24 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.train.trainer import resolve_device
 
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))
-    importlib.import_module(job["conv_module"])
+    for module in job["conv_modules"]:
+        importlib.import_module(module)
     model_config, train_config = ModelConfig(**job["model"]), TrainConfig(**job["training"])
     out, state = Path(job["out"]), None if job["state"] is None else Path(job["state"])
     vocabulary = Vocabulary.from_tsv((out / VOCABULARY).read_text(encoding="utf-8"))
     tensors = read_tensors(folder / WEIGHTS)[0]
-    model = GeneModel(len(vocabulary), **model_config.model_kwargs(), **saved_parts(model_config, tensors))
+    model = build_model(len(vocabulary), **model_config.model_kwargs(), **saved_parts(model_config, tensors))
     model.load_state_dict(tensors)
     world = find_world(train_config.devices, train_config.nodes)
     loaders = {
-        part: CellLoader(store, train_config, shuffle=part == "train", query=job["query"], world=world)
+        part: CellLoader(
+            store,
+            train_config,
+            shuffle=part == "train",
+            query=job["query"],
+            zeros=model_config.asymmetric,
+            world=world,
+        )
         for part in ("train", "validation")
         if (store := read_store(folder / part, vocabulary)) is not None
     }

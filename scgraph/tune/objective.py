@@ -184,7 +184,7 @@ class Objective:
         value = attributes["validation_mvp_loss"]
         if self._probes:
             value = attributes["validation_macro_f1"] = sum(scores) / len(scores)
-        cost = _multiply_adds(own, needed=len(DIRECTIONS[self.kind]) > 1)
+        cost = _multiply_adds(own, len(self.sets[0].train.vocabulary), needed=len(DIRECTIONS[self.kind]) > 1)
         if cost is not None:
             attributes["multiply_adds"] = cost
         measured = (value,) if len(DIRECTIONS[self.kind]) == 1 else (value, float(cost or 0))
@@ -264,16 +264,18 @@ def _macro_f1(trained: Pretrained, parts: Parts, train: TrainConfig, probe: Prob
     return float(found.history["validation_macro_f1"].max())
 
 
-def _multiply_adds(settings: BenchConfig, *, needed: bool) -> int | None:
+def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:
     import torch
 
-    from scgraph.nn import GeneModel, GeneNetwork
+    from scgraph.nn import AsymmetricModel, GeneNetwork, build_model
 
     # Which edges there are makes no difference to the products of matrices.
     alone = GeneNetwork.from_edges(2, torch.empty(2, 0)) if settings.graph and settings.model.restricted else None
     with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
-        model = GeneModel(2, **settings.model.model_kwargs(), network=alone)
+        model = build_model(2, **settings.model.model_kwargs(), network=alone)
     try:
+        if isinstance(model, AsymmetricModel):
+            return model.multiply_adds(settings.train.genes, settings.train.zeros_beside(vocabulary_size))
         return model.multiply_adds(settings.train.genes)
     except ContractError:
         if needed:

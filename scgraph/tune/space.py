@@ -27,7 +27,7 @@ PARTS: dict[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
 }
 # Where a run takes place, how it is saved and what names it are no matter of a search.
 FIXED = {
-    "model": {"conv", "network"},
+    "model": {"conv", "asymmetric", "network"},
     "train": {
         *("seed", "device", "devices", "nodes", "strategy"),
         *("precision", "compile", "checkpoint_every", "num_workers"),
@@ -43,13 +43,14 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
     Raises:
         ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
     """
-    from scgraph.registry import conv_class
+    from scgraph.registry import conv_class, model_name
 
-    cls = conv_class(name)
+    named = model_name(name)
+    cls = conv_class(named.conv)
     space: dict[str, tuple[str, Any]] = {}
     written_in: list[tuple[str, dict[str, Any]]] = [("space", config.space)]
     written_in += [(f"search_space of {cls.__name__}", _nested(key, value)) for key, value in cls.search_space.items()]
-    special = config.space_per_model.get(name, config.space_per_model.get(cls.key or name, {}))
+    special = config.space_per_model.get(name, config.space_per_model.get(named.key, {}))
     written_in.append((f"space_per_model.{name}", special))
     for source, written in written_in:
         for path, value in _flat(written, source).items():
@@ -72,10 +73,10 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
 def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
     from scgraph.bench.protocol import settings_of
-    from scgraph.registry import conv_class
+    from scgraph.registry import conv_class, model_name
 
     settings = settings_of(name, base).model_dump()
-    signature = inspect.signature(conv_class(name).__init__).parameters
+    signature = inspect.signature(conv_class(model_name(name).conv).__init__).parameters
     usual = {key: one.default for key, one in signature.items() if one.default is not inspect.Parameter.empty}
     settings["model"][OPTIONS] = {**usual, **settings["model"][OPTIONS]}
     values = {}
@@ -102,9 +103,9 @@ def with_values(name: str, values: dict[str, Any], base: BenchConfig) -> BenchCo
     Raises:
         ConfigError: the values do not go together.
     """
-    from scgraph.registry import conv_class
+    from scgraph.registry import model_name
 
-    key = conv_class(name).key or name
+    key = model_name(name).key
     written: dict[str, Any] = {}
     for path, value in values.items():
         part, *rest = path.split(".")

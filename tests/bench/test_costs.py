@@ -7,10 +7,35 @@ import resource
 import pytest
 import torch
 
-from scgraph.bench.costs import loading_rate, matmul_peak, profile, saved_bytes
+from scgraph.bench.costs import loading_rate, matmul_peak, profile, saved_bytes, saving
 from scgraph.config import ModelConfig
 from scgraph.memory import available_memory, is_out_of_memory, limited_memory
 from scgraph.registry import conv_names
+
+
+def test_an_encoder_and_a_light_decoder_save_one_to_two_orders_of_magnitude() -> None:
+    c, v, w = 256, 20_000, 2_000
+    plain = 6 * (6 * v * c**2 + 2 * v**2 * c)
+    own = 6 * (6 * w * c**2 + 2 * w**2 * c) + (w + 2) * c * 128 + 2 * v * (6 * 128**2 + 4 * 32 * 128 + 32 * 8)
+    config = ModelConfig(conv="tf", asymmetric=True)
+    assert saving(config, genes=w) == pytest.approx(plain / own)
+    assert 10 < saving(config, genes=4_000) < saving(config, genes=w) < saving(config, genes=500)
+    assert saving(config, genes=w, zeros=w) > saving(config, genes=w)
+    assert saving(ModelConfig(conv="tf"), genes=v) == 1
+
+
+@pytest.mark.parametrize("conv", ["gnn", "tf"])
+def test_costs_of_encoder_and_decoder(conv: str) -> None:
+    config = ModelConfig(conv=conv, channels=16, layers=2, rank=4, value_encoding="discretised", asymmetric=True)
+    cost = profile(config, genes=24, zeros=10, vocabulary_size=50, batch_size=2, seconds=0.01, peak=1e9)
+    assert cost.model == f"asym:{conv}"
+    assert cost.counted_multiply_adds == cost.multiply_adds
+    assert cost.panel == 34
+    assert 0 < cost.decoder_multiply_adds < cost.multiply_adds
+    assert cost.saved_mb > 0
+    wider = profile(config, genes=24, vocabulary_size=50, batch_size=2, seconds=0.01)
+    assert wider.panel == 48
+    assert wider.decoder_multiply_adds > cost.decoder_multiply_adds
 
 
 @pytest.mark.parametrize("name", conv_names())

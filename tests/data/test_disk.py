@@ -41,6 +41,8 @@ def test_batches_and_rows_equal_those_in_memory(pair: tuple[CellStore, Path]) ->
             batches = [store.batch(rows, genes=genes, seed=3, epoch=1) for store in (disk, memory)]
             np.testing.assert_array_equal(batches[0][0], batches[1][0])
             np.testing.assert_array_equal(batches[0][1], batches[1][1])
+        zeros = [store.zeros(rows, genes=9, seed=3, epoch=1) for store in (disk, memory)]
+        np.testing.assert_array_equal(*zeros)
     assert (disk.matrix() != memory.matrix()).nnz == 0
 
 

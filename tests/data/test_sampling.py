@@ -11,6 +11,7 @@ import pytest
 from scgraph.data import CellStore, Vocabulary, mask_values
 from scgraph.data.hashing import row_hashes
 from scgraph.data.sampling import mask_reference, sample_reference
+from scgraph.data.zeros import zeros_reference
 
 
 def _store(lengths: np.ndarray, genes: int, seed: int = 0) -> CellStore:
@@ -35,13 +36,46 @@ def test_sampling_equals_the_reference(limit: int, seed: int, epoch: int) -> Non
         assert not genes[row, len(expected) :].any()
 
 
+@pytest.mark.parametrize("limit", [0, 1, 5, 64, 500, 4000])
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (-3, 1)])
+def test_sampling_zeros_equals_the_reference(limit: int, seed: int, epoch: int) -> None:
+    store = _store(np.array([0, 1, 7, 400, 693, 699, 700]), 700)
+    zeros = store.zeros(np.arange(7), genes=limit, seed=seed, epoch=epoch)
+    assert zeros.shape == (7, min(limit, 700))
+    for row, (first, last) in enumerate(pairwise(store.indptr.tolist())):
+        expected = zeros_reference(
+            store.genes[first:last], store.keys[row], vocabulary_size=700, limit=limit, seed=seed, epoch=epoch
+        )
+        np.testing.assert_array_equal(zeros[row, : len(expected)], expected)
+        assert not zeros[row, len(expected) :].any()
+        assert not np.isin(expected, store.genes[first:last]).any()
+
+
+def test_zeros_depend_on_the_cell_and_the_epoch_alone() -> None:
+    store = _store(np.full(900, 60), 1000)
+    whole = store.zeros(np.arange(900), genes=50, seed=0, epoch=0)
+    pieces = [store.zeros(np.arange(at, at + 100), genes=50, seed=0, epoch=0) for at in range(0, 900, 100)]
+    np.testing.assert_array_equal(whole, np.concatenate(pieces))
+    other = store.zeros(np.arange(900), genes=50, seed=0, epoch=1)
+    seen = np.bincount(np.concatenate([whole, other]).ravel(), minlength=1001)[1:]
+    # 1,800 rows of 50 out of 940: every gene is as likely, chi² over 1,000 genes.
+    expected = seen.mean()
+    assert abs(((seen - expected) ** 2).sum() / expected - 1000) < 5 * np.sqrt(2 * 1000)
+    shared = np.mean([len(np.intersect1d(one, two)) for one, two in zip(whole[:200], other[:200], strict=True)])
+    assert abs(shared - 50 * 50 / 940) < 0.6
+    with pytest.raises(IndexError):
+        store.zeros(np.array([900]), genes=3, seed=0, epoch=0)
+
+
+@pytest.mark.parametrize("at_least", [0, 1])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.15, 1.0])
-def test_masking_equals_the_reference(share: float) -> None:
+def test_masking_equals_the_reference(share: float, at_least: int) -> None:
     store = _store(np.array([1, 2, 3, 40, 300]), 500)
     genes, _ = store.batch(np.arange(5), genes=200, seed=1, epoch=1)
-    mask = mask_values(genes, store.keys, share=share, seed=1, epoch=1)
+    mask = mask_values(genes, store.keys, share=share, seed=1, epoch=1, at_least=at_least)
+    assert mask[1:].any(axis=1).all() or share == 0 or at_least == 0
     for row in range(5):
-        expected = mask_reference(genes[row], store.keys[row], share=share, seed=1, epoch=1)
+        expected = mask_reference(genes[row], store.keys[row], share=share, seed=1, epoch=1, at_least=at_least)
         np.testing.assert_array_equal(mask[row], expected)
 
 

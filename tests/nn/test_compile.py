@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scgraph.config import ModelConfig, TrainConfig
-from scgraph.nn import GeneModel
+from scgraph.nn import AsymmetricModel, GeneModel
 from scgraph.registry import conv_names
 from scgraph.train.module import MaskedValueModule
 
@@ -37,6 +37,19 @@ def test_a_model_is_one_graph(conv: str, options: dict[str, Any], cells: Cells) 
     traced = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")(*cells)
     plain = model(*cells)
     for name in ("values", "cell", "cell_values"):
+        torch.testing.assert_close(getattr(traced, name), getattr(plain, name), msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_an_asymmetric_model_is_one_graph_where_the_width_is_known(cells: Cells) -> None:
+    torch.manual_seed(0)
+    model = AsymmetricModel(30, conv="none", channels=8, layers=1, decoder="mean", decoder_layers=1)
+    genes, values, mask = cells
+    values = values.masked_fill(values < 0.3, 0.0)
+    width = int(((genes > 0) & (values > 0) & ~mask).sum(1).max())
+    traced = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")(genes, values, mask, width=width)
+    plain = model(genes, values, mask)
+    for name in ("values", "cell"):
         torch.testing.assert_close(getattr(traced, name), getattr(plain, name), msg=name)
 
 

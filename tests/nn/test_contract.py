@@ -18,6 +18,7 @@ from scgraph.testing.contract import CHANNELS
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "gnn": [{"stream_from": 11}, {"stream_from": 12}],
     "gat": [{"heads": 1}, {"heads": 4, "use_adjacency": True}],
+    "performer": [{"heads": 1, "features": 3}, {"heads": 4}],
     "tf": [{"heads": 1}, {"heads": 4, "root_weight": True}],
 }
 CASES = [(name, options) for name in conv_names() for options in [{}, *VARIANTS.get(name, [])]]

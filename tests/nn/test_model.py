@@ -7,6 +7,7 @@ import torch
 
 from scgraph.errors import ConfigError
 from scgraph.nn import FactorizedAdjacency, GeneGraph, GeneModel, counted_multiply_adds
+from scgraph.nn.encoder import VALUE_ENCODINGS
 from scgraph.registry import conv_names
 
 GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
@@ -19,8 +20,11 @@ def _model(conv: str, **options: object) -> GeneModel:
     return GeneModel(9, conv=conv, channels=8, layers=2, rank=3, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("encoding", ["linear", "product"])
-@pytest.mark.parametrize("conv", conv_names())
+@pytest.mark.parametrize(
+    ("conv", "encoding"),
+    [*((conv, encoding) for conv in conv_names() for encoding in VALUE_ENCODINGS[:2])]
+    + [("gnn", encoding) for encoding in VALUE_ENCODINGS[2:]],
+)
 def test_padding_and_masked_values_change_nothing(conv: str, encoding: str) -> None:
     model = _model(conv, value_encoding=encoding, cell_head=True).double()
     values = VALUES.double()

@@ -10,6 +10,7 @@ from scgraph.nn.conv.gnn_linear import GNNLinearConv
 from scgraph.nn.conv.hybrid import HybridConv
 from scgraph.nn.conv.mean import MeanConv
 from scgraph.nn.conv.none import NoneConv
+from scgraph.nn.conv.performer import PerformerConv
 from scgraph.nn.conv.transformer import TransformerConv
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "HybridConv",
     "MeanConv",
     "NoneConv",
+    "PerformerConv",
     "TransformerConv",
 ]
