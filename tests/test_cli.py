@@ -275,6 +275,7 @@ def test_several_files_after_one_option() -> None:
         (["bench", "--set", "model.positional=laplacian"], "positional laplacian: needs a gene network; name its file"),
         (["bench", "--graph", "x.tsv", "--set", "model.restricted=false"], "graph: no model makes use of it"),
         (["tune", "--data", "pbmc68k_reduced", "--graph", "missing.tsv"], "missing.tsv: cannot be read"),
+        (["bench", "--models", "asym:gnn", "--graph", "x.tsv"], "asym:gnn takes no gene network"),
         (["profile", "--zero-genes", "few"], "--zero-genes: 'few' is no number of genes"),
         (["profile", "--models", "asym:gnm"], "Did you mean 'gnn'"),
         (["synthetic", "--set", "sign=papr"], "sign"),
