@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asymmetric_points import REFERENCE
 from common import markdown_table, number
-from scgraph.bench.drawing import FAINT, MARKERS, model_colors, new_figure, open_axis
+from scgraph.bench.drawing import FAINT, MARKERS, log_axis, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +135,6 @@ def draw_asymmetric(costs: Rows, scores: Rows) -> Figure:
         (scores, "parameters", "macro_f1", "macro-F1 of a linear probe", "parameters"),
     )
     for axis, (rows, x, y, title, label) in zip(axes, panels, strict=True):
-        axis.set_xscale("log")
         for name in names:
             own = sorted((row[x], row[y]) for row in rows if row["model"] == name)
             if own:
@@ -146,6 +145,7 @@ def draw_asymmetric(costs: Rows, scores: Rows) -> Figure:
         axis.set_title(title, loc="left", fontsize=10.5)
         axis.set_xlabel(label)
         axis.grid(color=FAINT, linewidth=0.7)
+        log_axis(axis, [row[x] for row in rows if row["model"] in names])
         open_axis(axis)
     axes[0].set_yscale("log")
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
