@@ -100,6 +100,8 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
 
+    # Behind the imports: a library that lacks memory while it is loaded fails in many ways.
+    limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
     settings = parse_config(BenchConfig, request.config, source="request")
     train = settings.train
     config = model_configs([request.model], settings)[request.model]
@@ -147,9 +149,6 @@ def main() -> int:
     """Answer the request on standard input; what went wrong stands in the last line of standard error."""
     request = PointRequest(**json.load(sys.stdin))
     try:
-        from scgraph.train import resolve_device
-
-        limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
         answer = measure_point(request)
     except (MemoryError, RuntimeError, OSError, ImportError, ScgraphError) as error:
         sys.stderr.write(last_words(error))

@@ -19,7 +19,6 @@ from torch.utils._pytree import tree_leaves
 from scgraph.errors import ConfigError, DataError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
-from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +136,9 @@ def profile(
     Raises:
         ConfigError: the vocabulary of the network has fewer than G genes.
     """
+    # benchmarks/gpu.py takes the rest of this file where only PyTorch and PyG are installed.
+    from scgraph.train.network import network_parts
+
     torch.manual_seed(0)
     if network is not None and network.size < genes:
         raise ConfigError(f"genes: {genes:,} a cell, and the vocabulary of the network has {network.size:,}.")

@@ -56,13 +56,15 @@ def work(job: Job, say: Callable[[str], None]) -> None:
                     return
                 time.sleep(PAUSE)
                 continue
+            if measure is None:
+                # Before a trial is taken: reading cells may last longer than a silent worker is waited for.
+                measure = _named(job.objective)(job)
+                continue
             model, waiting = chosen
             identity = boards[model].take(waiting)
             if identity is None:
                 continue
             try:
-                if measure is None:
-                    measure = _named(job.objective)(job)
                 _run(job, model, storage, waiting, identity, measure, parent, say)
             except (KeyboardInterrupt, SystemExit):
                 boards[model].give_up(waiting, INTERRUPTED)

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class Fake:
     """A score that depends on the settings alone.
 
-    Options: ``seconds`` a trial takes; ``kills``: a folder with one file for every worker to kill, which is removed
-    by the one that dies; ``fail``: how every trial of a model fails: "nan", "memory" or "error".
+    Options: ``seconds`` a trial takes; ``reading``: seconds before the first one; ``kills``: a folder with one file for
+    every worker to kill, which is removed by the one that dies; ``fail``: how every trial of a model fails: "nan",
+    "memory" or "error".
     """
 
     def __init__(self, job: Job) -> None:
         self.options: dict[str, Any] = job.options
         self.several = job.tune.objective.endswith("-cost")
+        time.sleep(self.options.get("reading", 0.0))
 
     def __call__(self, model: str, values: dict[str, Any], report: Callable[[float, int], None]) -> Outcome:
         rate = values["train.learning_rate"]

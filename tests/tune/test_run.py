@@ -60,6 +60,12 @@ def check_none_lost(trials: Any, *, slots: int) -> None:
         assert not own["state"].isin(["running", "waiting"]).any()
 
 
+def test_a_worker_that_reads_for_long_loses_no_trial(tiny_file: Path, tmp_path: Path) -> None:
+    patient = {"trials": 2, "heartbeat_seconds": 0.2, "lost_after_seconds": 1.0}
+    trials = search(tiny_file, tmp_path / "out", config=patient, options={"reading": 3.0}).trials
+    assert trials["state"].tolist() == ["complete", "complete"]
+
+
 @pytest.mark.parametrize("storage_address", STORAGES, indirect=True)
 def test_killed_workers_lose_no_trial(tiny_file: Path, tmp_path: Path, storage_address: str | None) -> None:
     said: list[str] = []
