@@ -91,12 +91,10 @@ class Supervisor:
                     raise leave(seen[0])
                 for worker in list(self.workers):
                     self._look_after(worker)
-                for model, board in self.boards.items():
+                for board in self.boards.values():
                     watch.look(board)
-                    for trial in board.finished():
-                        if (model, trial.number) not in told:
-                            told.add((model, trial.number))
-                            self.on_finished(model, trial)
+                self._tell(told)
+            self._tell(told)  # what was finished after the last look
         except ScgraphError:
             self._end()
             raise
@@ -105,6 +103,13 @@ class Supervisor:
             for board in self.boards.values():  # what a worker that had to be killed left running
                 watch.look(board)
             raise
+
+    def _tell(self, told: set[tuple[str, int]]) -> None:
+        for model, board in self.boards.items():
+            for trial in board.finished():
+                if (model, trial.number) not in told:
+                    told.add((model, trial.number))
+                    self.on_finished(model, trial)
 
     def _finished(self) -> bool:
         return all(len(board.finished()) == board.slots for board in self.boards.values())
