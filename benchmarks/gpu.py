@@ -25,7 +25,7 @@ from gpu_pages import gpu_markdown
 from layer_cases import LayerStep, Sizes, cases
 from paper_table2 import LAYERS, RANK, SETTINGS
 from rounds import repeated
-from scgraph.bench.costs import matmul_peak
+from scgraph.bench.measuring import matmul_peak
 from scgraph.errors import ScgraphError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.memory import is_out_of_memory

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scgraph.bench.costs import DTYPES, saved_bytes
+from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn import FactorizedAdjacency, GeneGraph
 from scgraph.registry import conv_class, conv_names
@@ -124,7 +124,7 @@ class LayerStep:
             torch.cuda.synchronize(self.place)
 
     def saved_mb(self) -> float:
-        """10⁶ bytes kept for backward, see `scgraph.bench.costs.saved_bytes`."""
+        """10⁶ bytes kept for backward, see `scgraph.bench.measuring.saved_bytes`."""
         return saved_bytes(self.forward, self.place) / 1e6
 
 

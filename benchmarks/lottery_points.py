@@ -10,7 +10,7 @@ from layer_cases import LayerStep, Sizes
 from layers_points import measure_case
 from lottery_cases import REFERENCES, named_form
 from rounds import interleaved, warmed
-from scgraph.bench.costs import matmul_peak
+from scgraph.bench.measuring import matmul_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,8 @@ import torch
 
 from common import markdown_table, number
 from paper_table2 import LAYERS, RANK, paper_row
-from scgraph.bench.costs import matmul_peak, profile
+from scgraph.bench.costs import profile
+from scgraph.bench.measuring import matmul_peak
 from scgraph.bench.protocol import model_configs
 from scgraph.bench.tables import records
 from scgraph.nn import GeneModel

@@ -52,7 +52,7 @@ def training_step(
     """Measure all models in turn, with the machine's matmul peak before and after."""
     import torch
 
-    from scgraph.bench.costs import matmul_peak
+    from scgraph.bench.measuring import matmul_peak
     from training_cases import ModelSizes, entries
     from training_rounds import draw_training, measure_training, training_table, with_shares
 

@@ -298,9 +298,10 @@ def profile(
         ConfigError: an unknown model or an impossible number.
         DataError: `data` cannot be used as it is.
     """
-    from scgraph.bench.costs import loading_rate, matmul_peak
     from scgraph.bench.costs import profile as measure
     from scgraph.bench.inputs import read_corpus, read_graph, whole_store
+    from scgraph.bench.loading import loading_rate
+    from scgraph.bench.measuring import matmul_peak
     from scgraph.bench.protocol import model_configs
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import resolve_device

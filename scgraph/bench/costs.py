@@ -7,18 +7,17 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from scgraph.errors import ConfigError, DataError
+from scgraph.bench.measuring import DTYPES, saved_bytes
+from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
+from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,15 +25,9 @@ if TYPE_CHECKING:
     from scgraph.config import ModelConfig
     from scgraph.data import CellStore, Network
 
-__all__ = ["Attention", "Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes", "saving"]
+__all__ = ["Attention", "Costs", "profile", "saving"]
 
 Attention = Literal["fused", "math"]
-DTYPES = {
-    "32-true": torch.float32,
-    "bf16-mixed": torch.bfloat16,
-    "16-mixed": torch.float16,
-    "64-true": torch.float64,
-}
 
 
 @dataclass(frozen=True)
@@ -136,9 +129,6 @@ def profile(
     Raises:
         ConfigError: the vocabulary of the network has fewer than G genes.
     """
-    # benchmarks/gpu.py takes the rest of this file where only PyTorch and PyG are installed.
-    from scgraph.train.network import network_parts
-
     torch.manual_seed(0)
     if network is not None and network.size < genes:
         raise ConfigError(f"genes: {genes:,} a cell, and the vocabulary of the network has {network.size:,}.")
@@ -246,127 +236,6 @@ def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabul
     else:
         own = model.multiply_adds(genes)
     return plain.multiply_adds(vocabulary_size) / own
-
-
-def saved_bytes(forward: Callable[[], Tensor], device: torch.device) -> int:
-    """Return the bytes that a forward run keeps for backward.
-
-    That is what the run has allocated and not given back when it ends: on CUDA as the allocator says, on a CPU
-    as the sum over the storages that its operations made.
-    """
-    if device.type == "cuda":
-        forward()
-        torch.cuda.synchronize(device)
-        before = torch.cuda.memory_allocated(device)
-        loss = forward()
-        torch.cuda.synchronize(device)
-        held = int(torch.cuda.memory_allocated(device) - before)
-        del loss
-        return held
-    with _Allocated() as allocated:
-        loss = forward()
-    held = allocated.held()
-    del loss
-    return int(held)
-
-
-class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it and the weak references untyped
-    """Sees every operation on a CPU and knows which of the memory they took is still in use."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.storages: dict[int, tuple[Any, int]] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {
-            tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)
-        }
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in given:
-                storage = tensor.untyped_storage()
-                self.storages[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())  # type: ignore[no-untyped-call]
-        return out
-
-    def held(self) -> int:
-        """Return the bytes of the storages that are still alive."""
-        return sum([size for storage, size in self.storages.values() if not storage.expired()])
-
-
-def _storages(values: Any) -> list[torch.UntypedStorage]:
-    return [tensor.untyped_storage() for tensor in tree_leaves(values) if isinstance(tensor, Tensor)]
-
-
-def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | None = None) -> float:
-    """Return the operations a second of a square matrix product, best of five after one warm-up."""
-    place = torch.device(device)
-    size = size or (8192 if place.type == "cuda" else 2048)
-    a = torch.randn(size, size, device=place).to(DTYPES[precision])
-    times = []
-    for _ in range(6):
-        start = time.perf_counter()
-        a @ a
-        if place.type == "cuda":
-            torch.cuda.synchronize(place)
-        times.append(time.perf_counter() - start)
-    return 2 * size**3 / min(times[1:])
-
-
-def loading_rate(
-    genes: int,
-    *,
-    zeros: int | None = None,
-    batch_size: int = 8,
-    vocabulary_size: int = 20_000,
-    store: CellStore | None = None,
-    seconds: float = 1.0,
-) -> float:
-    """Return the cells a second that a `CellLoader` without threads gives: read, sampled, masked, as tensors.
-
-    Args:
-        genes: genes sampled a cell G.
-        zeros: unexpressed genes sampled beside them, for a decoder; None for none.
-        batch_size: cells a step.
-        vocabulary_size: genes V of the cells that are made.
-        store: cells to load; by default 512 random ones in memory that express 2 G genes each.
-        seconds: how long to load, after one batch that is not counted.
-
-    Raises:
-        DataError: no cell of the store expresses two genes.
-    """
-    from scgraph.config import TrainConfig
-    from scgraph.train.loader import CellLoader
-
-    given = store or _made_cells(min(2 * genes, vocabulary_size), vocabulary_size)
-    config = TrainConfig(genes=genes, zero_genes=zeros or None, batch_size=batch_size)
-    loader = CellLoader(given, config, shuffle=True, zeros=zeros is not None)
-    if not len(loader.rows):
-        raise DataError("No cell expresses two genes, so there is nothing to load.")
-    loader.batch(loader.rows[:batch_size], 0, 0)
-    cells, epoch, start = 0, 0, time.perf_counter()
-    while True:
-        loader.seek(epoch)
-        for batch in loader:
-            cells += len(batch.rows)
-            if time.perf_counter() - start > seconds:
-                return cells / (time.perf_counter() - start)
-        epoch += 1
-
-
-def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStore:
-    import numpy as np
-
-    from scgraph.data import CellStore, Vocabulary
-
-    random = np.random.default_rng(0)
-    ids = [np.sort(random.choice(vocabulary_size, length, replace=False)) + 1 for _ in range(cells)]
-    return CellStore(
-        np.arange(cells + 1, dtype=np.int64) * length,
-        np.concatenate(ids).astype(np.int32),
-        random.random(cells * length, dtype=np.float32),
-        random.integers(0, 2**63, cells).astype(np.uint64),
-        Vocabulary(tuple(f"G{at}" for at in range(vocabulary_size)), ("",) * vocabulary_size),
-    )
 
 
 def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> int:

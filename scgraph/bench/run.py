@@ -193,8 +193,9 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
 def _costs(
     configs: dict[str, ModelConfig], settings: BenchConfig, graph: GeneEdges | None, store: CellStore | None
 ) -> dict[str, Costs]:
-    from scgraph.bench.costs import matmul_peak, profile
+    from scgraph.bench.costs import profile
     from scgraph.bench.inputs import on_genes_of
+    from scgraph.bench.measuring import matmul_peak
     from scgraph.bench.protocol import settings_of
     from scgraph.train import resolve_device
 

@@ -7,7 +7,9 @@ import resource
 import pytest
 import torch
 
-from scgraph.bench.costs import loading_rate, matmul_peak, profile, saved_bytes, saving
+from scgraph.bench.costs import profile, saving
+from scgraph.bench.loading import loading_rate
+from scgraph.bench.measuring import matmul_peak, saved_bytes
 from scgraph.config import ModelConfig
 from scgraph.memory import available_memory, is_out_of_memory, limited_memory
 from scgraph.registry import conv_names

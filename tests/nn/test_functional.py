@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import leaky_relu
 
-from scgraph.bench.costs import saved_bytes
+from scgraph.bench.measuring import saved_bytes
 from scgraph.nn import FactorizedAdjacency, GeneGraph
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
 from scgraph.nn.functional import (

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scgraph.bench.costs import profile, saved_bytes
+from scgraph.bench.costs import profile
+from scgraph.bench.measuring import saved_bytes
 from scgraph.config import ModelConfig
 from scgraph.nn import GeneConv, GeneModel
 from scgraph.nn.recompute import forgotten
