@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from scgraph.errors import ConfigError, did_you_mean
+from scgraph.errors import ConfigError, ContractError, did_you_mean
 from scgraph.nn.recompute import forgotten
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class Block(nn.Module):
         recompute: run the block again in the backward pass in place of keeping what it computes.
         norm_first: norms in front of the convolution and the feed-forward, or behind the residual.
         inner: what stands between the two maps of the feed-forward in place of GELU.
+
+    Raises:
+        ContractError: a convolution changes its input in place where norms stand behind; in front of it the input is
+            the output of the norm, which nobody else reads.
 
     Shapes:
         ``[B, G, C]`` to ``[B, G, C]``.
@@ -108,7 +112,15 @@ class Block(nn.Module):
         return result
 
     def _run_norm_last(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        x = self.norm(x + self.dropout(self.activation(self.conv(x, graph, view))))
+        counted = not (x.is_inference() or torch.compiler.is_compiling())
+        version = x._version if counted else 0
+        y = self.conv(x, graph, view)
+        if counted and x._version != version:
+            raise ContractError(
+                f"{type(self.conv).__name__} works in place on its input, which a block with its norms behind adds to "
+                "the output. Let it work on a copy, or use norm_first=True."
+            )
+        x = self.norm(x + self.dropout(self.activation(y)))
         if self.feed_forward is not None:
             norm, *maps = self.feed_forward
             y = x

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,7 @@ class _Streaming(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable  # the row sums are kept as numbers, so a second derivative would lack their part
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         target, source, key_mask, x, y, sums = ctx.saved_tensors
         to_target = torch.empty_like(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,13 +12,14 @@ import torch
 
 from scgraph.errors import ContractError
 from scgraph.nn.adjacency import FactorizedAdjacency
+from scgraph.nn.block import Block
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.conv.pyg import PyGConv
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.graph import GeneGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -34,6 +36,14 @@ def _fail(conv: GeneConv, sentence: int, text: str) -> None:
 
 def _close(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@contextmanager
+def _differentiable(conv: GeneConv) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        _fail(conv, 2, f"its gradients cannot be computed ({str(error).splitlines()[0]}).")
 
 
 class _Case:
@@ -53,11 +63,12 @@ class _Case:
         self.x = self.graph.zero_padding(x).requires_grad_()
         self.weight = torch.randn(CELLS, GENES, conv.channels, generator=generator, dtype=torch.float64)
 
-    def run(self, graph: GeneGraph | None = None, x: Tensor | None = None) -> Tensor:
+    def run(self, graph: GeneGraph | None = None, x: Tensor | None = None, view: AdjacencyView | None = None) -> Tensor:
         graph = self.graph if graph is None else graph
-        x = self.x if x is None else x
+        # A copy, as a layer may work in place on its input, which is the output of a norm.
+        x = (self.x if x is None else x).clone()
         with self.conv.explained(x=x):
-            out: Tensor = self.conv(x, graph, self.view(graph))
+            out: Tensor = self.conv(x, graph, self.view(graph) if view is None else view)
         return out
 
     def view(self, graph: GeneGraph) -> AdjacencyView | None:
@@ -68,10 +79,17 @@ class _Case:
         if self.conv.uses_adjacency:
             named |= dict(self.adjacency.named_parameters(prefix="adjacency"))
         named["x"] = self.x
-        found = torch.autograd.grad(
-            (out * self.weight).sum(), list(named.values()), allow_unused=True, materialize_grads=True
-        )
+        with _differentiable(self.conv):
+            found = torch.autograd.grad(
+                (out * self.weight).sum(), list(named.values()), allow_unused=True, materialize_grads=True
+            )
         return dict(zip(named, found, strict=True))
+
+
+def _ordinary(block: Block, case: _Case, view: AdjacencyView | None) -> Tensor:
+    """What a block around the layer says with nothing computed again and all that is kept watched by autograd."""
+    out: Tensor = case.x + block.activation(case.run(x=block.norm(case.x), view=view))
+    return out
 
 
 def shape_and_dtype(conv: GeneConv) -> None:
@@ -200,6 +218,26 @@ def documented(conv: GeneConv) -> None:
             _fail(conv, 8, f"its docstring lacks {what}.")
 
 
+def same_in_a_block(conv: GeneConv) -> None:
+    """9: it changes nothing that other layers read, and has the same outputs and gradients in a block."""
+    case = _Case(conv)
+    block = Block(conv, activation=type(conv).activation, feed_forward=0, dropout=0.0).double().train(mode=False)
+    view = case.view(case.graph)
+    reference = _ordinary(block, case, view)
+    if not torch.equal(reference, _ordinary(block, case, view)):
+        _fail(conv, 9, "run again on the same graph and adjacency it gives something else; does it change one of them?")
+    expected = case.gradients(reference)
+    for block.recompute in (False, True):
+        out = block(case.x, case.graph, case.view(case.graph))
+        where = "that runs again in the backward pass" if block.recompute else "that keeps what it computes"
+        if not _close(out, reference):
+            _fail(conv, 9, f"in a block {where} its output differs by {(out - reference).abs().max():.1e}.")
+        for name, gradient in case.gradients(out).items():
+            if not _close(gradient, expected[name]):
+                off = (gradient - expected[name]).abs().max()
+                _fail(conv, 9, f"in a block {where} the gradient of {name} differs by {off:.1e}.")
+
+
 SENTENCES: dict[int, Callable[[GeneConv], None]] = {
     1: shape_and_dtype,
     2: finite_gradients,
@@ -209,6 +247,7 @@ SENTENCES: dict[int, Callable[[GeneConv], None]] = {
     6: reset_and_state,
     7: counted_cost,
     8: documented,
+    9: same_in_a_block,
 }
 
 
@@ -228,16 +267,19 @@ def check_conv(cls: type[GeneConv], options: dict[str, Any] | None = None) -> li
 
 
 def try_out(conv: GeneConv) -> None:
-    """Run a layer once on cells of different length, which is quicker than finding out in the first epoch.
+    """Run a layer forward and backward once on cells of different length, as a training step would.
 
     Raises:
-        ContractError: it fails, or gives another shape back than it got.
+        ContractError: it fails, gives another shape back than it got, or has no gradients.
     """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
         case = _Case(conv)
-        conv.float()
+        conv.float().train()
         case.adjacency.float()
-        case.run(x=case.x.float())
+        x = case.x.detach().float().requires_grad_()
+        out = case.run(x=x)
+        with _differentiable(conv):
+            torch.autograd.backward((x + out).square().sum())
 
 
 def remarks(conv: GeneConv) -> list[str]:
@@ -319,3 +361,7 @@ class ConvContract:
     def test_documented(self) -> None:
         """Sentence 8."""
         self._check(8)
+
+    def test_same_in_a_block(self) -> None:
+        """Sentence 9."""
+        self._check(9)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scgraph.errors import ContractError
 from scgraph.nn import GeneConv, GeneModel
 from scgraph.registry import conv_class, conv_names
-from scgraph.testing import SENTENCES, ConvContract, check_conv
+from scgraph.testing import SENTENCES, ConvContract, check_conv, try_out
 from scgraph.testing.contract import CHANNELS
 
 # Options under which a layer runs other code; every name also runs with its defaults.
@@ -125,6 +125,16 @@ class Cheap(Good):
         return 1
 
 
+class Meddling(Good):
+    __doc__ = Good.__doc__
+    uses_adjacency = True
+
+    def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+        with torch.no_grad():
+            view.softmax.mul_(0.5)  # which the next layer reads
+        return self.linear(view.softmax @ x)
+
+
 class Undocumented(Good):
     """A layer."""
 
@@ -141,6 +151,7 @@ class Undocumented(Good):
         (Unseeded, 6),
         (Cheap, 7),
         (Undocumented, 8),
+        (Meddling, 9),
     ],
 )
 def test_broken_layer_is_told_the_sentence(conv: type[GeneConv], sentence: int) -> None:
@@ -149,6 +160,75 @@ def test_broken_layer_is_told_the_sentence(conv: type[GeneConv], sentence: int) 
         SENTENCES[sentence](conv(CHANNELS))
     with pytest.raises(ContractError):
         check_conv(conv)
+
+
+class InPlace(Good):
+    """``y_i = Θ relu(x_i + Σ_j x_j / G)``, in place wherever that is legal.
+
+    Shapes:
+        ``[B, G, C]`` to ``[B, G, C]``.
+
+    Source: this test.
+    """
+
+    def complete(self, x: Tensor, graph: Any, view: Any) -> Tensor:
+        mask = graph.mask.unsqueeze(-1)
+        x += (x * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        torch.relu_(x)
+        return self.linear(x)
+
+    def edges(self, x: Tensor, edge_index: Tensor, **inputs: Tensor) -> Tensor:
+        x += self.propagate(edge_index, x=x)
+        torch.relu_(x)
+        return self.linear(x)
+
+    def message(self, x_j: Tensor) -> Tensor:
+        return x_j
+
+    def multiply_adds(self, genes: int, rank: int) -> int:
+        return genes * self.channels**2
+
+
+class TestInPlace(ConvContract):
+    """A layer that works in place on what it is given keeps the contract."""
+
+    conv = InPlace
+
+
+class ChangedAfterwards(Good):
+    __doc__ = Good.__doc__
+
+    def message(self, x_j: Tensor) -> Tensor:
+        weight = self.linear(x_j).exp()
+        return weight.mul_(2.0)  # the exponential keeps its result for the backward pass
+
+
+def test_a_layer_without_gradients_is_refused_before_it_trains() -> None:
+    for check in (try_out, SENTENCES[2], SENTENCES[9]):
+        with pytest.raises(ContractError, match=r"sentence 2 .* cannot be computed .*inplace operation"):
+            check(ChangedAfterwards(CHANNELS))
+    try_out(InPlace(CHANNELS))
+
+
+@pytest.mark.parametrize("conv", [InPlace, Good])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_gradients_of_a_model_are_those_of_differences(conv: type[GeneConv], recompute: bool) -> None:
+    torch.manual_seed(0)
+    model = GeneModel(9, conv=conv, channels=6, layers=2, recompute=recompute).double()
+    genes, values = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 0]]), torch.rand(2, 4, dtype=torch.float64)
+
+    def loss() -> Tensor:
+        return model(genes, values).values.square().sum()
+
+    weight = model.blocks[0].conv.linear.weight
+    (gradient,) = torch.autograd.grad(loss(), weight)
+    direction = torch.randn_like(weight)
+    losses = []
+    with torch.no_grad():
+        for step in (1e-6, -2e-6):
+            weight.add_(direction, alpha=step)
+            losses.append(loss())
+    torch.testing.assert_close((gradient * direction).sum(), (losses[0] - losses[1]) / 2e-6, rtol=1e-5, atol=1e-8)
 
 
 def test_other_arguments_are_named_in_a_model() -> None:

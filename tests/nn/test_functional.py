@@ -134,6 +134,20 @@ def test_streaming_attention_in_half_precision_takes_its_softmax_in_float32() ->
     torch.testing.assert_close(half.float(), exact, rtol=0.1, atol=0.1)
 
 
+def test_streaming_attention_refuses_a_second_derivative_and_what_is_changed_in_place() -> None:
+    target, source, x = (torch.randn(1, 9, 4).requires_grad_() for _ in range(3))
+    loss = streaming_attention(target, source, None, x).square().sum()
+    (once,) = torch.autograd.grad(loss, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        once.sum().backward()
+    for changed in ("x", "y"):
+        given = x * 1.0
+        y = streaming_attention(target, source, None, given)
+        (given if changed == "x" else y).mul_(2.0)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
+
+
 def test_streaming_attention_never_holds_all_weights() -> None:
     genes = 600
     target, source, x = (torch.randn(1, genes, 4).requires_grad_() for _ in range(3))

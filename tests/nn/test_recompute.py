@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from scgraph.bench.costs import profile
 from scgraph.bench.measuring import saved_bytes
 from scgraph.config import ModelConfig
-from scgraph.nn import GeneConv, GeneModel
+from scgraph.errors import ContractError
+from scgraph.nn import GeneConv, GeneGraph, GeneModel
+from scgraph.nn.block import Block
 from scgraph.nn.recompute import forgotten
 from scgraph.registry import conv_names
 
@@ -73,6 +75,51 @@ def test_forgotten_output_is_not_kept() -> None:
 
     kept, forgot = (saved_bytes(lambda on=on: forward(enabled=on), CPU) for on in (False, True))
     assert kept - forgot == 10 * 64 * 4
+
+
+def test_an_output_changed_in_place_is_kept_as_the_body_reads_it() -> None:
+    norm, linear = nn.LayerNorm(6), nn.Linear(6, 6)
+    x = torch.randn(4, 6, requires_grad=True)
+    gradients = []
+    for enabled in (False, True):
+        with forgotten(norm, x, enabled=enabled) as y:
+            torch.relu_(y)
+            z = linear(y)
+        gradients.append(torch.autograd.grad(z.square().sum(), [x, *norm.parameters(), *linear.parameters()]))
+    for plain, forgetting in zip(*gradients, strict=True):
+        assert torch.equal(plain, forgetting)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_what_is_changed_after_it_was_kept_is_refused(enabled: bool) -> None:
+    norm, linear = nn.LayerNorm(6), nn.Linear(6, 6)
+    x = torch.randn(4, 6)
+    with forgotten(norm, x, enabled=enabled) as y:
+        z = linear(y).exp()
+        z.mul_(2.0)
+    with pytest.raises((RuntimeError, ContractError), match=r"changed in place|inplace operation"):
+        z.sum().backward()
+    for parameter in norm.parameters():
+        parameter.requires_grad_(False)  # then nothing else keeps x
+    with forgotten(norm, x, enabled=enabled) as y:
+        z = linear(y)
+    x.add_(1.0)
+    if enabled:  # else the output was kept, which x does not matter to
+        with pytest.raises(ContractError, match=r"\[4, 6\] was changed in place"):
+            z.sum().backward()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_norms_behind_refuse_a_layer_that_works_in_place(recompute: bool) -> None:
+    class InPlace(GeneConv):
+        def complete(self, x: Tensor, graph: object, view: object) -> Tensor:
+            return torch.relu_(x)
+
+    block = Block(InPlace(4), activation="none", feed_forward=0, dropout=0.0, recompute=recompute, norm_first=False)
+    graph = GeneGraph(torch.tensor([[1, 2]]), padded=False)
+    for x in (torch.randn(1, 2, 4), torch.randn(1, 2, 4, requires_grad=True) * 1.0):
+        with pytest.raises(ContractError, match=r"InPlace works in place .* norms behind"):
+            block(x, graph, None)
 
 
 @pytest.mark.parametrize("recompute", [False, True])

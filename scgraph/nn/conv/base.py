@@ -42,6 +42,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     6. `reset_parameters` after the same seed gives the same parameters, and a state dict goes round.
     7. `multiply_adds` equals what a run counts; a layer that states none has it counted.
     8. The docstring gives the equation, the shapes and the source.
+    9. It changes nothing that other layers read, and has the same outputs and gradients in a block. Its input x is its
+       own: a layer may work in place on it.
 
     Class attributes a subclass may set:
         key: the registered name (set by `register_conv`).
