@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import OutputError
+from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside, work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
-
-_TEMPORARY = ".scgraph-tmp"
+__all__ = ["file_atomic", "folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -32,7 +30,7 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     """
     path = Path(path)
     content = data.encode() if isinstance(data, str) else data
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    beside = temporary_beside(path)
     try:
         with beside.open("xb") as file:
             file.write(content)
@@ -48,11 +46,40 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 
 @contextlib.contextmanager
+def file_atomic(path: str | Path) -> Iterator[Path]:
+    """Give a path to write a file to that gets the name `path` when the block ends, synced to the disk.
+
+    For files that another library writes by their path. Where the block raises, a file of that name is untouched.
+
+    Args:
+        path: the file to create or replace; its folder must exist.
+
+    Yields:
+        A path of the same name in a folder that nobody else may enter, where nothing is yet.
+
+    Raises:
+        OutputError: the file cannot be written; also in place of an `OSError` of the block, which only writes.
+    """
+    path = Path(path)
+    try:
+        remove_leftovers(path.parent)
+        with work_folder(path) as folder:
+            beside = folder / path.name
+            yield beside
+            _sync(beside)
+            beside.replace(path)
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}).") from error
+
+
+@contextlib.contextmanager
 def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], bool]) -> Iterator[Path]:
     """Give a folder to write into that gets the name `path` when the block ends, synced to the disk.
 
     A kill at any moment leaves nothing under that name that was not there before (an overwritten folder may be
-    gone); what it leaves beside is removed by the next call for the same name.
+    gone); what it leaves beside is removed by the next call in that place. Of two calls for one name at once the
+    first to end gets it, and the other one its error.
 
     Args:
         path: the folder to create; its parents are created where missing.
@@ -67,6 +94,31 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
             where it can be.
     """
     folder = Path(path).expanduser().absolute()
+    _refuse_occupied(folder, overwrite=overwrite, ours=ours)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder.parent)
+            work = stack.enter_context(work_folder(folder))
+            new = work / "new"
+            new.mkdir()
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
+        yield new
+        _refuse_occupied(folder, overwrite=overwrite, ours=ours)  # by another process, meanwhile
+        try:
+            for entry in new.iterdir():
+                _sync(entry)
+            _sync_folder(new)
+            if overwrite and folder.exists():
+                folder.replace(work / "old")
+            new.replace(folder)
+            _sync_folder(folder.parent)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written ({_reason(error)}).") from error
+
+
+def _refuse_occupied(folder: Path, *, overwrite: bool, ours: Callable[[Path], bool]) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise OutputError(f"{folder}: stands there already. Choose another folder, or say --overwrite.")
@@ -74,36 +126,6 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
             raise OutputError(f"{folder}: holds other files and is not replaced. Choose another folder.")
     elif folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file, and a folder is needed. Choose another place for the output.")
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_TEMPORARY}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for entry in folder.parent.iterdir():
-            if entry.name.startswith(f".{folder.name}.") and entry.name.endswith(_TEMPORARY) and entry.is_dir():
-                shutil.rmtree(entry)
-        beside.mkdir()
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
-    try:
-        yield beside
-        _put_in_place(beside, folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _put_in_place(beside: Path, folder: Path) -> None:
-    old = beside.with_name(f".{folder.name}.{secrets.token_hex(4)}{_TEMPORARY}")
-    try:
-        for entry in beside.iterdir():
-            with entry.open("rb") as file:
-                os.fsync(file.fileno())
-        _sync_folder(beside)
-        if folder.exists():
-            folder.replace(old)
-        beside.replace(folder)
-        _sync_folder(folder.parent)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({_reason(error)}).") from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def prepare_output_folder(
@@ -138,8 +160,11 @@ def prepare_output_folder(
         raise OutputError(f"{folder}: is a file, and a folder is needed. Choose another place for the output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        occupied = sorted(entry.name for entry in folder.iterdir())
+        remove_leftovers(folder)
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink() and not is_temporary(entry.name):
+                remove_leftovers(entry)
+        occupied = sorted(entry.name for entry in folder.iterdir() if not is_temporary(entry.name))
     except OSError as error:
         raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
     if occupied and not (overwrite or resume):
@@ -148,8 +173,7 @@ def prepare_output_folder(
             f"{folder}: already holds files ({shown}). Choose another folder, or say --overwrite to "
             "replace what scgraph wrote there."
         )
-    write_atomic(folder / "write-test", b"scgraph")
-    (folder / "write-test").unlink()
+    _try_to_write(folder)
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise OutputError(
@@ -178,10 +202,19 @@ def _remove_owned(folder: Path, owned: Iterable[str]) -> None:
         raise OutputError(f"{folder}: old files cannot be removed ({_reason(error)}).") from error
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for depth in ("", "*/"):
-        for leftover in folder.glob(f"{depth}.*{_TEMPORARY}"):
-            leftover.unlink(missing_ok=True)
+def _try_to_write(folder: Path) -> None:
+    trial = temporary_beside(folder / "write-test")
+    try:
+        with trial.open("xb") as file:
+            file.write(b"scgraph")
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written to ({_reason(error)}).") from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

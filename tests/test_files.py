@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import resource
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scgraph.errors import OutputError
-from scgraph.files import json_text, prepare_output_folder, write_atomic
+from scgraph.files import file_atomic, folder_atomic, json_text, prepare_output_folder, write_atomic
+from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,13 +82,124 @@ def test_overwrite_removes_only_what_it_owns(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_resume_removes_nothing_but_leftovers_of_a_kill(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_text("x")
-    (tmp_path / ".model.bin.0a1b.scgraph-tmp").write_text("half")
+@pytest.fixture(scope="module")
+def dead() -> int:
+    """Number of a process that is gone."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def left_by(pid: int, path: Path) -> Path:
+    """A name as another process of this machine draws it."""
+    return path.with_name(re.sub(rf"-{os.getpid()}-", f"-{pid}-", temporary_beside(path).name))
+
+
+def test_resume_removes_nothing_but_leftovers_of_a_kill(tmp_path: Path, dead: int) -> None:
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / ".run.0a1b.scgraph-tmp").write_text("half")
+    for path in (tmp_path / "model.bin", tmp_path / "state" / "run"):
+        left_by(dead, path).write_text("half")
+    (tmp_path / "model.bin").write_text("x")
     prepare_output_folder(tmp_path, resume=True, overwrite=True, owned=["model.*"])
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["model.bin", "state"]
+
+
+def test_what_a_process_may_still_need_stays(tmp_path: Path, dead: int) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (out := tmp_path / "out").mkdir()
+    path = out / "a"
+    kept = [temporary_beside(path), left_by(os.getppid(), path), out / ".a.0a1b.scgraph-tmp"]
+    machine = temporary_beside(path).name.split(".")[2].split("-")[0]
+    kept.append(out / left_by(dead, path).name.replace(machine, "0" * 8))
+    gone = [left_by(dead, path), out / re.sub(r"-\w{8}\.scgraph", "-00000000.scgraph", temporary_beside(path).name)]
+    for file in (*kept, *gone, left_by(dead, elsewhere / "a")):
+        file.write_text("half")
+    left_by(dead, path).mkdir()
+    (out / "link").symlink_to(elsewhere)
+    left_by(dead, path).symlink_to(elsewhere)
+    prepare_output_folder(out, resume=True)
+    assert {file.name for file in out.iterdir()} == {file.name for file in kept} | {"link"}
+    assert len(list(elsewhere.iterdir())) == 1, "links are not followed"
+
+
+def test_names_of_the_unfinished_are_drawn_and_fit(tmp_path: Path) -> None:
+    long = tmp_path / ("細胞" * 42)  # 252 of the 255 bytes that a name may have
+    write_atomic(long, "x")
+    with file_atomic(long) as beside:
+        beside.write_text("y")
+    assert long.read_text() == "y"
+    names = {temporary_beside(long).name for _ in range(100)}
+    assert len(names) == 100
+    assert all(map(is_temporary, names))
+    assert not is_temporary(".hidden")
+
+
+def test_unfinished_files_of_others_do_not_occupy_a_folder(tmp_path: Path) -> None:
+    left_by(os.getppid(), tmp_path / "a").write_text("half")
+    prepare_output_folder(tmp_path)
+
+
+def test_a_file_written_by_its_path_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "cells.h5ad"
+    path.write_text("old")
+    with file_atomic(path) as beside:
+        assert beside.name == path.name
+        assert beside.parent.stat().st_mode & 0o077 == 0
+        beside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with contextlib.suppress(ZeroDivisionError), file_atomic(path) as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    with full_disk(), pytest.raises(OutputError, match=r"cells\.h5ad: cannot be written"), file_atomic(path) as beside:
+        beside.write_text("x" * 10_000)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_never_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    for write in (lambda path: write_atomic(path, "new"), by_path):
+        link = tmp_path / "out"
+        link.symlink_to(tmp_path / "mine")
+        write(link)
+        assert not link.is_symlink()
+        assert (link.read_text(), (tmp_path / "mine").read_text()) == ("new", "mine")
+        link.unlink()
+
+
+def by_path(path: Path) -> None:
+    with file_atomic(path) as beside:
+        beside.write_text("new")
+
+
+def test_of_two_folders_for_one_name_the_first_to_end_gets_it(tmp_path: Path) -> None:
+    def fill(word: str, *, overwrite: bool = False, meanwhile: bool = False) -> None:
+        with folder_atomic(tmp_path / "out", overwrite=overwrite, ours=lambda _: True) as folder:
+            (folder / "a").write_text(word)
+            if meanwhile:
+                fill("first")
+            assert (folder / "a").read_text() == word
+
+    with pytest.raises(OutputError, match="out: stands there already"):
+        fill("late", meanwhile=True)
+    assert (tmp_path / "out" / "a").read_text() == "first"
+    fill("late", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a").read_text() == "late"
+
+
+def test_leftovers_are_removed_by_two_at_once(tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_by(dead, tmp_path / "a").write_text("half")
+    unlink = os.unlink
+
+    def late(path: Path) -> None:
+        unlink(path)
+        unlink(path)  # as where the other one was quicker
+
+    monkeypatch.setattr(os, "unlink", late)
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from scgraph.errors import ConfigError, OutputError
-from scgraph.files import write_atomic
+from scgraph.files import file_atomic, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,11 +94,5 @@ def write_embeddings(path: Path, embeddings: AnnData, frame: pd.DataFrame) -> No
     if path.suffix == ".tsv":
         write_atomic(path, str(frame.to_csv(sep="\t", lineterminator="\n", float_format="%.7g")))
         return
-    beside = path.with_name(f".{path.name}.part.h5ad")
-    try:
+    with file_atomic(path) as beside:
         embeddings.write_h5ad(beside, compression="gzip")
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -260,13 +260,7 @@ def _write(
 
 def _write_predictions(path: Path, predictions: AnnData) -> None:
     """Write the file whole or not at all."""
-    from scgraph.errors import OutputError
+    from scgraph.files import file_atomic
 
-    beside = path.with_name(f".{path.name}.part.h5ad")
-    try:
+    with file_atomic(path) as beside:
         predictions.write_h5ad(beside, compression="gzip")
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        beside.unlink(missing_ok=True)

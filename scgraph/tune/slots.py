@@ -9,14 +9,15 @@ same slot at the same moment, the trial of the lower number holds it, and the ot
 from __future__ import annotations
 
 import os
-import platform
 import secrets
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from scgraph import processes
+from scgraph.processes import this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,22 +45,12 @@ def lease_of_this_process() -> dict[str, Any]:
     pid = os.getpid()
     # Numbers of processes are used again; a word drawn once a process is not.
     word = _words.setdefault(pid, secrets.token_hex(4))
-    return {"machine": _machine(), "pid": pid, "word": word}
+    return {"machine": this_machine(), "pid": pid, "word": word}
 
 
 def is_gone(lease: dict[str, Any] | None) -> bool:
     """Say whether the process of a lease is known to be gone: it was one of this machine and is not there."""
-    if lease is None or lease.get("machine") != _machine():
-        return False
-    try:
-        os.kill(int(lease["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    with suppress(OSError):  # dead, and its end not asked for by the process that started it
-        return Path(f"/proc/{lease['pid']}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    return False
+    return lease is not None and lease.get("machine") == this_machine() and processes.is_gone(int(lease["pid"]))
 
 
 @dataclass
@@ -255,13 +246,3 @@ class Beating:
                 self.storage.set_trial_user_attr(self.identity, BEAT, count)
             except Exception:  # noqa: BLE001 - the trial is over or the storage gone: its own thread finds out and says so
                 return
-
-
-def _machine() -> str:
-    """Name what process numbers are valid in: the machine since it was started, and its namespace of processes."""
-    words = [platform.node()]
-    with suppress(OSError):
-        words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8])
-    with suppress(OSError):
-        words.append(str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]"))
-    return "/".join(words)

@@ -234,7 +234,7 @@ def test_a_kill_leaves_no_half_store_and_the_same_command_starts_again(h5ad: Pat
         assert child.stdout.readline() == "ready\n"
         for _ in range(1000):
             with contextlib.suppress(FileNotFoundError):  # the folder may get its name while it is looked at
-                if any(h5ad.parent.glob(".store.*/shard-*")):
+                if any(h5ad.parent.glob(".store.*/new/shard-*")):
                     break
             time.sleep(0.005)
         time.sleep(delay)
@@ -249,6 +249,29 @@ def test_a_kill_leaves_no_half_store_and_the_same_command_starts_again(h5ad: Pat
     assert caught >= 2
     prepare([h5ad], out=store, overwrite=True)
     equal(CellStore.open(store, verify=True), expected)
+    assert sorted(path.name for path in h5ad.parent.iterdir()) == ["cells.h5ad", "store"]
+
+
+def test_two_at_once_leave_one_whole_store(h5ad: Path) -> None:
+    store = h5ad.parent / "store"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    program = CHILD.replace("overwrite=True", "overwrite=False")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(store), str(h5ad)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [child.communicate()[1] for child in children]
+    codes = [child.returncode for child in children]
+    assert 0 in codes, said
+    for code, text in zip(codes, said, strict=True):
+        assert not code or text.splitlines()[-1].endswith("Choose another folder, or say --overwrite."), text
+    equal(CellStore.open(store, verify=True), in_memory([h5ad]))
     assert sorted(path.name for path in h5ad.parent.iterdir()) == ["cells.h5ad", "store"]
 
 
