@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from scgraph.redact import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ def environment(command: Sequence[str] | None = None) -> dict[str, object]:
 
     Returns:
         Plain data: `versions`, `cpu`, `cores`, `threads` (of PyTorch), `memory_gb`, `gpu`, `platform`, `git` (None
-        outside a checkout), `command`, `date` (UTC). A package that is not installed is None.
+        outside a checkout), `command` (without passwords), `date` (UTC). A package that is not installed is None.
     """
     words = list(command) if command is not None else ["scgraph", *sys.argv[1:]]
     versions: dict[str, str | None] = {"python": platform.python_version()}
@@ -55,7 +56,7 @@ def environment(command: Sequence[str] | None = None) -> dict[str, object]:
         "gpu": _gpu(),
         "platform": platform.platform(),
         "git": _git(),
-        "command": shlex.join(words),
+        "command": command_line(words),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,6 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
     from scgraph.bench.environment import environment
     from scgraph.files import json_text, write_atomic
     from scgraph.tune.report import StudyReport, render
-    from scgraph.tune.storage import hidden_password
     from scgraph.tune.study import loaded
 
     trials = trials_table(job, boards)
@@ -79,7 +77,7 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
         old.unlink()
     for name, text in best_files(job, best).items():
         write_atomic(folder / name, text)
-    where = environment(["scgraph", *map(hidden_password, sys.argv[1:])])
+    where = environment()
     write_atomic(folder / "environment.json", json_text(where))
     if report:
         page = StudyReport(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["Place", "StorageError", "hidden_password", "open_storage", "place_of", "quiet_optuna"]
+__all__ = ["Place", "StorageError", "open_storage", "place_of", "quiet_optuna"]
 
 JOURNAL = "journal.log"
+ADDRESS_WITHOUT_SCHEME = re.compile(r"\w[\w+.-]*:.+@")
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 LOCKED_SECONDS = 20
 """How long SQLite itself waits for another process."""
@@ -55,7 +57,10 @@ def place_of(storage: str | Path | None, folder: Path) -> Place:
         return _file(folder / JOURNAL)
     text = str(storage)
     scheme, sign, rest = text.partition("://")
-    if not sign:
+    shown = without_passwords(text, whole=True)
+    if not sign and ADDRESS_WITHOUT_SCHEME.match(text):
+        shown = without_passwords(f"postgresql://{text}", whole=True).removeprefix("postgresql://")
+    if not sign and shown == text:
         path = Path(text).expanduser()
         return _sqlite(path) if path.suffix in SQLITE_SUFFIXES else _file(path)
     kind = scheme.split("+")[0]
@@ -64,8 +69,7 @@ def place_of(storage: str | Path | None, folder: Path) -> Place:
     if kind in ("postgresql", "postgres"):
         return _postgresql(rest)
     raise ConfigError(
-        f"--storage {hidden_password(text)}: give a file for a journal, sqlite:///FILE or "
-        "postgresql://USER@HOST/DATABASE."
+        f"--storage {shown}: give a file for a journal, sqlite:///FILE or postgresql://USER@HOST/DATABASE."
     )
 
 
@@ -131,16 +135,6 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
-def hidden_password(text: str) -> str:
-    """Return an address without its password."""
-    text = re.sub(r"([?&]password=)[^&]*", r"\1***", text)
-    scheme, sign, rest = text.partition("://")
-    if not sign or "@" not in rest:
-        return text
-    who, _, where = rest.rpartition("@")
-    return f"{scheme}://{who.partition(':')[0]}@{where}"
-
-
 def _file(path: Path) -> Place:
     path = path.expanduser().absolute()
     return Place("journal", str(path), str(path))
@@ -156,7 +150,22 @@ def _postgresql(rest: str) -> Place:
 
     if importlib.util.find_spec("psycopg") is None:
         raise ConfigError("--storage postgresql needs the package psycopg: install scgraph-zoo[postgres].")
-    return Place("postgresql", f"postgresql+psycopg://{rest}", hidden_password(f"postgresql://{rest}"))
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    # SQLAlchemy ends a password at its first @ and takes the rest of it for the host.
+    main, query = address_and_query(rest)
+    user, at, where = main.rpartition("@")
+    address = f"postgresql+psycopg://{user.replace('@', '%40')}{at}{where}{query}"
+    shown = without_passwords(f"postgresql://{rest}", whole=True)
+    try:
+        make_url(address)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(
+            f"--storage {shown}: is no address of a database. Write postgresql://USER@HOST:PORT/DATABASE, and the "
+            "password into the environment variable PGPASSWORD."
+        ) from error
+    return Place("postgresql", address, shown)
 
 
 def _patient(place: Place, patience: float, say: Callable[[str], None]) -> RDBStorage:
@@ -236,7 +245,10 @@ def _write_locks(engine: Any, sqlalchemy: Any) -> None:
 
 def _explained(place: Place, error: Exception, waited: float) -> DataError | StorageError:
     cause: Any = error.__cause__ if error.__cause__ is not None else error
-    reason = " ".join(str(getattr(cause, "orig", None) or cause).split())[:300]
+    reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+    for password in passwords_in(place.address):  # a driver may quote what it was given
+        reason = reason.replace(password, HIDDEN)
+    reason = without_passwords(reason)[:300]
     if place.kind == "sqlite" and ("not a database" in reason or "malformed" in reason):
         return DataError(
             f"{place.shown}: is no SQLite database, or is damaged ({reason}). Name another file in --storage."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -250,6 +251,27 @@ def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_pa
         Watch(0.0).look(board)
         Watch(0.0).look(board)
         assert not any(trial.state.name == "RUNNING" and trial.user_attrs["slot"] < 3 for trial in board.trials())
+
+
+@pytest.mark.parametrize("storage_address", ["journal", "postgresql"], indirect=True)
+def test_no_file_holds_the_password(
+    tiny_file: Path, tmp_path: Path, storage_address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_password(address: str) -> str:
+        return address.replace("@", ":SE%40CRET@")
+
+    address = None if storage_address is None else with_password(storage_address)  # trusted, whatever it is
+    shown = with_password(storage_address or "postgresql://me@host/study")
+    monkeypatch.setattr(sys, "argv", ["scgraph", "tune", "--storage", shown, f"--study={shown}"])
+    said: list[str] = []
+    out = tmp_path / "out"
+    search(tiny_file, out, storage=address, config={"trials": 1}, final=True, report=True, say=said.append)
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert {"study.html", "report.html", "summary.md", "environment.json"} <= {path.name for path in written}
+    for path in written:
+        assert not re.search(rb"SE(%40|@)CRET", path.read_bytes()), path
+    assert "CRET" not in " ".join(said)
+    assert (out / "bench" / "summary.md").read_text().count("scgraph tune --storage postgresql://") == 1
 
 
 def test_a_database_that_comes_back_is_waited_for(tmp_path: Path, server: Server) -> None:

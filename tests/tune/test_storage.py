@@ -7,10 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
-from scgraph.tune.storage import hidden_password, open_storage, place_of
+from scgraph.tune.storage import open_storage, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,10 +30,29 @@ def test_places_by_their_address(tmp_path: Path) -> None:
         assert "secret" not in str(error.value)
 
 
-def test_passwords_are_hidden() -> None:
-    assert hidden_password("--storage=postgresql://u:p@h/d") == "--storage=postgresql://u@h/d"
-    assert hidden_password("postgresql://h/d?user=u&password=p&x=1") == "postgresql://h/d?user=u&password=***&x=1"
-    assert hidden_password("results/tune") == "results/tune"
+def test_a_password_is_read_as_it_is_meant(tmp_path: Path) -> None:
+    for written in ("p@ss/w", "p%40ss%2Fw"):
+        place = place_of(f"postgresql://me:{written}@host:1/db?application_name=a@b", tmp_path)
+        url = make_url(place.address)
+        assert (url.username, url.password, url.host, url.database) == ("me", "p@ss/w", "host", "db")
+        assert place.shown == "postgresql://me@host:1/db?application_name=a@b"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["postgresql://me:secret", "postgresql://me:secret@h:x/d", "h:secret@x/d", "host=h password=secret"]
+)
+def test_what_is_no_address_is_refused_without_its_password(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"--storage .*postgresql://USER@HOST") as error:
+        place_of(wrong, tmp_path)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("query", ["?sslmode=secret", "?secret=1"])
+def test_what_a_driver_quotes_holds_no_password(tmp_path: Path, query: str) -> None:
+    place = place_of(f"postgresql://me:secret@127.0.0.1:1/db{query}", tmp_path)
+    with pytest.raises(OutputError, match="cannot be reached") as error, open_storage(place):
+        pass
+    assert "secret" not in str(error.value).replace(place.shown, "")
 
 
 def test_garbage_is_no_database(tmp_path: Path) -> None:
