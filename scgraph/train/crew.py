@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph import errors
+from scgraph.child import child_command, child_environment
 from scgraph.data import CellStore
 from scgraph.data.disk import DiskColumn
 from scgraph.launch import torchrun_environment
@@ -172,8 +171,6 @@ def _write_store(folder: Path, store: CellStore) -> None:
 
 def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
     port = free_port()
-    # The same paths as here, and -P: a folder that happens to be the current one hides no module.
-    paths = {"PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)}
     processes = []
     for rank in range(size):
         with contextlib.ExitStack() as stack:
@@ -182,8 +179,8 @@ def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
                 said = stack.enter_context(_log(folder, rank).open("wb"))
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-P", "-m", "scgraph.train.worker", str(folder)],
-                    env=os.environ | paths | torchrun_environment(rank, size, port),
+                    child_command("scgraph.train.worker", str(folder)),
+                    env=child_environment() | torchrun_environment(rank, size, port),
                     stdin=subprocess.PIPE,
                     stdout=said,
                     stderr=said,

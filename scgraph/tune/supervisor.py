@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scgraph.child import child_command, child_environment
 from scgraph.errors import OutputError, ScgraphError, TrainingError
 from scgraph.train.stopping import leave, stop_signals
 from scgraph.tune.slots import Watch
@@ -138,15 +138,14 @@ class Supervisor:
     def _started(self, number: int) -> _Worker:
         self.folder.mkdir(exist_ok=True)
         log = self.folder / f"worker-{number}.log"
-        environment = dict(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109 - text
+        environment = child_environment()
         # Each worker for itself would start as many threads as there are cores.
         threads = str(max(1, len(os.sched_getaffinity(0)) // self.count)) if hasattr(os, "sched_getaffinity") else "1"
         environment.setdefault("OMP_NUM_THREADS", threads)
         with log.open("ab") as file:
             # A session of its own: Ctrl-C reaches this process alone, which then asks the workers to stop.
             process = subprocess.Popen(
-                [sys.executable, "-m", "scgraph.tune.worker"],
+                child_command("scgraph.tune.worker"),  # the job, which may hold a password, goes through a pipe
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,

@@ -1,6 +1,6 @@
 """A worker of a study: takes a slot, measures its trial, tells the result, until every slot is finished.
 
-``python -m scgraph.tune.worker`` reads a job as JSON from standard input. It exits with 0 where nothing is left to do,
+Run as a module, it reads a job as JSON from standard input. It exits with 0 where nothing is left to do,
 2 with one message on standard error where it cannot go on, 130 after Ctrl-C.
 """
 
