@@ -11,7 +11,6 @@ import numpy as np
 from scgraph.bench import run_bench as bench
 from scgraph.bench.run import as_bench_config
 from scgraph.data import prepare
-from scgraph.errors import OutputError
 from scgraph.network.public import gene_embeddings, gene_graph
 from scgraph.perturb import run_perturb as perturb
 from scgraph.train import SavedModel, load_model
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from scgraph.bench.costs import Attention, Costs
     from scgraph.config import BenchConfig, TrainConfig
@@ -127,7 +127,7 @@ def embed(
     """Write the vectors of the cells into ``adata.obsm["X_scgraph"]`` and a record into ``adata.uns``.
 
     The vector of a cell depends on that cell alone: embedding a file equals embedding its pieces, in any
-    order, to the last bit on a CPU. A cell without any count gets NaN, as it has nothing to be read from.
+    order, to the last bit on a CPU. A cell without any count gets zeros, with a note.
 
     Args:
         adata: counts or log-normalised values; changed in place.
@@ -146,6 +146,7 @@ def embed(
     """
     from scgraph.data import CellStore, read_cells
     from scgraph.train import embed as vectors
+    from scgraph.train.annotate import zeros_note
 
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
     cells = read_cells(adata, layer=layer)
@@ -156,18 +157,11 @@ def embed(
     training = _training(saved)
     found = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
     rows = adata.obs_names.get_indexer(cells.obs_names)
-    whole = np.full((adata.n_obs, found.shape[1]), np.nan, dtype=np.float32)
+    whole = np.zeros((adata.n_obs, found.shape[1]), dtype=np.float32)
     whole[rows] = found
-    record = {
-        "cells": int(adata.n_obs),
-        "channels": int(found.shape[1]),
-        "genes_matched": store.match_note,
-        "genes_a_cell": training.genes_to_embed() or "all",
-        "model": saved.model_config.name(),
-        "vocabulary": saved.vocabulary.sha256,
-        "versions": dict(saved.versions),
-        "layer": layer or "X",
-    }
+    if len(rows) < adata.n_obs:
+        say(zeros_note(np.delete(adata.obs_names.astype(str), rows)))
+    record = _record(saved, whole, store.match_note, layer)
     adata.obsm[OBSM_KEY] = whole
     adata.uns["scgraph"] = record
     return record
@@ -178,39 +172,58 @@ def embed_file(
     data: str | Path,
     *,
     out: str | Path,
+    layer: str | None = None,
+    min_matched: float = 0.3,
+    device: str = "auto",
+    allow_conv: Collection[str] = (),
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
-    **options: Any,
 ) -> dict[str, Any]:
     """Embed the cells of a file into a copy of it; see `embed`. The copy appears whole or not at all.
 
+    The file is read in blocks and copied byte for byte, whatever else it holds; a 10x file becomes an .h5ad file.
+
     Raises:
+        DataError: the file cannot be used as it is, or holds something else under the names that are written.
         OutputError: `out` stands there already, or cannot be written.
     """
-    import anndata
+    from scgraph.data.streaming import CellStream
+    from scgraph.train.annotate import check_copy, embed_cells, write_copy
 
-    from scgraph.data import read_cells
-
-    out = Path(out)
-    if out.suffix != ".h5ad":
-        raise OutputError(f"{out}: name a file that ends in .h5ad.")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out}: stands there already; name another file or add --overwrite.")
-    if not out.resolve().parent.is_dir():
-        raise OutputError(f"{out}: the folder {out.resolve().parent.name!r} does not exist.")
-    saved = load_model(model, allow_conv=options.pop("allow_conv", ()))
-    read_cells(data, layer=options.get("layer"))  # checks the file before anndata trusts it
-    adata = anndata.read_h5ad(data)
-    record = embed(adata, saved, say=say, **options)
-    beside = out.with_name(f".{out.name}.part.h5ad")
-    try:
-        adata.write_h5ad(beside, compression="gzip")
-        beside.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    saved = load_model(model, allow_conv=allow_conv)
+    training = _training(saved)
+    data, out = Path(data), Path(out)
+    check_copy(data, out, OBSM_KEY, channels=saved.model.channels, overwrite=overwrite)
+    stream = CellStream(data, layer=layer)
+    for note in stream.notes:
+        say(note)
+    vectors, matched = embed_cells(
+        saved.model,
+        stream,
+        saved.vocabulary,
+        min_matched=min_matched,
+        genes=training.genes_to_embed(),
+        seed=training.seed,
+        device=device,
+        say=say,
+    )
+    record = _record(saved, vectors, matched, layer)
+    write_copy(stream, out, OBSM_KEY, vectors, record, overwrite=overwrite, say=say)
     return record
+
+
+def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer: str | None) -> dict[str, Any]:
+    """Say how vectors came about."""
+    return {
+        "cells": len(vectors),
+        "channels": int(vectors.shape[1]),
+        "genes_matched": matched,
+        "genes_a_cell": _training(saved).genes_to_embed() or "all",
+        "model": saved.model_config.name(),
+        "vocabulary": saved.vocabulary.sha256,
+        "versions": dict(saved.versions),
+        "layer": layer or "X",
+    }
 
 
 def probe(

@@ -15,7 +15,7 @@ from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["file_atomic", "folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
+__all__ = ["check_writable", "file_atomic", "folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -173,7 +173,7 @@ def prepare_output_folder(
             f"{folder}: already holds files ({shown}). Choose another folder, or say --overwrite to "
             "replace what scgraph wrote there."
         )
-    _try_to_write(folder)
+    check_writable(folder)
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise OutputError(
@@ -202,7 +202,12 @@ def _remove_owned(folder: Path, owned: Iterable[str]) -> None:
         raise OutputError(f"{folder}: old files cannot be removed ({_reason(error)}).") from error
 
 
-def _try_to_write(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Write a few bytes into a folder and remove them.
+
+    Raises:
+        OutputError: It cannot be written to.
+    """
     trial = temporary_beside(folder / "write-test")
     try:
         with trial.open("xb") as file:

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Opened", "Source", "StoredMatrix", "damage", "open_cells", "open_file", "read_file", "stored_matrix"]
+__all__ = [
+    "Opened",
+    "Source",
+    "StoredMatrix",
+    "damage",
+    "open_cells",
+    "open_file",
+    "read_file",
+    "stored_matrix",
+    "tenx_matrix",
+    "tenx_tables",
+]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError)
@@ -147,7 +158,7 @@ def open_cells(path: Path, layer: str | None) -> Iterator[Opened]:
     where = str(path)
     with open_file(path) as file:
         with damage(where):
-            tenx = _tenx_group(file)
+            tenx = tenx_matrix(file)
             opened = _open_tenx(tenx, where, layer) if tenx is not None else _open_h5ad(file, path, layer)
         yield opened
 
@@ -240,31 +251,36 @@ def _read_old(path: Path, *, raw: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     return adata.obs, adata.raw.var if raw else adata.var
 
 
-def _tenx_group(file: h5py.File) -> h5py.Group | None:
-    """Return the matrix of a 10x file (of Cell Ranger 3, or of one genome of Cell Ranger 2)."""
-    groups = [value for value in file.values() if isinstance(value, h5py.Group) and "barcodes" in value]
+def tenx_matrix(file: h5py.File) -> h5py.Group | None:
+    """Return the matrix of a 10x file (of Cell Ranger 3, or of one genome of Cell Ranger 2), None for others."""
+    # A table of cells may have a column of barcodes too.
+    groups = [
+        value for value in file.values() if isinstance(value, h5py.Group) and "barcodes" in value and "indptr" in value
+    ]
     return groups[0] if len(groups) == 1 else None
 
 
 def _open_tenx(group: h5py.Group, where: str, layer: str | None) -> Opened:
-    import pandas as pd
-
     if layer is not None:
         raise DataError(f"{where}: a 10x file has no layers, so no layer {layer!r}. Leave the layer out.")
-    features = group.get("features", group)
     shape = group["shape"][()]
     # Stored by cell with genes as rows: read as genes in columns, the same arrays are rows of cells.
     parts = {name: group[name] for name in ("data", "indices", "indptr")}
+    matrix = StoredMatrix((int(shape[1]), int(shape[0])), by_row=True, parts=parts)
+    return Opened(where, matrix, lambda: tenx_tables(group))
 
-    def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-        ids = _strings(features["id"] if "id" in features else features["genes"])
-        symbols = _strings(features["name"] if "name" in features else features["gene_names"])
-        var = pd.DataFrame({"gene_ids": ids, "feature_name": symbols}, index=pd.Index(ids))
-        if "feature_type" in features:
-            var["feature_types"] = _strings(features["feature_type"])
-        return pd.DataFrame(index=_strings(group["barcodes"])), var
 
-    return Opened(where, StoredMatrix((int(shape[1]), int(shape[0])), by_row=True, parts=parts), tables)
+def tenx_tables(group: h5py.Group) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the cells and genes of a 10x file, genes by their id."""
+    import pandas as pd
+
+    features = group.get("features", group)
+    ids = _strings(features["id"] if "id" in features else features["genes"])
+    symbols = _strings(features["name"] if "name" in features else features["gene_names"])
+    var = pd.DataFrame({"gene_ids": ids, "feature_name": symbols}, index=pd.Index(ids))
+    if "feature_type" in features:
+        var["feature_types"] = _strings(features["feature_type"])
+    return pd.DataFrame(index=_strings(group["barcodes"])), var
 
 
 def _strings(data: h5py.Dataset) -> list[str]:

@@ -131,6 +131,20 @@ class CellStream:
         """Return the number of cells that have a count."""
         return int(self.manifest["cells"])
 
+    @property
+    def obs_names(self) -> NDArray[np.str_]:
+        """Names of all cells of the file, those without a count too."""
+        return self._obs_names
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that has changed since it was read first.
+
+        Raises:
+            DataError: As said.
+        """
+        if self.path.stat().st_mtime_ns != self._when:
+            raise DataError(f"{self.path}: was changed while it was read. Start again when it is finished.")
+
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""
         return self._expressed
@@ -142,8 +156,7 @@ class CellStream:
             DataError: The file has changed since it was read first.
         """
         with open_cells(self.path, self.layer) as opened:
-            if self.path.stat().st_mtime_ns != self._when:
-                raise DataError(f"{self.path}: was changed while it was read. Start again when it is finished.")
+            self.check_unchanged()
             for matrix, names in self._blocks(opened):
                 kept = np.flatnonzero(np.diff(matrix.indptr))
                 if len(kept):
