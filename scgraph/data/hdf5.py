@@ -231,13 +231,28 @@ def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
     from anndata.io import read_elem
 
     _check_format(group, where, name)
-    index = _text(group.attrs.get("_index", ""))
-    if index not in group:
+    index = _text(group.attrs.get("_index", "")) or next((key for key in ("_index", "index") if key in group), "")
+    if not index or index not in group:
         raise DataError(f"{where}: {name} has no names (its index is missing). Write the file again from its source.")
     for column in group:
         _check_format(group[column], where, f"{name}[{column!r}]")
-    table: pd.DataFrame = read_elem(group)
-    return table
+    if "encoding-type" in group.attrs:
+        table: pd.DataFrame = read_elem(group)
+        return table
+    return _read_unmarked(group, index)
+
+
+def _read_unmarked(group: h5py.Group, index: str) -> pd.DataFrame:
+    """Read a table that says nothing of its form, as SeuratDisk writes `raw/var`: names, and columns of text or numbers."""
+    import pandas as pd
+
+    names = _strings(group[index])
+    columns = {
+        key: _strings(column) if column.dtype.kind in "OS" else column[()]
+        for key, column in group.items()
+        if key != index and isinstance(column, h5py.Dataset) and column.shape == (len(names),)
+    }
+    return pd.DataFrame(columns, index=pd.Index(names))
 
 
 def _read_old(path: Path, *, raw: bool) -> tuple[pd.DataFrame, pd.DataFrame]:

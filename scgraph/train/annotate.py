@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +11,19 @@ from scgraph.data import CellStore
 from scgraph.data.hdf5 import damage, open_file, tenx_matrix, tenx_tables
 from scgraph.data.names import examples
 from scgraph.data.store import match_note
-from scgraph.data.streaming import CellStream
 from scgraph.errors import DataError, OutputError
 from scgraph.files import check_writable, file_atomic
 from scgraph.train.embedding import embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import h5py
     from numpy.typing import NDArray
 
+    from scgraph.data import Vocabulary
+    from scgraph.data.streaming import CellStream
     from scgraph.nn import GeneModel
 
 __all__ = ["check_copy", "embed_cells", "write_copy", "zeros_note"]
@@ -76,7 +77,7 @@ def check_copy(data: Path, out: Path, key: str, *, channels: int, overwrite: boo
 def embed_cells(
     model: GeneModel,
     stream: CellStream,
-    vocabulary: Any,
+    vocabulary: Vocabulary,
     *,
     min_matched: float,
     genes: int | None,

@@ -1,0 +1,158 @@
+"""Whatever `prepare` reads, `embed` embeds, and the rest of the file stays as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import h5py
+import numpy as np
+import pytest
+from scipy import sparse
+
+import scgraph
+from scgraph.api import OBSM_KEY, embed_file
+from scgraph.data import prepare
+from scgraph.errors import DataError, OutputError
+from tests.bench.conftest import QUICK, make_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "gnn"
+    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=folder)
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "cells.h5ad"
+    adata = make_cells()
+    adata.raw = adata
+    adata.write_h5ad(path)
+    return path
+
+
+def _novelty(file: h5py.File) -> None:
+    file["uns"].create_group("novelty").attrs["encoding-type"] = "of_tomorrow"
+
+
+def _extra(file: h5py.File) -> None:
+    file.create_group("of_another_tool")["numbers"] = np.arange(7)
+
+
+def _short_obsm(file: h5py.File) -> None:
+    file["obsm"]["X_pca"] = np.zeros((3, 2))
+
+
+def _no_obsm(file: h5py.File) -> None:
+    del file["obsm"], file["uns"]
+
+
+def _barcodes(file: h5py.File) -> None:
+    names = file["obs"].attrs["_index"]
+    file["obs"].copy(names, "barcodes")
+    file["obs"].attrs["column-order"] = [*file["obs"].attrs["column-order"], "barcodes"]
+
+
+def _seurat_raw(file: h5py.File) -> None:
+    table = file["raw/var"]
+    names = table[table.attrs["_index"]][()]
+    del file["raw/var"]
+    file.create_group("raw/var").create_dataset("_index", data=names)
+
+
+def _old_obsm(file: h5py.File) -> None:
+    del file["obsm"]
+    file["obsm"] = np.zeros(90, dtype=[("X_pca", "f4", (2,))])
+
+
+EDITS = [_novelty, _extra, _short_obsm, _no_obsm, _barcodes, _seurat_raw, _old_obsm]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_embed_takes_what_prepare_takes(
+    model: Path, source: Path, tmp_path: Path, edit: Callable[[h5py.File], None]
+) -> None:
+    plain, out = tmp_path / "plain.h5ad", tmp_path / "out.h5ad"
+    embed_file(model, source, out=plain)
+    with h5py.File(source, "r+") as file:
+        edit(file)
+        before: list[str] = []
+        file.visit(before.append)
+    prepare([source], out=tmp_path / "store")
+    embed_file(model, source, out=out)
+    with h5py.File(out) as file, h5py.File(plain) as other:
+        after: list[str] = []
+        file.visit(after.append)
+        assert set(before) <= set(after)
+        assert np.array_equal(file["obsm"][OBSM_KEY][()], other["obsm"][OBSM_KEY][()])
+        assert file["uns/scgraph/model"][()] == b"gnn"
+    embed_file(model, out, out=out, overwrite=True)  # our own names may be written again
+
+
+def test_seurat_names_of_raw_are_read(model: Path, source: Path, tmp_path: Path) -> None:
+    with h5py.File(source, "r+") as file:
+        _seurat_raw(file)
+    prepare([source], out=tmp_path / "store", layer="raw")
+    record = embed_file(model, source, out=tmp_path / "out.h5ad", layer="raw")
+    assert record["genes_matched"].startswith("40 of 40")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_10x_file_becomes_h5ad(model: Path, source: Path, tmp_path: Path, version: int) -> None:
+    adata, path, out, whole = make_cells(), tmp_path / "tenx.h5", tmp_path / "out.h5ad", tmp_path / "whole.h5ad"
+    counts = sparse.csr_matrix(adata.X)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix" if version == 3 else "GRCh38")
+        group["barcodes"] = adata.obs_names.to_numpy().astype("S")
+        group["data"], group["indices"], group["indptr"] = counts.data.astype("i4"), counts.indices, counts.indptr
+        group["shape"] = np.asarray(counts.shape[::-1])
+        names = group.create_group("features") if version == 3 else group
+        for key in ("id", "name") if version == 3 else ("genes", "gene_names"):
+            names[key] = adata.var_names.to_numpy().astype("S")
+    said: list[str] = []
+    prepare([path], out=tmp_path / "store")
+    embed_file(model, path, out=out, say=said.append)
+    embed_file(model, source, out=whole)
+    found = ad.read_h5ad(out)
+    assert np.array_equal(found.X.toarray(), counts.toarray())
+    assert found.obs_names.tolist() == adata.obs_names.tolist()
+    assert np.array_equal(found.obsm[OBSM_KEY], ad.read_h5ad(whole).obsm[OBSM_KEY])
+    assert any("10x file" in text for text in said)
+
+
+def test_refusals_come_before_computing(
+    model: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scgraph.train.annotate.embed", lambda *_, **__: pytest.fail("computed first"))
+    (tmp_path / "folder.h5ad").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        embed_file(model, source, out=tmp_path / "folder.h5ad", overwrite=True)
+    with h5py.File(source, "r+") as file:
+        file["uns"]["scgraph"] = "a note of mine"
+    with pytest.raises(DataError, match=f"{source}: uns\\['scgraph'\\] is there"):
+        embed_file(model, source, out=tmp_path / "out.h5ad")
+    with h5py.File(source, "r+") as file:
+        del file["uns/scgraph"]
+        file["obsm"].create_group(OBSM_KEY)
+    with pytest.raises(DataError, match=f"{source}: obsm\\['X_scgraph'\\] is there"):
+        embed_file(model, source, out=tmp_path / "out.h5ad")
+
+
+def test_a_cell_without_counts_gets_zeros(model: Path, tmp_path: Path) -> None:
+    adata, path, out = make_cells(), tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    adata.X[5] = 0
+    adata.write_h5ad(path)
+    said: list[str] = []
+    record = embed_file(model, path, out=out, say=said.append)
+    vectors = ad.read_h5ad(out).obsm[OBSM_KEY]
+    assert not vectors[5].any()
+    assert np.delete(vectors, 5, axis=0).any(axis=1).all()
+    assert any("get zeros" in text and repr(adata.obs_names[5]) in text for text in said)
+    assert json.loads(json.dumps(record))["cells"] == 90
