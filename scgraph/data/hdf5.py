@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from scgraph.data.checks import Compressed
+from scgraph.data.storage import check_claims, check_fits, check_inside, datasets_of
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Raises:
-        DataError: There is no such file, or it is a folder, empty, of another format, cut, damaged or locked.
+        DataError: There is no such file, or it is a folder, empty, of another format, cut, damaged or locked, or
+            it takes values from other files.
     """
     where = str(path)
     if path.is_dir():
@@ -102,6 +104,8 @@ def open_file(path: Path) -> Iterator[h5py.File]:
         cut = "is cut off" if "truncated" in str(error) else "is damaged"
         raise DataError(f"{where}: the file {cut} ({error}). Copy it again.") from error
     with opened:
+        with damage(where):
+            check_inside(opened, where)
         yield opened
 
 
@@ -121,8 +125,18 @@ class StoredMatrix:
     dense: h5py.Dataset | None = None
     parts: dict[str, h5py.Dataset] = field(default_factory=dict)
 
-    def read(self) -> Compressed | NDArray[Any]:
-        """Read all of it."""
+    def datasets(self) -> list[h5py.Dataset]:
+        """Return what it is stored in."""
+        return list(self.parts.values()) if self.dense is None else [self.dense]
+
+    def read(self, where: str) -> Compressed | NDArray[Any]:
+        """Read all of it.
+
+        Raises:
+            DataError: It claims more than its bytes can hold, or memory cannot hold it.
+        """
+        check_claims(self.datasets(), where)
+        check_fits(self.datasets(), where)
         if self.dense is not None:
             return np.asarray(self.dense[()])
         data, indices, indptr = (self.parts[name][()] for name in ("data", "indices", "indptr"))
@@ -160,6 +174,7 @@ def open_cells(path: Path, layer: str | None) -> Iterator[Opened]:
         with damage(where):
             tenx = tenx_matrix(file)
             opened = _open_tenx(tenx, where, layer) if tenx is not None else _open_h5ad(file, path, layer)
+            check_claims(opened.matrix.datasets(), where)
         yield opened
 
 
@@ -170,7 +185,7 @@ def read_file(path: Path, layer: str | None) -> Source:
         DataError: A part is missing, damaged or in a form that is not known.
     """
     with open_cells(path, layer) as opened, damage(opened.where):
-        matrix = opened.matrix.read()
+        matrix = opened.matrix.read(opened.where)
         return Source(opened.where, matrix, *opened.tables())
 
 
@@ -184,6 +199,7 @@ def _open_h5ad(file: h5py.File, path: Path, layer: str | None) -> Opened:
 
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         if isinstance(file["obs"], h5py.Dataset) or isinstance(file[var_key], h5py.Dataset):
+            check_claims(datasets_of(file["/"]), where)
             return _read_old(path, raw=layer == "raw")
         return _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
 
@@ -236,6 +252,7 @@ def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
         raise DataError(f"{where}: {name} has no names (its index is missing). Write the file again from its source.")
     for column in group:
         _check_format(group[column], where, f"{name}[{column!r}]")
+    check_claims(datasets_of(group), where)
     if "encoding-type" in group.attrs:
         table: pd.DataFrame = read_elem(group)
         return table
@@ -243,7 +260,7 @@ def _read_table(group: h5py.Group, where: str, name: str) -> pd.DataFrame:
 
 
 def _read_unmarked(group: h5py.Group, index: str) -> pd.DataFrame:
-    """Read a table that says nothing of its form, as SeuratDisk writes `raw/var`: names, and columns of text or numbers."""
+    """Read names and plain columns of a table that says nothing of its form, as SeuratDisk writes `raw/var`."""
     import pandas as pd
 
     names = _strings(group[index])
@@ -282,13 +299,14 @@ def _open_tenx(group: h5py.Group, where: str, layer: str | None) -> Opened:
     # Stored by cell with genes as rows: read as genes in columns, the same arrays are rows of cells.
     parts = {name: group[name] for name in ("data", "indices", "indptr")}
     matrix = StoredMatrix((int(shape[1]), int(shape[0])), by_row=True, parts=parts)
-    return Opened(where, matrix, lambda: tenx_tables(group))
+    return Opened(where, matrix, lambda: tenx_tables(group, where))
 
 
-def tenx_tables(group: h5py.Group) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tenx_tables(group: h5py.Group, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the cells and genes of a 10x file, genes by their id."""
     import pandas as pd
 
+    check_claims(datasets_of(group), where)
     features = group.get("features", group)
     ids = _strings(features["id"] if "id" in features else features["genes"])
     symbols = _strings(features["name"] if "name" in features else features["gene_names"])

@@ -193,9 +193,9 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
     from scipy import sparse
 
     if isinstance(matrix, CSRDataset | CSCDataset):
-        return stored_matrix(matrix.group, where).read()
+        return stored_matrix(matrix.group, where).read(where)
     if isinstance(matrix, h5py.Dataset):
-        return stored_matrix(matrix, where).read()
+        return stored_matrix(matrix, where).read(where)
     if sparse.issparse(matrix):
         given: Any = matrix
         rows = given if given.format in ("csr", "csc") else given.tocsr()

@@ -194,7 +194,7 @@ def _raw_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compres
         yield from _row_blocks(matrix, where)
     else:
         with damage(where):
-            whole = matrix.read()
+            whole = matrix.read(where)
         if isinstance(whole, Compressed):
             check_compressed(whole, where)
         yield 0, whole

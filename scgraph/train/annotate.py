@@ -103,7 +103,7 @@ def embed_cells(
     for cells in stream.blocks():
         store = CellStore.from_cells(cells, vocabulary, min_matched=0)
         silent += int((np.diff(store.indptr) == 0).sum())
-        rows = position.get_indexer(cells.obs_names)
+        rows = position.get_indexer(pd.Index(cells.obs_names))
         try:
             vectors[rows] = embed(model, store, genes=genes, seed=seed, device=device)
         except DataError as error:
@@ -199,7 +199,9 @@ def _write_tenx(source: h5py.File, path: Path) -> None:
     from anndata.io import write_elem
 
     matrix = tenx_matrix(source)
-    obs, var = tenx_tables(matrix)
+    if matrix is None:
+        raise DataError(f"{source.filename}: is no 10x file.")
+    obs, var = tenx_tables(matrix, str(path))
     with h5py.File(path, "x") as file:
         write_elem(file, "/", anndata.AnnData(obs=obs, var=var))
         if "X" in file:

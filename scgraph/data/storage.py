@@ -1,0 +1,142 @@
+"""Where the bytes of an HDF5 file lie, and whether there are as many as it claims: a stranger wrote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["check_claims", "check_fits", "check_inside", "datasets_of"]
+
+_DEFLATE = 1032
+"""Most bytes that deflate makes of one (https://zlib.net/zlib_tech.html)."""
+
+_SMALL = 2**20
+_LOSSLESS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+
+
+def check_inside(file: h5py.File, where: str) -> None:
+    """Refuse a file that takes values from other files: it would read, or copy, what its user did not give.
+
+    Raises:
+        DataError: It holds an external link, a dataset in external storage, or a virtual one of other files.
+    """
+    groups, seen = [file["/"]], set()
+    while groups:
+        group = groups.pop()
+        for name in group:
+            path = f"{group.name.rstrip('/')}/{name}"
+            try:
+                link = group.get(name, getlink=True)
+            except TypeError:  # of a kind that is not HDF5's own
+                raise DataError(_leaves(where, path, "a link of an unknown kind")) from None
+            if isinstance(link, h5py.ExternalLink):
+                raise DataError(_leaves(where, path, f"a link to {link.filename!r}"))
+            if not isinstance(link, h5py.HardLink):
+                continue
+            try:
+                entry = group[name]
+                address = h5py.h5o.get_info(entry.id).addr
+            except (KeyError, OSError, RuntimeError, ValueError):  # what cannot be opened is never read
+                continue
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(entry, h5py.Group):
+                groups.append(entry)
+            elif isinstance(entry, h5py.Dataset):
+                _check_dataset(entry, where, path)
+
+
+def _check_dataset(entry: h5py.Dataset, where: str, path: str) -> None:
+    if entry.external:
+        raise DataError(_leaves(where, path, f"values in {entry.external[0][0]!r}"))
+    sources = entry.virtual_sources() if entry.is_virtual else []
+    others = [source.file_name for source in sources if source.file_name != "."]
+    if others:
+        raise DataError(_leaves(where, path, f"values in {others[0]!r}"))
+
+
+def _leaves(where: str, path: str, what: str) -> str:
+    return (
+        f"{where}: {path} is {what}, outside of the file: not followed. Write all values into one file, for example by "
+        "reading and writing it with anndata."
+    )
+
+
+def datasets_of(element: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
+    """Return a dataset, or all datasets of a group and of the groups in it."""
+    if isinstance(element, h5py.Dataset):
+        return [element]
+    entries, found, seen = [element], [], set()
+    while entries:
+        entry = entries.pop()
+        address = h5py.h5o.get_info(entry.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(entry, h5py.Group):
+            entries += [entry[name] for name in entry if name in entry]
+        elif isinstance(entry, h5py.Dataset):
+            found.append(entry)
+    return found
+
+
+def check_claims(datasets: Iterable[h5py.Dataset], where: str) -> None:
+    """Refuse datasets that claim more values than their bytes can hold; nothing of them is read.
+
+    Raises:
+        DataError: As said.
+    """
+    for dataset in datasets:
+        claimed, held = _claimed(dataset), _held(dataset)
+        if claimed > max(held, _SMALL):
+            raise DataError(
+                f"{where}: {dataset.name} claims {dataset.size:,} values, but the file holds no more than "
+                f"{held:,} of their {claimed:,} bytes. The file is damaged: write it again from its source."
+            )
+
+
+def check_fits(datasets: Iterable[h5py.Dataset], where: str) -> None:
+    """Refuse to read at once what memory cannot hold.
+
+    Raises:
+        DataError: As said.
+    """
+    from scgraph.memory import available_memory
+
+    needed, free = sum(_claimed(dataset) for dataset in datasets), available_memory()
+    if needed > free:
+        raise DataError(
+            f"{where}: its matrix takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free. "
+            "Write a store that is read from disk: scgraph prepare (a matrix by gene, CSC, must be stored by row first)."
+        )
+
+
+def _claimed(dataset: h5py.Dataset) -> int:
+    return int(dataset.size or 0) * int(dataset.id.get_type().get_size())
+
+
+def _held(dataset: h5py.Dataset) -> int:
+    """Most bytes of values that can come of what is stored."""
+    if dataset.is_virtual:
+        sources = {source.dset_name for source in dataset.virtual_sources()}
+        inside = [dataset.file[name] for name in sources if name in dataset.file]
+        return sum(_held(source) for source in inside if not source.is_virtual)
+    stored = int(dataset.id.get_storage_size())
+    if dataset.chunks is None:
+        return stored
+    chunk = int(dataset.id.get_type().get_size())
+    for size in dataset.chunks:
+        chunk *= int(size)
+    written = int(dataset.id.get_num_chunks()) * chunk
+    plist = dataset.id.get_create_plist()
+    filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+    if filters <= _LOSSLESS:
+        return min(written, stored * (_DEFLATE if h5py.h5z.FILTER_DEFLATE in filters else 1))
+    return written
