@@ -152,6 +152,8 @@ def test_a_cell_without_counts_gets_zeros(model: Path, tmp_path: Path) -> None:
     said: list[str] = []
     record = embed_file(model, path, out=out, say=said.append)
     vectors = ad.read_h5ad(out).obsm[OBSM_KEY]
+    scgraph.embed(adata, model)
+    assert np.array_equal(vectors, adata.obsm[OBSM_KEY])
     assert not vectors[5].any()
     assert np.delete(vectors, 5, axis=0).any(axis=1).all()
     assert any("get zeros" in text and repr(adata.obs_names[5]) in text for text in said)

@@ -114,7 +114,7 @@ def check_fits(datasets: Iterable[h5py.Dataset], where: str) -> None:
     if needed > free:
         raise DataError(
             f"{where}: its matrix takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free. "
-            "Write a store that is read from disk: scgraph prepare (a matrix by gene, CSC, must be stored by row first)."
+            "Write a store that is read from disk: scgraph prepare (one that is stored by gene, CSC, by row first)."
         )
 
 
