@@ -72,7 +72,18 @@ def _old_obsm(file: h5py.File) -> None:
     file["obsm"] = np.zeros(90, dtype=[("X_pca", "f4", (2,))])
 
 
-EDITS = [_novelty, _extra, _short_obsm, _no_obsm, _barcodes, _seurat_raw, _old_obsm]
+def _old_tables(file: h5py.File) -> None:
+    _old_obsm(file)
+    for name in ("obs", "var"):
+        names = file[name][file[name].attrs["_index"]][()].astype("S32")
+        del file[name]
+        file[name] = np.asarray([(one,) for one in names], dtype=[("index", "S32")])
+    del file["raw"], file["layers"], file["varm"], file["obsp"], file["varp"]
+    for mark in ("encoding-type", "encoding-version"):
+        del file.attrs[mark]
+
+
+EDITS = [_novelty, _extra, _short_obsm, _no_obsm, _barcodes, _seurat_raw, _old_obsm, _old_tables]
 
 
 @pytest.mark.parametrize("edit", EDITS)
