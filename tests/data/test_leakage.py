@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
+import pandas as pd
+import pytest
 import scanpy as sc
 
 from scgraph.data import cell_hashes, find_leaks, read_cells
@@ -30,6 +32,20 @@ def test_real_cells_are_found_across_gene_sets(shared_data: Path) -> None:
     np.testing.assert_array_equal(find_leaks(probe, corpus), truth)
 
 
+def test_cells_of_a_larger_corpus_are_found_across_gene_sets() -> None:
+    """Sparse cells of 400 to 500 genes; the pool lacks some genes of the set, has others, and holds 80 of its cells."""
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(0.5, 1.0, size=550)  # as in real cells, most genes are expressed in few of them
+    counts = rng.poisson(rate * rng.gamma(4.0, 0.25, size=(1400, 1))).astype(np.float32)
+    cells = anndata.AnnData(
+        counts, pd.DataFrame(index=[f"c{at}" for at in range(1400)]), pd.DataFrame(index=[f"G{at}" for at in range(550)])
+    )
+    probe, pool = read_cells(cells[:400, :500].copy()), read_cells(cells[320:, ::-1][:, :490].copy())
+    truth = np.isin(pool.obs_names, probe.obs_names)
+    assert truth.sum() == 80
+    np.testing.assert_array_equal(find_leaks(probe, pool), truth)
+
+
 def test_other_order_other_genes_and_other_normalisation(make_adata: Make) -> None:
     adata = make_adata(cells=100, genes=200)
     corpus = make_adata(cells=100, genes=200, seed=1)
@@ -46,14 +62,21 @@ def test_other_order_other_genes_and_other_normalisation(make_adata: Make) -> No
     np.testing.assert_array_equal(find_leaks(logged, probe), np.isin(np.arange(100), np.arange(20, 60)))
 
 
-def test_one_count_of_difference_is_no_leak(make_adata: Make) -> None:
+@pytest.mark.parametrize("logged", [False, True])
+def test_another_count_of_one_gene_is_no_leak(make_adata: Make, *, logged: bool) -> None:
+    """The cells express the same genes: only their values tell them apart."""
     adata = make_adata(cells=100, genes=200)
     corpus = adata.copy()
     counts = corpus.X.toarray()
-    counts[7, 3] += 1
+    changed = [7, 30, 99]
+    for cell in changed:
+        counts[cell, np.flatnonzero(counts[cell])[5]] += 1
     corpus.X = counts
+    if logged:
+        sc.pp.normalize_total(corpus, target_sum=1e4)
+        sc.pp.log1p(corpus)
     leaks = find_leaks(read_cells(adata), read_cells(corpus))
-    assert np.flatnonzero(~leaks).tolist() == [7]
+    assert np.flatnonzero(~leaks).tolist() == changed
 
 
 def test_cells_that_share_too_little_are_not_called_the_same(make_adata: Make) -> None:

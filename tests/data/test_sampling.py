@@ -122,6 +122,17 @@ def test_share_of_masked_values() -> None:
     assert abs((mask & other).mean() - 0.15**2) < 0.002
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+def test_what_is_masked_does_not_depend_on_what_was_sampled(zeros: bool) -> None:
+    """A gene is seen where its hash is small: masking by the same hash would hide nearly all that is seen."""
+    store = _store(np.full(300, 300), 600)
+    sample = store.zeros if zeros else lambda rows, **at: store.batch(rows, **at)[0]
+    genes = sample(np.arange(300), genes=60, seed=0, epoch=0)
+    assert genes.shape == (300, 60)
+    mask = mask_values(genes, store.keys, share=0.15, seed=0, epoch=0)
+    assert abs(mask.mean() - 0.15) < 5 * np.sqrt(0.15 * 0.85 / mask.size)
+
+
 def test_masking_never_touches_padding_and_does_not_depend_on_it() -> None:
     store = _store(np.array([2, 5, 30]), 100)
     genes, _ = store.batch(np.arange(3), genes=50, seed=0, epoch=0)

@@ -127,11 +127,12 @@ def test_streaming_attention_equals_static_attention(
 
 
 def test_streaming_attention_in_half_precision_takes_its_softmax_in_float32() -> None:
-    target, source, x = (torch.randn(1, 40, 8, generator=torch.Generator().manual_seed(n)) for n in range(3))
-    exact = static_attention(4 * target, source, None, x)
-    half = streaming_attention(4 * target, source, None, x.bfloat16(), block=16)
+    target, source, x = (torch.randn(20, 40, 8, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    exact = static_attention(2 * target, source, None, x)
+    half = streaming_attention(2 * target, source, None, x.bfloat16(), block=16)
     assert half.dtype == torch.bfloat16
-    torch.testing.assert_close(half.float(), exact, rtol=0.1, atol=0.1)
+    # Of 20 seeds .0085 to .0097; .0206 to .0225 where the softmax is taken in half precision too.
+    assert (half.float() - exact).square().mean().sqrt() < 0.014 * exact.square().mean().sqrt()
 
 
 def test_streaming_attention_refuses_a_second_derivative_and_what_is_changed_in_place() -> None:

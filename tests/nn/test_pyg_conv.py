@@ -99,27 +99,34 @@ def test_gcn_of_pyg_on_all_senders_is_gnn(adjacency: FactorizedAdjacency) -> Non
 @pytest.mark.parametrize("name", ["SAGEConv", "GCNConv", "GATv2Conv"])
 def test_the_tables_learn_which_senders_help(name: str) -> None:
     """A target that only gene 1 can tell: more genes come to hear it, whatever the layer asks for."""
-    torch.manual_seed(0)
     graph = GeneGraph(torch.arange(1, 9).repeat(16, 1), padded=False)
-    adjacency, conv = FactorizedAdjacency(8, 4), built(name, 4, top_k=3)
-    optimizer = torch.optim.Adam([*adjacency.parameters(), *conv.parameters()], lr=0.05)
 
-    def who_hears_gene_1() -> set[int]:
-        source, target = adjacency.view(graph).top_k_edges(3)[:, : 8 * 3]
-        return set(target[source == 0].tolist())
+    def gains(seed: int) -> tuple[float, int]:
+        """By how much the logits of gene 1 as a sender rise, and how many more genes hear it."""
+        torch.manual_seed(seed)
+        adjacency = FactorizedAdjacency(8, 4)
+        conv = conv_class(f"torch_geometric.nn.{name}")(4, top_k=3)
+        optimizer = torch.optim.Adam([*adjacency.parameters(), *conv.parameters()], lr=0.05)
 
-    def as_sender() -> float:
-        return float(adjacency.logits(torch.arange(2, 9), torch.tensor(1)).detach().mean())
+        def as_sender() -> tuple[float, int]:
+            source, target = adjacency.view(graph).top_k_edges(3)[:, : 8 * 3]
+            logits = adjacency.logits(torch.arange(2, 9), torch.tensor(1)).detach()
+            return float(logits.mean()), len(target[source == 0].unique())
 
-    few, low = len(who_hears_gene_1()), as_sender()
-    for _ in range(150):
-        x = torch.randn(16, 8, 4)
-        loss = (conv(x, graph, adjacency.view(graph)) - x[:, :1]).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert as_sender() > low + 0.5
-    assert len(who_hears_gene_1()) > few
+        low, few = as_sender()
+        for _ in range(150):
+            x = torch.randn(16, 8, 4)
+            loss = (conv(x, graph, adjacency.view(graph)) - x[:, :1]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        high, many = as_sender()
+        return high - low, many - few
+
+    # From a start at which hardly a gene hears gene 1 there may be no way, so the middle one of three tells.
+    logits, listeners = zip(*(gains(seed) for seed in range(3)), strict=True)
+    assert sorted(logits)[1] > 0.5
+    assert sorted(listeners)[1] > 0
 
 
 def test_batch_norm_inside_a_layer_sees_no_padding(adjacency: FactorizedAdjacency) -> None:

@@ -37,18 +37,28 @@ def probe(parts: Parts, *, seed: int = 0, **config: Any) -> Any:
 
 def test_it_finds_the_classes_and_says_when(parts: Parts) -> None:
     found = probe(parts)
-    assert (found.test_predictions == parts["test_y"]).mean() > 0.9
+    assert (found.test_predictions == parts["test_y"]).mean() > 0.8  # .98 here, .86 to 1 for twelve seeds of the clouds
     assert found.history.columns.tolist() == ["epoch", "train_loss", "validation_loss", "validation_macro_f1"]
     best = found.history["validation_macro_f1"] == found.history["validation_macro_f1"].max()
     assert found.best_epoch == found.history[best]["validation_loss"].idxmin()
 
 
 def test_the_weights_are_those_of_the_best_epoch(parts: Parts) -> None:
-    found = probe(parts, learning_rate=0.5)
-    assert found.best_epoch < 14
-    shorter = probe(parts, learning_rate=0.5, epochs=found.best_epoch + 1)
+    # What the train part teaches is wrong for these validation cells: the less is learned of it, the better.
+    turned = parts | {"validation_y": (parts["validation_y"] + 1) % CLASSES}
+    found = probe(turned)
+    assert found.best_epoch < 10
+    shorter = probe(turned, epochs=found.best_epoch + 1)
     assert shorter.best_epoch == found.best_epoch
     assert np.array_equal(shorter.test_predictions, found.test_predictions)
+    assert (found.test_predictions == probe(parts).test_predictions).mean() < 0.9
+
+
+def test_weight_decay_shrinks_the_weights(parts: Parts) -> None:
+    free, decayed = (probe(parts, weight_decay=decay).history.iloc[-1] for decay in (0.0, 100.0))
+    # At 5e-3 · 100 every step halves the weights, so all classes stay about as likely.
+    assert free["train_loss"] < 0.6 * np.log(CLASSES)
+    assert decayed["train_loss"] > 0.9 * np.log(CLASSES)
 
 
 def test_the_seed_decides_and_nothing_else(parts: Parts) -> None:
