@@ -47,16 +47,19 @@ def test_planted_families_are_found_and_hubs_are_none() -> None:
     rng = np.random.default_rng(1)
     members = list(range(6))
     planted = random_matrix(rng)
-    planted[np.ix_(members, members)] += 2
-    hubs = random_matrix(rng)
-    hubs[:, members] += 3  # the family sends much to everybody
+    planted[np.ix_(members, members)] += 4
     orders = {"plain": plain_orders(40, 199, seed=0)}
     one = family_tests(planted, {"family": members}, orders, top_k=5)[1]
     assert one["weight_p"] == one["specific_p"] == one["share_p"] == 1 / 200
     assert one["share"] > 0.7
-    two = family_tests(hubs, {"family": members}, orders, top_k=5)[1]
-    assert two["weight_p"] == 1 / 200
-    assert two["specific_p"] > 0.05
+    specific = []
+    for _ in range(9):
+        hubs = random_matrix(rng)
+        hubs[:, members] += 3  # the family sends much to everybody
+        two = family_tests(hubs, {"family": members}, orders, top_k=5)[1]
+        assert two["weight_p"] == 1 / 200
+        specific.append(two["specific_p"])
+    assert np.median(specific) > 0.05
 
 
 def test_statistics_are_what_loops_say() -> None:

@@ -54,7 +54,7 @@ def test_ridge_finds_a_linear_map_and_gives_up_on_noise() -> None:
     predicted, penalty = ridge(x, change, train, validation)
     assert penalty == 0.01
     assert np.corrcoef(predicted[test].ravel(), change[test].ravel())[0, 1] > 0.999
-    noise = rng.normal(size=change.shape).astype(np.float32)
+    noise = rng.normal(size=(40, 3000)).astype(np.float32)
     predicted, penalty = ridge(x, noise, train, validation)
     assert penalty > 100
     assert np.allclose(predicted[test], noise[train].mean(axis=0), atol=0.1)

@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ def small_training(**changes: object) -> TrainConfig:
 def parts() -> tuple[CellStore, CellStore]:
     store = small_store()
     return store.subset(np.arange(100)), store.subset(np.arange(100, CELLS))
+
+
+def parts_at_odds() -> tuple[CellStore, CellStore]:
+    """Validation cells with all values of the other sign: what is learned from the training cells soon does harm."""
+    train, validation = parts()
+    return train, replace(validation, values=-validation.values)
 
 
 class SlowStore(CellStore):
