@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import resource
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -41,6 +42,58 @@ def test_text_and_bytes_replace_a_file(tmp_path: Path) -> None:
     write_atomic(path, b"\x00\x01")
     assert path.read_bytes() == b"\x00\x01"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[int, int, frozenset[str]]]:
+    """What was forced to the disk: inode, size (-1 for a folder), and the names that stood in `tmp_path` by then."""
+    found: list[tuple[int, int, frozenset[str]]] = []
+    fsync = os.fsync
+
+    def watched(handle: int) -> None:
+        fsync(handle)
+        now = os.fstat(handle)
+        names = frozenset(path.name for path in tmp_path.iterdir())
+        found.append((now.st_ino, -1 if stat.S_ISDIR(now.st_mode) else now.st_size, names))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return found
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name_and_its_name_after(
+    tmp_path: Path, synced: list[tuple[int, int, frozenset[str]]]
+) -> None:
+    path = tmp_path / "a.txt"
+    write_atomic(path, "x" * 5000)
+    new, folder = path.stat().st_ino, tmp_path.stat().st_ino
+    content = [(inode, size) for inode, size, names in synced if "a.txt" not in names]
+    name = [(inode, size) for inode, size, names in synced if "a.txt" in names]
+    assert (new, 5000) in content
+    assert name == [(folder, -1)]
+
+
+def test_whoever_reads_the_old_file_reads_on_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_atomic(path, "old")
+    before = path.stat().st_ino
+    with path.open() as reader:
+        write_atomic(path, "new and longer")
+        assert reader.read() == "old"
+    assert path.read_text() == "new and longer"
+    assert path.stat().st_ino != before
+
+
+def test_a_folder_is_on_the_disk_before_it_gets_its_name_and_its_name_after(
+    tmp_path: Path, synced: list[tuple[int, int, frozenset[str]]]
+) -> None:
+    with folder_atomic(tmp_path / "store", overwrite=False, ours=lambda _: False) as beside:
+        (beside / "a").write_bytes(b"x" * 5000)
+        (beside / "b").write_bytes(b"y" * 10)
+        assert not (tmp_path / "store").exists()
+    parts = [(tmp_path / "store" / name, size) for name, size in (("a", 5000), ("b", 10), (".", -1))]
+    content = {(inode, size) for inode, size, names in synced if "store" not in names}
+    assert {(path.stat().st_ino, size) for path, size in parts} <= content
+    assert (tmp_path.stat().st_ino, -1) in [(inode, size) for inode, size, names in synced if "store" in names]
 
 
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:

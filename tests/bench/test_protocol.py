@@ -17,15 +17,19 @@ from PIL import Image
 import scgraph
 from scgraph.bench import figures
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
+from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.train import embed, first_model
 from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
+
+    from scgraph.bench.inputs import ProbeSet
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
@@ -169,11 +173,8 @@ def test_seeds_that_share_a_split_are_told(tmp_path: Path) -> None:
     assert not any("seeds divide the cells" in note for note in result.notes)
 
 
-@pytest.mark.parametrize(
-    ("name", "least"), [("kang_pbmc_subset", 0), ("pbmc_tonsil_ligrec", 0), ("pbmc_multistudy", 3)]
-)
-def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> None:
-    probe = read_probe_sets([shared_data / f"{name}.h5ad"], batch_key="batch", drop_classes_below=least)[0]
+def check_batches_divide(probe: ProbeSet) -> None:
+    """No batch stands on both sides, no class is tested that was not learned, and a seed changes the test part."""
     batches = np.asarray(probe.cells.batches).astype(str)
     tested = set()
     for seed in range(5):
@@ -183,7 +184,49 @@ def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> 
         assert not parts[2] & (parts[0] | parts[1])
         assert set(probe.codes[split.test]) <= set(probe.codes[split.train])
         tested.add(frozenset(parts[2]))
-    assert len(tested) > 1  # a seed changes the split
+    assert len(tested) > 1
+
+
+def test_batches_of_unequal_size_and_content_are_divided() -> None:
+    """Eleven batches of 6 to 60 cells, a class in few of them, another one in a single batch of two cells."""
+    rng = np.random.default_rng(0)
+    adata = make_cells(360)
+    adata.obs["donor"] = rng.choice([f"d{at}" for at in range(11)], size=360, p=np.arange(1, 12) / 66)
+    donor = adata.obs["donor"].to_numpy()
+    kinds = adata.obs["cell_type"].to_numpy(copy=True)
+    kinds[np.isin(donor, ["d3", "d9", "d10"]) & (np.arange(360) % 2 == 0)] = "of three donors"
+    kinds[np.flatnonzero(donor == "d5")[:2]] = "rare"
+    adata.obs["cell_type"] = kinds
+    probe = read_probe_sets([adata], batch_key="donor", drop_classes_below=3)[0]
+    assert set(probe.classes) == {"type 0", "type 1", "type 2", "of three donors"}
+    check_batches_divide(probe)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("kang_pbmc_subset", 0), ("pbmc_tonsil_ligrec", 0), ("pbmc_multistudy", 3)]
+)
+def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> None:
+    sets = read_probe_sets([shared_data / f"{name}.h5ad"], batch_key="batch", drop_classes_below=least)
+    check_batches_divide(sets[0])
+
+
+def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tmp_path: Path) -> None:
+    config = as_bench_config(QUICK)
+    probe = read_probe_sets([make_cells()])[0]
+    configs = model_configs(["gnn"], config)
+    found = measure(configs, [probe], [], config, folder=tmp_path)
+    split = split_of(probe, config, seed=0)
+    prepared = prepare(probe, split, [], config, seed=0, drop_leaks=False)
+    train = config.train_for(len(prepared.train), seed=0)
+    models = {
+        "gnn untrained": first_model(configs["gnn"], train, prepared.train),
+        "gnn": scgraph.load_model(tmp_path / "models" / f"{probe.cells.name}-gnn").model,
+    }
+    features = {}
+    for name, model in models.items():
+        features[name] = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=0, device=train.device)
+        np.testing.assert_array_equal(found.features[probe.cells.name, name], features[name][split.test])
+    assert not np.allclose(*features.values(), atol=1e-3)
 
 
 def test_settings_of_one_model(cells_file: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 
@@ -14,30 +16,44 @@ from scgraph.data.hvg import normalized_dispersion
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scgraph.data import Cells
 
-def _scanpy(path: Path, n_top: int) -> tuple[set[str], np.ndarray]:
-    adata = sc.read_h5ad(path)
-    sc.pp.normalize_total(adata, target_sum=1e4)
-    sc.pp.log1p(adata)
-    adata.X = adata.X.astype(np.float64)
+
+def simulated(seed: int = 0) -> anndata.AnnData:
+    """Counts of 300 cells of three kinds and 400 genes, all of them expressed: means differ by a factor of 100."""
+    rng = np.random.default_rng(seed)
+    rate = np.exp(rng.uniform(np.log(0.05), np.log(5.0), size=400))
+    kinds = rng.gamma(2.0, 0.5, size=(3, 400)) ** rng.integers(0, 2, size=400)
+    counts = rng.poisson(rate * kinds[np.arange(300) % 3] * rng.gamma(4.0, 0.25, size=(300, 1))).astype(np.float32)
+    counts[np.arange(400) % 300, np.arange(400)] += 1
+    names = pd.Index([f"GENE{at}" for at in range(400)])
+    return anndata.AnnData(counts, pd.DataFrame(index=[f"cell{at}" for at in range(300)]), pd.DataFrame(index=names))
+
+
+def check_genes_are_those_of_scanpy(cells: Cells, n_top: int) -> None:
+    values = cells.normalized()
+    var = pd.DataFrame(index=cells.symbols)
+    adata = anndata.AnnData(values.astype(np.float64), pd.DataFrame(index=cells.obs_names), var)
     table = sc.pp.highly_variable_genes(adata, n_top_genes=n_top, flavor="seurat", inplace=False)
-    return set(adata.var_names[table["highly_variable"]]), table["dispersions_norm"].to_numpy()
+    theirs = np.nan_to_num(table["dispersions_norm"].to_numpy())
+    np.testing.assert_allclose(normalized_dispersion(values), theirs, rtol=1e-4, atol=1e-5)
+    assert set(highly_variable([cells], n_top).symbols) == set(adata.var_names[table["highly_variable"]])
 
 
-def test_genes_are_those_of_scanpy(shared_data: Path) -> None:
-    path = shared_data / "kang_pbmc_subset.h5ad"
-    cells = read_cells(path)
-    theirs, dispersion = _scanpy(path, 300)
-    np.testing.assert_allclose(
-        normalized_dispersion(cells.normalized()), np.nan_to_num(dispersion), rtol=1e-4, atol=1e-5
-    )
-    assert set(highly_variable([cells], 300).symbols) == theirs
+@pytest.mark.parametrize("seed", [0, 1])
+def test_genes_of_simulated_cells_are_those_of_scanpy(seed: int) -> None:
+    check_genes_are_those_of_scanpy(read_cells(simulated(seed)), 100)
 
 
-@pytest.mark.parametrize("n_top", [60, 200])
-def test_first_of_more_files_comes_first(shared_data: Path, n_top: int) -> None:
-    cells = read_cells(shared_data / "kang_pbmc_subset.h5ad", batch_key="batch")
-    parts = [cells.subset(np.flatnonzero(cells.batches == batch)) for batch in cells.batches.categories]
+def test_genes_of_the_cells_that_scanpy_carries_are_those_of_scanpy() -> None:
+    check_genes_are_those_of_scanpy(read_cells("pbmc68k_reduced"), 200)
+
+
+def test_genes_of_a_real_file_are_those_of_scanpy(shared_data: Path) -> None:
+    check_genes_are_those_of_scanpy(read_cells(shared_data / "kang_pbmc_subset.h5ad"), 300)
+
+
+def check_first_of_more_files(parts: list[Cells], n_top: int) -> None:
     chosen = highly_variable(parts, n_top)
     assert len(chosen) == n_top
     alone = [set(highly_variable([part], n_top).symbols) for part in parts]
@@ -45,8 +61,21 @@ def test_first_of_more_files_comes_first(shared_data: Path, n_top: int) -> None:
     assert set.intersection(*alone) <= set(chosen.symbols) <= set.union(*alone)
 
 
-def test_asking_for_more_than_there_are_gives_all(shared_data: Path) -> None:
-    cells = read_cells(shared_data / "kang_pbmc_subset.h5ad")
+@pytest.mark.parametrize("n_top", [60, 150])
+def test_first_of_more_files_comes_first(n_top: int) -> None:
+    cells = read_cells(simulated())
+    check_first_of_more_files([cells.subset(np.arange(at, 300, 2)) for at in (0, 1)], n_top)
+
+
+@pytest.mark.parametrize("n_top", [60, 200])
+def test_first_of_more_real_files_comes_first(shared_data: Path, n_top: int) -> None:
+    cells = read_cells(shared_data / "kang_pbmc_subset.h5ad", batch_key="batch")
+    parts = [cells.subset(np.flatnonzero(cells.batches == batch)) for batch in cells.batches.categories]
+    check_first_of_more_files(parts, n_top)
+
+
+def test_asking_for_more_than_there_are_gives_all() -> None:
+    cells = read_cells(simulated())
     assert highly_variable([cells], 10**6) == Vocabulary.from_cells([cells])
     with pytest.raises(ValueError, match="n_top"):
         highly_variable([cells], 0)
