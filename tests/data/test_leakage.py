@@ -37,9 +37,8 @@ def test_cells_of_a_larger_corpus_are_found_across_gene_sets() -> None:
     rng = np.random.default_rng(0)
     rate = rng.gamma(0.5, 1.0, size=550)  # as in real cells, most genes are expressed in few of them
     counts = rng.poisson(rate * rng.gamma(4.0, 0.25, size=(1400, 1))).astype(np.float32)
-    cells = anndata.AnnData(
-        counts, pd.DataFrame(index=[f"c{at}" for at in range(1400)]), pd.DataFrame(index=[f"G{at}" for at in range(550)])
-    )
+    names = pd.Index([f"c{at}" for at in range(1400)]), pd.Index([f"G{at}" for at in range(550)])
+    cells = anndata.AnnData(counts, *(pd.DataFrame(index=index) for index in names))
     probe, pool = read_cells(cells[:400, :500].copy()), read_cells(cells[320:, ::-1][:, :490].copy())
     truth = np.isin(pool.obs_names, probe.obs_names)
     assert truth.sum() == 80
