@@ -72,6 +72,17 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name_and_its_name_after(
     assert name == [(folder, -1)]
 
 
+def test_a_file_that_another_library_writes_is_on_the_disk_before_it_gets_its_name_and_its_name_after(
+    tmp_path: Path, synced: list[tuple[int, int, frozenset[str]]]
+) -> None:
+    with file_atomic(tmp_path / "a.h5ad") as beside:
+        beside.write_bytes(b"x" * 5000)
+        new = beside.stat().st_ino
+    assert (tmp_path / "a.h5ad").stat().st_ino == new
+    assert (new, 5000) in [(inode, size) for inode, size, names in synced if "a.h5ad" not in names]
+    assert (tmp_path.stat().st_ino, -1) in [(inode, size) for inode, size, names in synced if "a.h5ad" in names]
+
+
 def test_whoever_reads_the_old_file_reads_on_in_it(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_atomic(path, "old")

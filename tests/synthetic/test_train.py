@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from scgraph.errors import TrainingError
 from scgraph.synthetic.config import SyntheticConfig
+from scgraph.synthetic.data import generate
 from scgraph.synthetic.run import loss_table
 from scgraph.synthetic.train import Setting, settings_of, train
 
 if TYPE_CHECKING:
+    from scgraph.synthetic.data import Samples
     from scgraph.synthetic.models import Kind
 
 SMALL = SyntheticConfig(
@@ -47,6 +49,25 @@ def test_training_is_seeded_and_settings_differ() -> None:
     first, again = (train(SMALL, SMALL.model("tf"), settings) for _ in range(2))
     np.testing.assert_array_equal(first.test, again.test)
     assert len(np.unique(first.test[:, -1])) == len(settings)
+
+
+def test_the_test_part_is_scored_and_never_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other values of the last samples, which are the test part, change the test loss and nothing else."""
+    model, settings = SMALL.model("gnn"), settings_of(SMALL)
+    before = train(SMALL, model, settings)
+    held_out = round(SMALL.test_share * SMALL.samples)
+
+    def other(n: int, *, part: int, **setting: Any) -> Samples:
+        samples = generate(n, part=part, **setting)
+        if part == 0:
+            samples.values[-held_out:] *= 10
+        return samples
+
+    monkeypatch.setattr("scgraph.synthetic.train.generate", other)
+    after = train(SMALL, model, settings)
+    np.testing.assert_array_equal(after.train, before.train)
+    np.testing.assert_array_equal(after.validation, before.validation)
+    assert (after.test > 10 * before.test).all()
 
 
 def test_losses_fall_to_the_floor_and_the_gap_grows_with_e_p() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.train import load_model, mvp_loss, pretrain
+from scgraph.train import first_model, load_model, mvp_loss, pretrain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,45 @@ def test_seeds_decide_the_outcome(small: Any) -> None:
     first, again, other = weights
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def largest_step(small: Any, **settings: Any) -> float:
+    """How far the first step moves a weight, in learning rates: by one of them, whatever the gradient is, says Adam."""
+    training = small.small_training(**{"batch_size": 100, "epochs": 4, "warmup_share": 0.0} | settings)
+    train, validation = small.parts()
+    before = first_model(small.small_model(), training, train).state_dict()
+    after: dict[str, torch.Tensor] = {}
+
+    def keep(model: Any, epoch: int) -> None:
+        if epoch == 0:
+            after.update({name: weight.detach().clone() for name, weight in model.state_dict().items()})
+
+    pretrain(small.small_model(), training, train, validation, on_epoch=keep)
+    moved = max(float((after[name] - weight).abs().max()) for name, weight in before.items())
+    return moved / training.learning_rate
+
+
+def test_the_rate_rises_over_the_warm_up(small: Any) -> None:
+    assert largest_step(small) == pytest.approx(1, rel=0.01)
+    assert largest_step(small, warmup_share=0.75) == pytest.approx(1 / 3, rel=0.01)
+    assert largest_step(small, warmup_share=0.5) == pytest.approx(1 / 2, rel=0.01)
+
+
+def test_gradients_are_clipped(small: Any) -> None:
+    """Far below the 1e-8 that Adam adds to the size of a gradient, a clipped one moves nothing."""
+    assert largest_step(small, clip=None) == pytest.approx(1, rel=0.01)
+    assert largest_step(small, clip=1e-10) < 0.02
+
+
+def test_the_loss_of_the_cell_counts_by_its_weight(small: Any) -> None:
+    beside = {}
+    for weight in (0.0, 0.5, 2.0):
+        training = small.small_training(epochs=1, batch_size=100, cell_loss=weight)
+        first = pretrain(small.small_model(), training, *small.parts()).history.iloc[0]
+        beside[weight] = first["train_loss"] - first["train_mvp_loss"]
+    assert beside[0.0] == 0
+    assert beside[0.5] > 0.01
+    assert beside[2.0] == pytest.approx(4 * beside[0.5], rel=1e-3)
 
 
 def test_threads_that_prepare_batches_change_nothing(small: Any) -> None:
