@@ -83,6 +83,23 @@ def test_a_file_that_another_library_writes_is_on_the_disk_before_it_gets_its_na
     assert (tmp_path.stat().st_ino, -1) in [(inode, size) for inode, size, names in synced if "a.h5ad" in names]
 
 
+def test_a_folder_is_replaced_where_it_is_ours_alone(tmp_path: Path) -> None:
+    (there := tmp_path / "out").mkdir()
+    (there / "mine.txt").write_text("x")
+    asked: list[Path] = []
+    for overwrite, said in ((False, "say --overwrite"), (True, "holds other files and is not replaced")):
+        with (
+            pytest.raises(OutputError, match=said),
+            folder_atomic(there, overwrite=overwrite, ours=lambda _: False),
+        ):
+            asked.append(there)
+    assert asked == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+    with folder_atomic(there, overwrite=True, ours=lambda path: (path / "mine.txt").is_file()) as folder:
+        (folder / "new.txt").write_text("y")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new.txt"]
+
+
 def test_whoever_reads_the_old_file_reads_on_in_it(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_atomic(path, "old")

@@ -16,7 +16,7 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
-from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
+from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of, stores_to_train_on
 from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
@@ -99,6 +99,32 @@ def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
     assert prepared.train.vocabulary == again.train.vocabulary
 
 
+def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path) -> None:
+    """The labels change places within the donors of the test part, so that the split stays as it is."""
+    config = as_bench_config(QUICK | {"probe": {"epochs": 10, "learning_rate": 0.05}})
+    adata = make_cells()
+    split = split_of(read_probe_sets([adata], batch_key="donor")[0], config, seed=0)
+    other = adata.copy()
+    labels, donors = other.obs["cell_type"].to_numpy(copy=True), other.obs["donor"].to_numpy()
+    for donor in np.unique(donors[split.test]):
+        rows = np.flatnonzero(donors == donor)
+        labels[rows] = labels[np.roll(rows, 1)]
+    other.obs["cell_type"] = labels
+    found = []
+    for at, cells in enumerate((adata, other)):
+        probe = read_probe_sets([cells], batch_key="donor")[0]
+        assert np.array_equal(split_of(probe, config, seed=0).test, split.test)
+        found.append(measure(model_configs(["gnn"], config), [probe], [], config, folder=tmp_path / str(at)))
+    first, second = found
+    assert {name for _, name in first.predictions} == {"pca+logreg", "gnn untrained", "gnn"}
+    for key, predicted in first.predictions.items():
+        np.testing.assert_array_equal(second.predictions[key], predicted, err_msg=key[1])
+    learned = pd.DataFrame(first.rows)["model"] != "majority"
+    accuracy = [pd.DataFrame(one.rows).loc[learned, "accuracy"].to_numpy() for one in found]
+    assert (accuracy[0] > 0.5).all()
+    assert (accuracy[1] < 0.3).all()
+
+
 def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
     probe_cells, other = make_cells(), make_cells(60, seed=1)
     mixed = ad.concat([other, probe_cells])
@@ -107,6 +133,16 @@ def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
     split = make_split(probe.codes, seed=0)
     kept = leaks_are_found_and_dropped(probe, corpus, split)
     assert f"{len(split.test)} corpus cells have the counts of a test cell" in kept.notes[0]
+
+
+def test_genes_of_a_corpus_are_those_of_the_cells_to_learn_from() -> None:
+    adata = make_cells(60)
+    own = ad.AnnData(np.eye(60, dtype=np.float32), adata.obs, pd.DataFrame(index=[f"OF{at}" for at in range(60)]))
+    corpus = read_corpus([ad.concat([adata, own], axis=1, merge="same")])  # every cell has a gene that no other has
+    train, validation = stores_to_train_on(corpus, as_bench_config(QUICK), seed=0)
+    assert len(validation) > 0
+    assert len(train.vocabulary) == 40 + len(train)
+    assert validation.vocabulary == train.vocabulary
 
 
 def test_batches_stay_whole(cells_file: Path) -> None:

@@ -80,6 +80,16 @@ def test_few_batches_of_unequal_size_still_differ_by_seed() -> None:
     assert len(tests) > 1
 
 
+def test_shares_of_batches_of_unequal_size_are_close_to_those_asked_for() -> None:
+    """Half of the cells in one batch, which can only be learned from, and twenty of a fortieth each."""
+    batches = np.repeat(np.arange(21), [800, *[40] * 20])
+    for seed in range(10):
+        split = make_split(np.arange(1600) % 3, batches=batches, seed=seed)
+        shares = np.array([len(part) for part in (split.train, split.validation, split.test)]) / 1600
+        assert np.abs(shares - (0.6, 0.1, 0.3)).sum() <= 0.1 + 1e-9
+        assert 0 in batches[split.train]
+
+
 def test_class_only_in_test_is_refused_with_its_name() -> None:
     batches = np.repeat(["p1", "p2", "p3"], 20)
     with pytest.raises(DataError, match=r"'c\d' only in 'p\d'.*Leave these classes out"):

@@ -67,6 +67,25 @@ def test_first_of_more_files_comes_first(n_top: int) -> None:
     check_first_of_more_files([cells.subset(np.arange(at, 300, 2)) for at in (0, 1)], n_top)
 
 
+def test_a_gene_of_two_files_comes_before_a_higher_one_of_one_file() -> None:
+    """Eight genes burst in a few cells of one half each, and one in a fifth of all cells."""
+    adata = simulated(2)
+    rate = adata.X.mean(axis=0)
+    bursting = np.argsort(rate)[np.linspace(60, 380, 9).astype(int)]
+    for at, gene in enumerate(bursting):
+        first, every = (0, 5) if at == 4 else (at % 2, 100)
+        adata.X[:, gene] = 0
+        adata.X[first::every, gene] = np.ceil(rate[gene] * every)
+    cells = read_cells(adata)
+    halves = [cells.subset(np.arange(at, 300, 2)) for at in (0, 1)]
+    of_both = f"GENE{bursting[4]}"
+    assert set.intersection(*(set(highly_variable([half], 5).symbols) for half in halves)) == {of_both}
+    score = np.array([normalized_dispersion(half.normalized()) for half in halves])
+    own = np.delete(bursting, 4)
+    assert (score[:, own].max(axis=0) > score[:, bursting[4]].mean()).sum() > 5
+    assert of_both in highly_variable(halves, 5).symbols
+
+
 @pytest.mark.parametrize("n_top", [60, 200])
 def test_first_of_more_real_files_comes_first(shared_data: Path, n_top: int) -> None:
     cells = read_cells(shared_data / "kang_pbmc_subset.h5ad", batch_key="batch")

@@ -17,7 +17,7 @@ from scgraph.testing.contract import CHANNELS
 # Options under which a layer runs other code; every name also runs with its defaults.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "gnn": [{"stream_from": 11}, {"stream_from": 12}],
-    "gat": [{"heads": 1}, {"heads": 4, "use_adjacency": True}],
+    "gat": [{"heads": 1}, {"heads": 4, "use_adjacency": True}, {"negative_slope": 0.6}],
     "performer": [{"heads": 1, "features": 3}, {"heads": 4}],
     "tf": [{"heads": 1}, {"heads": 4, "root_weight": True}],
 }

@@ -93,6 +93,18 @@ def test_adjacency_is_factorised_and_directed() -> None:
     assert sum(p.numel() for p in adjacency.parameters()) == 2 * 10 * 3
 
 
+def test_a_logit_starts_with_a_standard_deviation_of_one() -> None:
+    torch.manual_seed(0)
+    tables = FactorizedAdjacency(400, 16)
+    assert float((tables.target @ tables.source.T).detach().std()) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("encoding", VALUE_ENCODINGS)
+def test_genes_that_are_seen_are_encoded_as_if_nothing_were_hidden(encoding: str) -> None:
+    encoder, graph = _model("none", value_encoding=encoding).encoder, GeneGraph(GENES)
+    assert torch.equal(encoder(graph, VALUES, MASK)[~MASK], encoder(graph, VALUES, None)[~MASK])
+
+
 def test_layers_share_one_softmax() -> None:
     shared, own = _model("gnn"), _model("gnn", shared_adjacency=False)
     assert len(shared.adjacencies) == 1

@@ -105,6 +105,16 @@ def test_where_nothing_can_be_learned_the_mean_change_stays() -> None:
     assert np.square(predicted[24:] - change[24:]).mean() < 1.02 * np.square(mean - change[24:]).mean()
 
 
+def test_the_validation_part_chooses_the_epoch() -> None:
+    """Where it says the opposite of the training part, every step does harm."""
+    x, affected, change = made(np.random.default_rng(0))
+    mean = change[:24].mean(axis=0)
+    change[24:30] = 2 * mean - change[24:30]
+    predicted, epoch = fit_network(x, affected, change, np.arange(24), np.arange(24, 30), QUICK, seed=0)
+    assert epoch <= 3
+    assert np.abs(predicted - mean).mean() < 0.2 * np.abs(change - mean).mean()
+
+
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     x, affected, change = made(np.random.default_rng(0))
     wild = QUICK.model_copy(update={"learning_rate": 1e30, "epochs": 5})

@@ -109,6 +109,19 @@ def test_the_loss_of_the_cell_counts_by_its_weight(small: Any) -> None:
     assert beside[2.0] == pytest.approx(4 * beside[0.5], rel=1e-3)
 
 
+def test_every_step_has_a_dropout_of_its_own(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    def watched(dropout: torch.nn.Dropout, x: torch.Tensor) -> torch.Tensor:
+        if dropout.training:
+            drawn.append(float(torch.rand(1)))
+        return x
+
+    monkeypatch.setattr(torch.nn.Dropout, "forward", watched)
+    pretrain(small.small_model(), small.small_training(epochs=2), *small.parts())
+    assert len(set(drawn)) == len(drawn) == 2 * 2 * 25  # layers, epochs, steps
+
+
 def test_threads_that_prepare_batches_change_nothing(small: Any) -> None:
     results = [
         pretrain(small.small_model(), small.small_training(epochs=1, num_workers=workers), *small.parts())

@@ -11,10 +11,12 @@ import pytest
 
 from scgraph.bench.inputs import read_probe_sets, split_of
 from scgraph.bench.protocol import settings_of
+from scgraph.data import CellStore, read_cells
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
 from scgraph.train import masked_value_loss, pretrain
 from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of
+from scgraph.tune.space import with_values
 from scgraph.tune.storage import Place
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import make_job
@@ -69,6 +71,17 @@ def test_what_a_trial_is_given_holds_no_test_cell(tiny_file: Path) -> None:
     assert len(parts.train_codes) == len(split.train)
 
 
+def test_corpus_cells_that_stand_in_the_test_part_are_left_out(tiny_file: Path) -> None:
+    _, job = objective(tiny_file)
+    probe = read_probe_sets([tiny_file])[0]
+    split = split_of(probe, job.bench, seed=0)
+    corpus = [read_cells(make_cells(60)), read_cells(make_cells(90, seed=1))]
+    parts = parts_of(probe, corpus, job.bench, seed=0)
+    assert len(parts.train) + len(parts.validation) == 150 - len(split.test)
+    test = CellStore.from_cells(probe.cells.subset(split.test), parts.train.vocabulary)
+    assert not {*parts.train.keys.tolist(), *parts.validation.keys.tolist()} & {*test.keys.tolist()}
+
+
 def test_every_seed_at_the_end_is_scored_on_the_same_unseen_cells(tiny_file: Path) -> None:
     _, job = objective(tiny_file, seed=4)
     probe = read_probe_sets([tiny_file])[0]
@@ -107,6 +120,10 @@ def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None
     parts = measure.sets[0]
     config = job.bench.train_for(len(parts.train), seed=0)
     trained = pretrain(settings_of("none", job.bench).model, config, parts.train, parts.validation, progress=False)
+    own = settings_of("gnn", with_values("gnn", VALUES, job.bench))
+    tried = pretrain(own.model, own.train_for(len(parts.train), seed=0), parts.train, progress=False).model
+    assert measure("gnn", VALUES, quiet).values == (masked_value_loss(tried, parts.validation, config),)
+    assert masked_value_loss(tried, parts.validation, own.train) != masked_value_loss(tried, parts.validation, config)
     at_base = masked_value_loss(trained.model, parts.validation, config)
     assert at_base == pytest.approx(trained.history["validation_mvp_loss"].iloc[-1], rel=1e-5)
     more = masked_value_loss(trained.model, parts.validation, config.model_copy(update={"mask_share": 0.5}))
