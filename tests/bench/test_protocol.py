@@ -16,6 +16,7 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
+from scgraph.bench.baselines import pca_logreg
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of, stores_to_train_on
 from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.run import as_bench_config
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from scgraph.bench.baselines import BaselineResult
     from scgraph.bench.inputs import ProbeSet
 
 
@@ -123,6 +125,24 @@ def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path)
     accuracy = [pd.DataFrame(one.rows).loc[learned, "accuracy"].to_numpy() for one in found]
     assert (accuracy[0] > 0.5).all()
     assert (accuracy[1] < 0.3).all()
+
+
+def test_the_baseline_chooses_on_the_validation_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = as_bench_config(QUICK)
+    probe = read_probe_sets([make_cells()])[0]
+    split = split_of(probe, config, seed=0)
+    given: list[Any] = []
+
+    def watched(*parts: Any, **settings: Any) -> BaselineResult:
+        given.extend(part if isinstance(part, np.ndarray) else part.toarray() for part in parts)
+        return pca_logreg(*parts, **settings)
+
+    monkeypatch.setattr("scgraph.bench.protocol.pca_logreg", watched)
+    measure({}, [probe], [], config)
+    x, y = probe.cells.normalized().toarray(), probe.codes
+    wanted = [x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test]]
+    assert len(given) == len(wanted)
+    assert all(map(np.array_equal, given, wanted))
 
 
 def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:

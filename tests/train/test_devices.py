@@ -40,10 +40,12 @@ from scgraph.nn.conv import GNNConv
 
 class Recorder(GNNConv):
     def complete(self, x, graph, view):
-        if torch.is_grad_enabled() and "RECORD" in os.environ:
+        cells = [[gene for gene in row if gene] for row in graph.genes.tolist()]
+        # The genes of a batch ascend; those of the trial of the layer before the training do not.
+        if torch.is_grad_enabled() and "RECORD" in os.environ and all(cell == sorted(cell) for cell in cells):
             rank = distributed.get_rank() if distributed.is_initialized() else 0
             with open(f"{os.environ['RECORD']}-{rank}.txt", "a") as file:
-                file.writelines(" ".join(str(g) for g in row if g) + "\\n" for row in graph.genes.tolist())
+                file.writelines(" ".join(map(str, cell)) + "\\n" for cell in cells)
         return super().complete(x, graph, view)
 """
 SETTINGS = [
