@@ -145,6 +145,7 @@ def embed(
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
     from scgraph.data import CellStore, read_cells
+    from scgraph.data.reading import as_text
     from scgraph.train import embed as vectors
     from scgraph.train.annotate import zeros_note
 
@@ -155,13 +156,12 @@ def embed(
     store = CellStore.from_cells(cells, saved.vocabulary, min_matched=min_matched)
     say(store.match_note)
     training = _training(saved)
-    found = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
-    rows = adata.obs_names.get_indexer(cells.obs_names)
-    whole = np.zeros((adata.n_obs, found.shape[1]), dtype=np.float32)
-    whole[rows] = found
-    if len(rows) < adata.n_obs:
-        say(zeros_note(np.delete(adata.obs_names.astype(str), rows)))
-    record = _record(saved, whole, store.match_note, layer)
+    counted = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
+    whole = np.zeros((adata.n_obs, counted.shape[1]), dtype=np.float32)
+    whole[cells.rows] = counted
+    if len(counted) < len(whole):
+        say(zeros_note(np.delete(as_text(adata.obs_names), cells.rows)))
+    record = _record(saved, whole, store.match_note, cells.manifest["layer"])
     adata.obsm[OBSM_KEY] = whole
     adata.uns["scgraph"] = record
     return record
@@ -207,7 +207,7 @@ def embed_file(
         device=device,
         say=say,
     )
-    record = _record(saved, vectors, matched, layer)
+    record = _record(saved, vectors, matched, stream.layer)
     write_copy(stream, out, OBSM_KEY, vectors, record, overwrite=overwrite, say=say)
     return record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -115,6 +116,8 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
             new.replace(folder)
             _sync_folder(folder.parent)
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process came first by a moment
+                _refuse_occupied(folder, overwrite=overwrite, ours=ours)
             raise OutputError(f"{folder}: cannot be written ({_reason(error)}).") from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 import scgraph
@@ -42,6 +43,58 @@ def test_the_record_says_how_vectors_came_about(model: Path, tmp_path: Path) -> 
     assert record["genes_matched"].startswith("40 of 40 genes matched")
     adata.write_h5ad(tmp_path / "out.h5ad")
     assert ad.read_h5ad(tmp_path / "out.h5ad").uns["scgraph"]["model"] == "gnn"
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.RangeIndex(90),
+        pd.Index(np.arange(90)[::-1] * 7),
+        pd.Index(np.arange(90) / 7),
+        pd.Index([f"cell{at}".encode() for at in range(90)], dtype=object),
+        pd.MultiIndex.from_product([["d1", "d2", "d3"], np.arange(30)]),
+        pd.Index([at if at % 2 else f"cell{at}" for at in range(90)], dtype=object),
+        pd.CategoricalIndex([f"cell{at}" for at in range(90)]),
+        pd.date_range("2026-01-01", periods=90),
+    ],
+    ids=["reset", "int", "float", "bytes", "multi", "mixed", "categorical", "dates"],
+)
+def test_vectors_stand_in_the_rows_of_their_cells_whatever_their_names(model: Path, index: pd.Index) -> None:
+    whole, adata = make_cells(), make_cells()
+    for cells in (whole, adata):
+        cells.X[5] = 0
+    scgraph.embed(whole, model)
+    adata.obs.index = index
+    scgraph.embed(adata, model)
+    assert np.flatnonzero((adata.obsm[OBSM_KEY] == 0).all(axis=1)).tolist() == [5]
+    assert np.array_equal(adata.obsm[OBSM_KEY], whole.obsm[OBSM_KEY])
+
+
+@pytest.mark.filterwarnings("ignore:Transforming to str index")
+def test_a_file_with_numbers_as_names_of_its_cells(model: Path, tmp_path: Path) -> None:
+    adata = make_cells()
+    adata.obs.reset_index(inplace=True, drop=True)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+    assert np.isfinite(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY]).all()
+
+
+def test_cells_of_one_name_are_refused(model: Path) -> None:
+    adata = make_cells()
+    adata.obs_names = ["twice", "twice", *adata.obs_names[2:]]
+    with pytest.raises(DataError, match=r"'twice'.*obs_names_make_unique"):
+        scgraph.embed(adata, model)
+    assert OBSM_KEY not in adata.obsm
+
+
+def test_what_is_wrong_with_a_file_names_it(model: Path, tmp_path: Path) -> None:
+    adata = make_cells()
+    adata.var_names = [f"OTHER{at}" for at in range(40)]
+    source = tmp_path / "other.h5ad"
+    adata.write_h5ad(source)
+    with pytest.raises(DataError, match=f"^{source}: only 0 of 40"):
+        embed_file(model, source, out=tmp_path / "out.h5ad")
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_cells_without_counts_get_zeros(model: Path) -> None:

@@ -32,6 +32,7 @@ class Cells:
         symbols: Gene symbols `[n_genes]`, `""` where unknown.
         ensembl: Ensembl gene ids without version `[n_genes]`, `""` where unknown.
         obs_names: Unique names of the cells `[n_cells]`.
+        rows: Row of every cell in its source `[n_cells]`: cells without a count are missing here.
         labels: Class of every cell, or None where no label was asked for.
         batches: Batch of every cell, or None where no batch key was given.
         notes: What a person must be told about this source.
@@ -44,6 +45,7 @@ class Cells:
     symbols: NDArray[np.str_]
     ensembl: NDArray[np.str_]
     obs_names: NDArray[np.str_]
+    rows: NDArray[np.int64]
     labels: pd.Categorical | None
     batches: pd.Categorical | None
     notes: tuple[str, ...]
@@ -60,6 +62,7 @@ class Cells:
             self,
             matrix=self.matrix[rows],
             obs_names=self.obs_names[rows],
+            rows=self.rows[rows],
             labels=None if self.labels is None else self.labels[rows],
             batches=None if self.batches is None else self.batches[rows],
             manifest={**self.manifest, "cells": len(self.obs_names[rows])},

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["check_unique", "ensembl_id", "examples", "gene_names", "is_date", "species"]
+__all__ = [
+    "check_unique",
+    "columns_called",
+    "ensembl_id",
+    "ensembl_ids",
+    "examples",
+    "gene_names",
+    "is_date",
+    "plain",
+    "species",
+]
 
 # GENCODE marks the copies on Y of the pseudoautosomal genes after the version; they are other genes.
 _ENSEMBL = re.compile(r"(ENS[A-Z]{0,4}G\d{6,})(?:\.\d+)?(_PAR_Y)?")
@@ -45,6 +55,9 @@ _SYMBOL_COLUMNS = (
     "gene_names",
     "gene_short_name",
 )
+_MISSING = {"nan", "none", "<na>"}
+"""What a missing name becomes where a table was made text."""
+
 _SPECIES = {
     "ENSG": "human",
     "ENSMUSG": "mouse",
@@ -103,11 +116,43 @@ def check_unique(names: Sequence[str], where: str, what: str, remedy: str) -> No
         raise DataError(f"{where}: {len(twice):,} {what} stand more than once ({examples(twice)}).{hint} {remedy}")
 
 
-def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray[np.str_], list[str]]:
-    """Tell the symbol and the Ensembl id of every entry of `var`, each entry by its own kind.
+def plain(name: object) -> str:
+    """Return a name as text.
 
-    Ensembl ids come from the index, else from a column such as `feature_id`; symbols from a column such as
-    `feature_name`, else from the index. A name that would stand for two entries is kept for the first alone.
+    >>> plain(b"CD3D"), plain(7)
+    ('CD3D', '7')
+    """
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def columns_called(table: pd.DataFrame, known: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns with these names as text, by their own names and in the order of `known`.
+
+    Case, blanks and the `-0` that joining tables appends do not matter; what says nothing is `""`.
+    """
+    keys = [re.sub(r"_\d+$", "", re.sub(r"\W+", "_", str(name).strip().lower())) for name in table.columns]
+    places = [place for one in known for place, key in enumerate(keys) if key == one]
+    return {str(table.columns[place]): _texts(table.iloc[:, place]) for place in places}
+
+
+def ensembl_ids(var: pd.DataFrame) -> list[str]:
+    """Return the Ensembl id of every entry of `var`, `""` where it has none, wherever it stands.
+
+    The index is looked at first, then the columns for ids, then those for symbols.
+    """
+    columns = columns_called(var, _ENSEMBL_COLUMNS + _SYMBOL_COLUMNS).values()
+    rows = zip([plain(name) for name in var.index], *columns, strict=True)
+    return [next(filter(None, map(ensembl_id, names)), "") for names in rows]
+
+
+def gene_names(
+    var: pd.DataFrame, genes: NDArray[np.int64], where: str
+) -> tuple[NDArray[np.str_], NDArray[np.str_], list[str]]:
+    """Tell the symbol and the Ensembl id of the entries `genes` of `var`, each entry by its own kind.
+
+    Both are taken from wherever they stand: ids from the index, else from a column; symbols from a column for them,
+    else from the index, else from a column for ids. A name that would stand for two entries is kept for the first
+    alone.
 
     Returns:
         Symbols `[n_genes]`, Ensembl ids `[n_genes]`, both `""` where unknown, and notes.
@@ -115,48 +160,44 @@ def gene_names(var: pd.DataFrame, where: str) -> tuple[NDArray[np.str_], NDArray
     Raises:
         DataError: Names stand twice, are dates, or there are none.
     """
-    index = [str(name) for name in var.index]
+    numbered = [plain(name) for name in var.index] == [str(position) for position in range(len(var))]
+    var = var.iloc[genes]
+    index = [plain(name) for name in var.index]
     remedy = "Merge them or run adata.var_names_make_unique()."
     check_unique(index, where, "gene names (var_names)", remedy)
     own = [ensembl_id(name) for name in index]
     check_unique([name for name in own if name], where, "Ensembl ids, once the version is off,", "Merge them.")
-    listed = _column(var, _ENSEMBL_COLUMNS)
-    ensembl = [mine or ensembl_id(other) for mine, other in zip(own, listed, strict=True)]
-    ensembl, repeated = _first_only(ensembl)
+    ensembl, repeated = _first_only(ensembl_ids(var))
 
-    numbered = index == [str(position) for position in range(len(index))]
     # A symbol that a column gives to two entries says less than the unique index does.
-    column, _ = _first_only(_column(var, _SYMBOL_COLUMNS))
-    symbols = [
-        "" if ensembl_id(name) else name
-        for name in (given or ("" if numbered else name) for given, name in zip(column, index, strict=True))
+    named = [_first_only(column)[0] for column in columns_called(var, _SYMBOL_COLUMNS).values()]
+    coded = [
+        ["" if name.isdigit() or name.startswith("ENS") else name for name in _first_only(column)[0]]
+        for column in columns_called(var, _ENSEMBL_COLUMNS).values()
     ]
-    symbols, _ = _first_only(symbols)
+    rows = zip(*named, [""] * len(index) if numbered else index, *coded, strict=True)
+    symbols, _ = _first_only([next((name for name in names if name and not ensembl_id(name)), "") for names in rows])
     if not any(symbols) and not any(ensembl):
         raise DataError(
-            f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene "
-            "symbols "
-            "or Ensembl ids."
+            f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene symbols or "
+            "Ensembl ids."
         )
     dates = [symbol for symbol, known in zip(symbols, ensembl, strict=True) if not known and is_date(symbol)]
     if dates:
         raise DataError(
-            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore "
-            "them from "
+            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore them from "
             "the source of the file (1-Mar was MARCHF1 or MTARC1), or leave these genes out."
         )
     notes = [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"] if repeated else []
+    nameless = sum(not (symbol or known) for symbol, known in zip(symbols, ensembl, strict=True))
+    if nameless:
+        notes.append(f"{nameless:,} of {len(index):,} genes have neither symbol nor Ensembl id: no model can use them")
     return np.asarray(symbols, dtype=np.str_), np.asarray(ensembl, dtype=np.str_), notes
 
 
-def _column(var: pd.DataFrame, known: tuple[str, ...]) -> list[str]:
-    """Return the first known column as text, `""` where it is missing or says nothing."""
-    by_name = {str(name).lower(): name for name in var.columns}
-    found = next((by_name[name] for name in known if name in by_name), None)
-    if found is None:
-        return [""] * len(var)
-    column = var[found]
-    return ["" if missing else str(name).strip() for name, missing in zip(column, column.isna(), strict=True)]
+def _texts(column: pd.Series) -> list[str]:
+    texts = ("" if missing else plain(value).strip() for value, missing in zip(column, column.isna(), strict=True))
+    return ["" if text.lower() in _MISSING else text for text in texts]
 
 
 def _first_only(names: list[str]) -> tuple[list[str], int]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from scgraph.data.cells import Cells
 from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape
+from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import Source, read_file, stored_matrix
-from scgraph.data.names import check_unique, examples, gene_names
+from scgraph.data.names import check_unique, examples, plain
 from scgraph.data.normalize import detect_kind
 from scgraph.errors import DataError, did_you_mean
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "file_sha256", "gene_columns", "read_cells"]
+__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "file_sha256", "read_cells"]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
@@ -95,12 +96,12 @@ def _assemble(
         if not found.matrix.by_row:
             notes.append(BY_GENE)
     obs_names = cell_names(obs, where)
-    symbols, ensembl, said = gene_names(var, where)
-    notes += said
+    genes = read_genes(var, where)
+    symbols, ensembl = genes.symbols, genes.ensembl
+    notes += genes.notes
     matrix = canonical(found.matrix, where, obs_names, as_text(var.index))
-    genes = gene_columns(var, notes)
-    if genes is not None:
-        matrix, symbols, ensembl = matrix[:, genes], symbols[genes], ensembl[genes]
+    if genes.columns is not None:
+        matrix = matrix[:, genes.columns]
     kept = np.flatnonzero(np.diff(matrix.indptr))
     if len(kept) < len(obs_names):
         notes.append(dropped_note(np.delete(obs_names, kept)))
@@ -128,22 +129,12 @@ def _assemble(
         symbols=symbols,
         ensembl=ensembl,
         obs_names=obs_names,
+        rows=kept.astype(np.int64),
         labels=labels,
         batches=batches,
         notes=tuple(notes),
         manifest=manifest,
     )
-
-
-def gene_columns(var: pd.DataFrame, notes: list[str]) -> NDArray[np.int64] | None:
-    """Return the columns that are genes where some are not, with a note; None where all may stay."""
-    if "feature_types" not in var.columns:
-        return None
-    genes = (var["feature_types"] == "Gene Expression").to_numpy()
-    if genes.all() or not genes.any():
-        return None
-    notes.append(f"{(~genes).sum():,} features that are no genes (such as antibodies) were left out")
-    return np.flatnonzero(genes)
 
 
 def dropped_note(empty: Sequence[str] | NDArray[np.str_], total: int | None = None) -> str:
@@ -226,8 +217,8 @@ def cell_names(obs: pd.DataFrame, where: str) -> NDArray[np.str_]:
 
 
 def as_text(index: pd.Index) -> NDArray[np.str_]:
-    """Return the names of an index."""
-    return np.asarray([str(name) for name in index], dtype=np.str_)
+    """Return the names of an index, whatever they are: text, bytes, numbers or tuples."""
+    return np.asarray([plain(name) for name in index], dtype=np.str_)
 
 
 def _digest(

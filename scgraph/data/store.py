@@ -158,6 +158,7 @@ class CellStore:
             symbols=names[0],
             ensembl=names[1],
             obs_names=np.arange(len(self)).astype(np.str_),
+            rows=np.arange(len(self)),
             labels=None,
             batches=None,
             notes=(),

@@ -17,8 +17,8 @@ from scgraph.data.checks import (
     check_row_starts,
     check_shape,
 )
+from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import damage, open_cells
-from scgraph.data.names import gene_names
 from scgraph.data.normalize import KindSeen
 from scgraph.data.reading import (
     BY_GENE,
@@ -27,7 +27,6 @@ from scgraph.data.reading import (
     cell_names,
     dropped_note,
     file_sha256,
-    gene_columns,
 )
 from scgraph.errors import DataError
 
@@ -91,12 +90,10 @@ class CellStream:
             if not opened.matrix.by_row:
                 notes.append(BY_GENE)
             self._obs_names = cell_names(obs, where)
-            symbols, ensembl, said = gene_names(var, where)
-            notes += said
-            self._genes = gene_columns(var, notes)
+            genes = read_genes(var, where)
+            notes += genes.notes
+            self._genes, self.symbols, self.ensembl = genes.columns, genes.symbols, genes.ensembl
             self._var_names = as_text(var.index)
-            self.symbols = symbols if self._genes is None else symbols[self._genes]
-            self.ensembl = ensembl if self._genes is None else ensembl[self._genes]
             self._expressed = np.zeros(len(self.symbols), dtype=np.int64)
             done = 0
             for matrix, names in self._blocks(opened):
@@ -157,8 +154,10 @@ class CellStream:
         """
         with open_cells(self.path, self.layer) as opened:
             self.check_unchanged()
+            first = 0
             for matrix, names in self._blocks(opened):
                 kept = np.flatnonzero(np.diff(matrix.indptr))
+                rows, first = first + kept, first + len(names)
                 if len(kept):
                     yield Cells(
                         name=self.name,
@@ -167,6 +166,7 @@ class CellStream:
                         symbols=self.symbols,
                         ensembl=self.ensembl,
                         obs_names=names[kept],
+                        rows=rows,
                         labels=None,
                         batches=None,
                         notes=(),

@@ -93,22 +93,18 @@ def embed_cells(
     Raises:
         DataError: Too few genes match, the file changed, or a vector is not finite; names the file.
     """
-    import pandas as pd
-
     match = vocabulary.require(stream, min_matched=min_matched)
-    position = pd.Index(stream.obs_names)
-    vectors = np.zeros((len(position), model.channels), dtype=np.float32)
-    counted = np.zeros(len(position), dtype=bool)
+    vectors = np.zeros((len(stream.obs_names), model.channels), dtype=np.float32)
+    counted = np.zeros(len(vectors), dtype=bool)
     silent = 0
     for cells in stream.blocks():
         store = CellStore.from_cells(cells, vocabulary, min_matched=0)
         silent += int((np.diff(store.indptr) == 0).sum())
-        rows = position.get_indexer(pd.Index(cells.obs_names))
         try:
-            vectors[rows] = embed(model, store, genes=genes, seed=seed, device=device)
+            vectors[cells.rows] = embed(model, store, genes=genes, seed=seed, device=device)
         except DataError as error:
             raise DataError(f"{stream.path}: cells from {str(cells.obs_names[0])!r} on: {error}") from error
-        counted[rows] = True
+        counted[cells.rows] = True
     if not counted.all():
         say(zeros_note(stream.obs_names[~counted]))
     matched = match_note(match, silent)

@@ -95,7 +95,7 @@ def test_symbols_of_a_column_beat_the_index_unless_they_stand_twice(make_adata: 
     adata = make_adata()
     adata.var["feature_name"] = ["CD3D", "CD3D", "ENSG00000000003", *adata.var_names[3:]]
     adata.var_names = ["CD3D-a", "CD3D-b", "x", *adata.var_names[3:]]
-    assert read_cells(adata).symbols[:4].tolist() == ["CD3D", "CD3D-b", "", "GENE4"]
+    assert read_cells(adata).symbols[:4].tolist() == ["CD3D", "CD3D-b", "x", "GENE4"]
 
 
 def test_ids_that_a_column_repeats_are_used_once(make_adata: Make) -> None:
