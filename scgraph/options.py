@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig
 
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
-Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
+Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw, or raw/X, reads .raw.")]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
 BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
 Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]

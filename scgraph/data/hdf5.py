@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from scgraph.data.checks import Compressed
+from scgraph.data.layers import layer_choices, which_layer
 from scgraph.data.storage import check_claims, check_fits, check_inside, datasets_of
 from scgraph.errors import DataError, did_you_mean
 
@@ -200,7 +201,7 @@ def _open_h5ad(file: h5py.File, path: Path, layer: str | None) -> Opened:
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         if isinstance(file["obs"], h5py.Dataset) or isinstance(file[var_key], h5py.Dataset):
             check_claims(datasets_of(file["/"]), where)
-            return _read_old(path, raw=layer == "raw")
+            return _read_old(path, raw=var_key != "var")
         return _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
 
     return Opened(where, stored_matrix(element, where), tables)
@@ -210,18 +211,16 @@ def _find_matrix(file: h5py.File, where: str, layer: str | None) -> tuple[Any, s
     """Return the matrix that `layer` names, and the key of the table of its genes."""
     raw = next((key for key in ("raw/X", "raw.X") if key in file), None)
     layers = list(file["layers"]) if "layers" in file else []
-    choices = [*layers, *(["raw"] if raw else [])]
     if layer is None:
         if "X" not in file or _encoding(file["X"])[0] == "null":
+            choices = layer_choices(layers, raw=raw is not None)
             offer = f" Choose a layer: {', '.join(choices)}." if choices else " It has no layers either."
             raise DataError(f"{where}: it has no X.{offer}")
         return file["X"], "var"
-    if layer == "raw" and raw:
-        return file[raw], "raw/var" if raw == "raw/X" else "raw.var"
-    if layer not in layers:
-        known = did_you_mean(layer, choices) if choices else " It has none."
-        raise DataError(f"{where}: it has no layer {layer!r}.{known}")
-    return file["layers"][layer], "var"
+    name = which_layer(layer, layers, raw=raw is not None, where=where)
+    if name is not None:
+        return file["layers"][name], "var"
+    return file[raw], "raw/var" if raw == "raw/X" else "raw.var"
 
 
 def stored_matrix(element: Any, where: str) -> StoredMatrix:

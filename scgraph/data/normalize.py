@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
+from scgraph.data.layers import declared_kind
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -72,17 +72,16 @@ class KindSeen:
         Raises:
             DataError: The values are neither, or the name of the layer says otherwise.
         """
-        top, name = self.top, (layer or "").lower()
-        logged = re.search("log|norm|scale", name) is not None
+        top, declared = self.top, declared_kind(layer)
         if not self.fractions:
-            if logged:
+            if declared == "log1p":
                 raise DataError(
                     f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to "
                     f"{top:g}). Give the layer that is meant, or rename it to 'counts'."
                 )
             return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts"
         seen = f"{self.fractions / self.values:.0%} of the values are fractions (such as {self.example:g})"
-        if re.search("count|umi", name) and not logged:
+        if declared == "counts":
             raise DataError(
                 f"{where}: layer {layer!r} should hold counts, but {seen}. Give whole counts, or values of "
                 "sc.pp.log1p in another layer."

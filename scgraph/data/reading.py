@@ -12,6 +12,7 @@ from scgraph.data.cells import Cells
 from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape
 from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import Source, read_file, stored_matrix
+from scgraph.data.layers import layer_choices, which_layer
 from scgraph.data.names import check_unique, examples, plain
 from scgraph.data.normalize import detect_kind
 from scgraph.errors import DataError, did_you_mean
@@ -46,7 +47,8 @@ def read_cells(
     Args:
         source: An .h5ad or 10x .h5 file, an AnnData object, or `"pbmc68k_reduced"`, whose layer is `raw` and
             whose label is `bulk_labels` by default.
-        layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        layer: Layer to read instead of X; `"raw"` reads `.raw`. Where a layer is called raw too, `"raw/X"` and
+            `"layers/raw"` tell them apart.
         label: Column of obs with the class of every cell.
         batch_key: Column of obs with the batch or donor of every cell.
         name: Short name for tables; the stem of the file by default.
@@ -161,19 +163,19 @@ def _from_anndata(adata: AnnData, where: str, layer: str | None) -> Source:
     if not isinstance(adata, anndata.AnnData):
         raise DataError(f"{where}: a path or an AnnData object is needed, not {type(adata).__name__}.")
     var = adata.var
-    choices = [*adata.layers, *(["raw"] if adata.raw is not None else [])]
+    raw = adata.raw
     if layer is None:
         matrix = adata.X
         if matrix is None:
+            choices = layer_choices(adata.layers, raw=raw is not None)
             offer = f" Choose a layer: {', '.join(choices)}." if choices else ""
             raise DataError(f"{where}: it has no X.{offer}")
-    elif layer == "raw" and adata.raw is not None:
-        matrix, var = adata.raw.X, adata.raw.var
-    elif layer in adata.layers:
-        matrix = adata.layers[layer]
     else:
-        known = did_you_mean(layer, choices) if choices else " It has none."
-        raise DataError(f"{where}: it has no layer {layer!r}.{known}")
+        name = which_layer(layer, adata.layers, raw=raw is not None, where=where)
+        if name is not None:
+            matrix = adata.layers[name]
+        else:
+            matrix, var = raw.X, raw.var
     return Source(where, _arrays(matrix, where), adata.obs, var)
 
 
