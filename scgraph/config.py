@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from scgraph.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "BenchConfig",
@@ -35,6 +39,15 @@ def _whole_or_all(value: object) -> object:
     raise ValueError("Input should be a whole number of 1 or more, or all")
 
 
+def _infinite(data: object, place: str = "") -> Iterator[tuple[str, float]]:
+    """Find the numbers in nested data that are infinite or NaN, and where they stand."""
+    if isinstance(data, float) and not math.isfinite(data):
+        yield place, data
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list | tuple) else ()
+    for key, value in entries:
+        yield from _infinite(value, f"{place}.{key}" if place else str(key))
+
+
 def _path_text(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
@@ -44,7 +57,17 @@ WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_al
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_finite(cls, data: Any) -> Any:
+        # Plain data in fields of any type, such as conv_options and per_model, is looked at nowhere else.
+        for place, number in _infinite(data):
+            raise ValueError(f"{place}: must be a finite number, not {number}")
+        return data
 
 
 class ModelConfig(_Config):

@@ -9,6 +9,10 @@ import pytest
 from scgraph.config import BenchConfig, ModelConfig, TrainConfig, config_names, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
+from scgraph.options import assignments
+from scgraph.perturb.config import PerturbConfig
+from scgraph.synthetic.config import SyntheticConfig
+from scgraph.tune.config import Range, TuneConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +56,45 @@ def test_wrong_settings_are_named(data: dict[str, object], said: str) -> None:
         parse_config(BenchConfig, data, source="mine.yaml")
     assert str(error.value).startswith("mine.yaml: ")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "inf", "nan", "1e999"])
+@pytest.mark.parametrize(
+    ("cls", "path"),
+    [
+        (BenchConfig, "train.learning_rate"),
+        (BenchConfig, "train.epochs"),
+        (BenchConfig, "train.clip"),
+        (BenchConfig, "probe.weight_decay"),
+        (BenchConfig, "equivalence_margin"),
+        (BenchConfig, "model.dropout"),
+        (TuneConfig, "heartbeat_seconds"),
+        (PerturbConfig, "network.learning_rate"),
+        (SyntheticConfig, "learning_rate"),
+    ],
+)
+def test_numbers_are_finite(cls: type[Any], path: str, number: str) -> None:
+    with pytest.raises(ConfigError, match=f"^x: {path}: .*(finite|valid integer)"):
+        parse_config(cls, assignments([f"{path}={number}"]), source="x")
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1.0e+999"])
+@pytest.mark.parametrize(
+    ("cls", "path"),
+    [
+        (BenchConfig, "per_model.gnn.dropout"),
+        (BenchConfig, "train_per_model.gnn.learning_rate"),
+        (BenchConfig, "model.conv_options.slope"),
+        (TuneConfig, "bench.train.learning_rate"),
+        (TuneConfig, "space.train.learning_rate.high"),
+        (Range, "high"),
+    ],
+)
+def test_numbers_in_plain_data_are_finite(cls: type[Any], path: str, number: str) -> None:
+    with pytest.raises(ConfigError, match=f"^x: {path}: must be a finite number"):
+        parse_config(cls, assignments([f"{path}={number}"]), source="x")
+    with pytest.raises(ConfigError, match=r"^x: space\.train\.dropout\.1: must be a finite number, not inf"):
+        parse_config(TuneConfig, {"space": {"train": {"dropout": [0, float("inf")]}}}, source="x")
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def run_bench(
         split_of,
     )
     from scgraph.bench.overall import overall
+    from scgraph.bench.per_model import check_per_model
     from scgraph.bench.protocol import measure, model_configs
     from scgraph.bench.results import results_frame, summarise
     from scgraph.data import is_store
@@ -120,6 +121,7 @@ def run_bench(
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
     configs = model_configs(models, settings)
+    check_per_model(models, settings)
     if find_world(settings.train.devices, settings.train.nodes).launcher != "none":
         raise ConfigError(
             "bench runs as one process, which starts others for its pretrainings: leave torchrun or srun out and say "

@@ -214,6 +214,7 @@ def _checked_job(
     """Return the job, with everything refused that can be told without reading cells."""
     import importlib.util
 
+    from scgraph.bench.per_model import check_model_keys, check_per_model
     from scgraph.bench.protocol import model_configs
     from scgraph.train import resolve_device
     from scgraph.tune.config import as_tune_config, base_settings
@@ -228,6 +229,8 @@ def _checked_job(
     settings = as_tune_config(config)
     base = base_settings(settings)
     model_configs(models, base)
+    check_per_model(models, base)
+    check_model_keys("space_per_model", settings.space_per_model, models)
     resolve_device(base.train.device)
     words = [str(source) for source in data], [str(source) for source in corpus]
     job = Job(

@@ -1,0 +1,53 @@
+"""Settings that are meant for one model: their model must exist, and so must they."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scgraph.config import ModelConfig, ProbeConfig, TrainConfig
+from scgraph.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scgraph.config import BenchConfig
+
+__all__ = ["check_model_keys", "check_per_model"]
+
+
+def check_per_model(models: Sequence[str], config: BenchConfig) -> None:
+    """Refuse `per_model`, `train_per_model` and `probe_per_model` for what is no model, or with what is no setting.
+
+    Raises:
+        ConfigError: as said; the nearest name is suggested.
+    """
+    tables = (
+        ("per_model", config.per_model, ModelConfig),
+        ("train_per_model", config.train_per_model, TrainConfig),
+        ("probe_per_model", config.probe_per_model, ProbeConfig),
+    )
+    for table, by_model, cls in tables:
+        check_model_keys(table, by_model, models)
+        for name, settings in by_model.items():
+            for key in settings:
+                if key not in cls.model_fields:
+                    raise ConfigError(f"{table}.{name}: there is no key {key!r}.{did_you_mean(key, cls.model_fields)}")
+
+
+def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]) -> None:
+    """Refuse keys that name no model.
+
+    A configuration may hold settings for models that are not run. A class given by its path is not imported to see
+    whether it exists.
+
+    Raises:
+        ConfigError: as said; the nearest name is suggested.
+    """
+    from scgraph.registry import ASYMMETRIC, PRESETS, conv_names, is_import_path, model_name
+
+    convs = conv_names()
+    run = {key for name in models for key in (name, model_name(name).key)}
+    known = run | {*convs, *PRESETS} | {f"{ASYMMETRIC}{conv}" for conv in convs}
+    for key in by_model:
+        if key not in known and not is_import_path(key.removeprefix(ASYMMETRIC)):
+            raise ConfigError(f"{table}: there is no model {key!r}.{did_you_mean(key, known)}")
