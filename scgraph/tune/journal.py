@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import DataError, OutputError
 from scgraph.files import write_atomic
+from scgraph.locks import FileGuard
 from scgraph.tune.storage import StorageError
 
 if TYPE_CHECKING:
@@ -43,16 +44,14 @@ class JournalLock:
     """
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda _: None) -> None:
-        from filelock import FileLock
-
         self.path = path
         self.lock = path.with_name(path.name + ".lock")
-        self.guard = FileLock(path.with_name(path.name + ".guard"))
+        self.guard = FileGuard(path.with_name(path.name + ".guard"))
         self.say = say
 
     def acquire(self) -> bool:
         """Wait for the lock and take it."""
-        self.guard.acquire(poll_interval=0.005)
+        self.guard.acquire()
         try:
             since = time.monotonic()
             while True:

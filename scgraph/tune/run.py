@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
+from scgraph.locks import FileGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ OWNED = (
     "environment.json",
     "workers",
     "bench",
+    "bench.guard",
 )
 """What a search writes into its folder, and what `overwrite` may remove."""
 
@@ -146,7 +148,7 @@ def run_tune(
     del sets, sources
     for model in job.models:
         say(f"{model}: searching {_said_space(job, model)}")
-    goes_on = (folder / "config.yaml").is_file() or (folder / "journal.log").is_file()
+    goes_on = (folder / "config.yaml").is_file() or place.stands_in(folder)
     new = not folder.exists()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
     with _no_empty_folder(folder, new=new), open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
@@ -164,7 +166,10 @@ def run_tune(
             raise
         found = write_study(folder, job, boards, report=report)
     _refuse_all_failed(found.trials, job, say)
-    bench = _final(folder, job, found.best, say) if final else None
+    bench = None
+    if final:
+        with FileGuard(folder / "bench.guard").held():  # of two commands in one folder one compares
+            bench = _final(folder, job, found.best, say)
     return TuneResult(found.trials, found.best, bench, job.bench.equivalence_margin, folder)
 
 

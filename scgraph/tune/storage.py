@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import time
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.locks import FileGuard
 from scgraph.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 
 if TYPE_CHECKING:
@@ -45,6 +47,16 @@ class Place:
     kind: str
     address: str
     shown: str
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None for a server."""
+        return None if self.kind == "postgresql" else Path(self.address.removeprefix("sqlite:///"))
+
+    def stands_in(self, folder: Path) -> bool:
+        """Say whether the file, or what another process locks before it makes the file, stands in a folder."""
+        path = self.path
+        return path is not None and path.parent == folder and any(folder.glob(f"{glob.escape(path.name)}*"))
 
 
 def place_of(storage: str | Path | None, folder: Path) -> Place:
@@ -206,20 +218,22 @@ def _patient(place: Place, patience: float, say: Callable[[str], None]) -> RDBSt
     operations |= {"_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id"}
     if place.kind == "sqlite":
         options: dict[str, Any] = {"connect_args": {"timeout": LOCKED_SECONDS}}
-        folder = Path(place.address.removeprefix("sqlite:///")).parent
-        if not folder.is_dir():
-            raise StorageError(f"{place.shown}: there is no folder {folder}.")
+        if place.path is not None and not place.path.parent.is_dir():
+            raise StorageError(f"{place.shown}: there is no folder {place.path.parent}.")
     else:
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
     storage: RDBStorage
     try:
         try:
-            storage = Patient(place.address, engine_kwargs=options)
+            with _making_tables(place):
+                storage = Patient(place.address, engine_kwargs=options)
         except SQLAlchemyError as error:
             # Two commands that start at once make the same tables; the second finds them made.
             if "already exists" not in str(error) and "duplicate key" not in str(error):
                 raise
             storage = Patient(place.address, engine_kwargs=options)
+    except OSError as error:
+        raise StorageError(f"{place.shown}: cannot be used ({error.strerror or error}).") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise _explained(place, error, 0.0) from error
     except RuntimeError as error:
@@ -227,6 +241,17 @@ def _patient(place: Place, patience: float, say: Callable[[str], None]) -> RDBSt
     if place.kind == "sqlite":
         _write_locks(storage.engine, sqlalchemy)
     return storage
+
+
+@contextmanager
+def _making_tables(place: Place) -> Iterator[None]:
+    """Let one process at a time look for the tables of a file and make them: SQLite does not tell it afterwards."""
+    path = place.path
+    if place.kind != "sqlite" or path is None:
+        yield
+        return
+    with FileGuard(path.with_name(path.name + ".guard")).held():
+        yield
 
 
 def _write_locks(engine: Any, sqlalchemy: Any) -> None:

@@ -142,8 +142,9 @@ def begin(job: Job, model: str, storage: BaseStorage) -> Board:
         study = optuna.load_study(study_name=name, storage=storage)
     else:
         study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+    trials = study.get_trials(deepcopy=False)  # before the mark: who begins a study at the same time sets it first
     before = study.user_attrs.get(FINGERPRINT)
-    if before is None and study.get_trials(deepcopy=False):
+    if before is None and trials:
         raise ConfigError(
             f"{job.storage['shown']}: {name!r} is a study of something else. Name another one with --study."
         )

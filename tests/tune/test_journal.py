@@ -113,6 +113,7 @@ def test_another_file_is_refused_and_untouched(tmp_path: Path, content: bytes) -
     with pytest.raises(DataError, match="is no journal of a study"), open_storage(place_of(path, tmp_path)):
         pass
     assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
@@ -166,6 +167,50 @@ def test_every_trial_failing_is_one_message(tiny_file: Path, tmp_path: Path) -> 
 def test_workers_that_keep_dying_end_the_search(tiny_file: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Workers died 2 times"):
         search(tiny_file, tmp_path / "out", config={"restarts": 1}, options=kill_orders(tmp_path / "kills", 9))
+
+
+TOGETHER = """
+import os, sys, time
+from pathlib import Path
+from scgraph import cli
+from scgraph.terminal import say
+from tests.tune.test_run import search
+
+data, out, storage, gate = map(Path, sys.argv[1:])
+
+def command(*_, **__):
+    search(data, out, storage=storage, config={"trials": 4}, final="a/s.db" in sys.argv[3], say=say)
+
+(gate / str(os.getpid())).touch()
+while len(list(gate.iterdir())) < 2:
+    time.sleep(0.005)
+cli.app = command
+cli.main([])
+"""
+
+
+@pytest.mark.parametrize(("storage", "folders"), [("s.db", "ab"), ("a/s.db", "aa"), ("a/s.log", "aa")])
+def test_two_searches_that_begin_one_study_share_it(
+    tiny_file: Path, tmp_path: Path, storage: str, folders: str
+) -> None:
+    (gate := tmp_path / "gate").mkdir()
+    searches = [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, *map(str, (tiny_file, tmp_path / folder, tmp_path / storage, gate))],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in folders
+    ]
+    texts = [rest(search) for search in searches]
+    assert [search.returncode for search in searches] == [0, 0], texts
+    assert sum("were compared already" in text for text in texts) == (storage == "a/s.db")
+    for folder in folders:
+        trials = pd.read_csv(tmp_path / folder / "trials.csv")
+        assert sorted(trials.loc[trials["state"] == "complete", "slot"]) == [0, 1, 2, 3]
+    assert {path.name for path in tmp_path.iterdir()} == {*folders, "gate", storage.split("/")[0]}
+    assert not list(tmp_path.rglob("*.guard"))
 
 
 def started(folder: Path, place: Place, workers: int, **config: Any) -> subprocess.Popen[str]:

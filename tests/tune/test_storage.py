@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +85,29 @@ def test_a_locked_database_is_one_message(tmp_path: Path, monkeypatch: pytest.Mo
             pass
     finally:
         other.close()
+
+
+TOGETHER = """
+import os, sys, time
+from pathlib import Path
+import alembic.command, alembic.config, alembic.migration, alembic.script, optuna.storages._rdb.storage
+from scgraph.tune.storage import open_storage, place_of
+
+database, gate = Path(sys.argv[1]), Path(sys.argv[2])
+(gate / str(os.getpid())).touch()
+while len(list(gate.iterdir())) < 4:
+    time.sleep(0.001)
+with open_storage(place_of(database, database.parent)) as storage:
+    print(len(storage.get_all_studies()))
+"""
+
+
+def test_processes_that_make_one_database_together_all_get_it(tmp_path: Path) -> None:
+    (gate := tmp_path / "gate").mkdir()
+    words = [sys.executable, "-c", TOGETHER, str(tmp_path / "study.db"), str(gate)]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate() for process in processes] == [("0\n", "")] * 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gate", "study.db"]
 
 
 def test_a_server_that_is_not_there_is_one_message(tmp_path: Path) -> None:
