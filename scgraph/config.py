@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.parsing import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -297,11 +297,11 @@ def load_yaml(name: str | Path) -> dict[str, Any]:
         if not path.is_file():
             raise ConfigError(f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file. Shipped configurations: {', '.join(config_names())}.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
     if data is None:
         return {}
     if not isinstance(data, dict):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scgraph.errors import ConfigError
+from scgraph.parsing import DEEPEST, parse_yaml
 
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
@@ -75,8 +76,6 @@ def assignments(words: list[str] | None) -> dict[str, Any]:
     Raises:
         ConfigError: a word is no assignment.
     """
-    import yaml
-
     from scgraph.config import merged
 
     written: dict[str, Any] = {}
@@ -85,13 +84,20 @@ def assignments(words: list[str] | None) -> dict[str, Any]:
         if not sign:
             raise ConfigError(f"--set {word}: write it as key=value, for example train.epochs=5.")
         try:
-            value: Any = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {word}: the value is not YAML.") from error
-        for key in reversed(_keys(path)):
+            value: Any = parse_yaml(text)
+        except ValueError as error:
+            raise ConfigError(f"--set {_short(word)}: the value cannot be read as YAML: {error}.") from error
+        keys = _keys(path)
+        if len(keys) > DEEPEST:
+            raise ConfigError(f"--set {_short(word)}: the key has {len(keys):,} parts; no setting lies so deep.")
+        for key in reversed(keys):
             value = {key: value}
         written = merged(written, value)
     return written
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= 200 else f"{word[:200]}..."
 
 
 def _keys(path: str) -> list[str]:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sysconfig
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scgraph.errors import ConfigError, did_you_mean
+from scgraph.errors import ConfigError, ScgraphError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -165,8 +167,12 @@ def _from_entry_point(name: str, points: list[EntryPoint]) -> type[GeneConv]:
         )
     try:
         found = points[0].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Model {name!r} of the installed package {owners[0]} cannot be loaded: {error}.") from error
+    except ScgraphError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"Model {name!r} of the installed package {owners[0]} cannot be loaded: {_fault(error)}."
+        ) from error
     # A module that registers its class itself has done so by now.
     return _convs[name] if name in _convs else _registered(name, _checked(name, found))
 
@@ -188,12 +194,27 @@ def _import_conv(path: str) -> type[GeneConv]:
             f"Model {path!r}: there is no module {error.name!r}; give package.module:Class of a package "
             "that is installed or stands in the current folder."
         ) from error
-    except (ImportError, SyntaxError, TypeError) as error:
-        raise ConfigError(f"Model {path!r}: {module_name} cannot be imported: {error}.") from error
+    except ScgraphError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever code of somebody else may raise
+        raise ConfigError(f"Model {path!r}: {module_name} cannot be imported: {_fault(error)}.") from error
     if not hasattr(module, class_name):
         public = [name for name in vars(module) if not name.startswith("_")]
         raise ConfigError(f"Model {path!r}: {module_name} has no {class_name!r}.{_nearest(class_name, public)}")
     return _checked(path, getattr(module, class_name))
+
+
+def _fault(error: BaseException) -> str:
+    """Return what code of somebody else raised, with the file and line of its own that did."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    installed = tuple({path for name, path in sysconfig.get_paths().items() if name.endswith("lib")})
+    # `load` and `import_module` are the first frames; what the module calls in installed packages is not its author's.
+    own = [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith(installed)]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}, line {frame.lineno}: {' '.join(text.split())}"
 
 
 def _nearest(name: str, public: list[str]) -> str:

@@ -99,7 +99,13 @@ def test_numbers_in_plain_data_are_finite(cls: type[Any], path: str, number: str
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("- 1\n", "holds list"), ("a: [", "cannot be read as YAML"), ("\x00", "cannot be read as YAML")],
+    [
+        ("- 1\n", "holds list"),
+        ("a: [", "cannot be read as YAML"),
+        ("\x00", "cannot be read as YAML"),
+        ("[" * 5000 + "]" * 5000, "cannot be read as YAML: nested more than 100 levels deep"),
+        ("train:\n  epochs: 1\n  epochs: 2\n", r"mine\.yaml: .*'epochs' stands twice, first in line 2"),
+    ],
 )
 def test_files_that_are_no_configuration(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.yaml"

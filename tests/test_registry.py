@@ -43,6 +43,31 @@ def test_unknown_name_suggests_the_nearest() -> None:
         conv_class("meen")
 
 
+RAISING = {
+    "raises": ("x = 1\nraise ValueError('at\\nimport')\n", "raises.py, line 2: ValueError: at import"),
+    "ends": ("\n\nimport sys; sys.exit()\n", "ends.py, line 3: SystemExit"),
+    "calls": ("import json\njson.loads('{')\n", "calls.py, line 2: JSONDecodeError"),
+    "uses": ("import raises\n", "raises.py, line 2: ValueError"),
+    "is_no_python": ("\ndef broken(:\n", "is_no_python.py, line 2: SyntaxError"),
+    "imports": ("from scgraph.nn import NoSuchThing\n", "imports.py, line 1: ImportError"),
+    "recurses": ("def f(): f()\nf()\n", "recurses.py, line 1: RecursionError"),
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_a_module_of_ones_own_that_raises_is_one_message_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for module, (text, _) in RAISING.items():
+        (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        conv_class(f"{name}:MyConv")
+    assert str(error.value).startswith(f"Model '{name}:MyConv': {name} cannot be imported: {tmp_path}")
+    assert RAISING[name][1] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_class_of_ones_own_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_lab.py").write_text(
         "from scgraph.nn.conv import NoneConv\nclass MyConv(NoneConv):\n    pass\nnumber = 3\n"

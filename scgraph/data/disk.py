@@ -8,7 +8,6 @@ the process; both were measured and are why nothing is mapped here.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import weakref
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 
 from scgraph.data.vocabulary import Vocabulary
 from scgraph.errors import DataError, ModelFileError
+from scgraph.parsing import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -217,7 +217,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{folder}: is no store of cells ({MANIFEST} is missing). Make one: scgraph prepare.")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error!r}). Prepare the store again.") from error

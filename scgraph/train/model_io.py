@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from scgraph.errors import ConfigError, ModelFileError, OutputError
 from scgraph.files import json_text, write_atomic
+from scgraph.parsing import parse_json
 from scgraph.train.tensors import read_tensors, refuse_foreign, write_tensors
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from scgraph.data import Vocabulary
     from scgraph.nn import GeneModel
 
-__all__ = ["FORMAT", "MODEL_FILES", "SavedModel", "load_model", "save_model"]
+__all__ = ["FORMAT", "MODEL_FILES", "SavedModel", "load_model", "read_description", "save_model"]
 
 FORMAT = 1
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.tsv"
@@ -108,7 +109,7 @@ def write_description(
     path = folder / CONFIG
     if path.exists():
         try:
-            old = json.loads(path.read_text())
+            old = parse_json(path.read_text())
         except ValueError:
             old = None
         # The versions are of the day the model was begun; a model may be trained on with newer ones.
@@ -146,7 +147,7 @@ def load_model(
     """
     folder = Path(folder).expanduser()
     _check_folder(folder)
-    config = _read_config(folder)
+    config = read_description(folder)
     model_config = _model_config(folder, config["model"], allow_conv)
     vocabulary = _read_vocabulary(folder, config["vocabulary"])
     tensors, header = read_tensors(folder / WEIGHTS)
@@ -186,12 +187,17 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what config.json of a model folder holds.
+
+    Raises:
+        ModelFileError: it is missing, damaged, foreign, or of a newer format.
+    """
     path = folder / CONFIG
     refuse_foreign(path)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        config = parse_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ModelFileError(f"{path}: is not valid JSON ({error}). Copy it again.") from error
     version = config.get("format") if isinstance(config, dict) else None
     if not isinstance(version, int):

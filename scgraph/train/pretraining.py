@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import sys
 import tempfile
 from contextlib import ExitStack, nullcontext
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.launch import World, find_world
-from scgraph.train.model_io import CONFIG, MODEL_FILES, load_model, save_model, write_description
+from scgraph.train.model_io import MODEL_FILES, load_model, read_description, save_model, write_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,7 +158,7 @@ def pretrain(
                 state = state_file(out)
                 done, before = read_progress(state)
                 check_same_run(before, identity, state)
-                metadata = json.loads((out / CONFIG).read_text(encoding="utf-8"))["metadata"]
+                metadata = read_description(out)["metadata"]
             if world.rank == 0:
                 write_description(out, train.vocabulary, model_config, metadata=metadata)
                 state_file(out).parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 
 from scgraph.errors import ModelFileError
 from scgraph.files import write_atomic
+from scgraph.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,10 +53,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelFileError(f"{path}: is cut or damaged ({len(data):,} bytes; {error}). Copy it again.") from error
     raw = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
     try:
-        return tensors, {key: json.loads(text) for key, text in raw.items()}
+        return tensors, {key: parse_json(text) for key, text in raw.items()}
     except json.JSONDecodeError:
         # Other programs put plain text there ({"format": "pt"}); it is a foreign file, not a damaged one.
         return tensors, dict(raw)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: its header is {error}: scgraph did not write it. Copy it again.") from error
 
 
 def refuse_foreign(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import DataError, OutputError
 from scgraph.files import write_atomic
 from scgraph.locks import FileGuard
+from scgraph.parsing import parse_json
 from scgraph.tune.storage import StorageError
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _lines(content: bytes) -> list[bytes]:
 
 def _is_operation(line: bytes) -> bool:
     try:
-        operation = json.loads(line)
+        operation = parse_json(line)
     except ValueError:
         return False
     return isinstance(operation, dict) and isinstance(operation.get("op_code"), int) and "worker_id" in operation

@@ -138,6 +138,26 @@ def test_a_git_lfs_pointer(saved: Path, name: str) -> None:
     refused(saved, name, "git-LFS pointer", "git lfs pull")
 
 
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("depth", [101, 900, 50_000])
+def test_a_config_nested_too_deep(saved: Path, depth: int) -> None:
+    text = (
+        (saved / "config.json").read_text().replace('"conv_options": {}', f'"conv_options": {{"a": {nested(depth)}}}')
+    )
+    assert text.count("[[") > 9
+    (saved / "config.json").write_text(text)
+    refused(saved, "config.json", "nested more than 100 levels deep")
+
+
+def test_a_header_nested_too_deep(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    save_file(load_file(path), path, {"model": nested(50_000)})
+    refused(saved, "model.safetensors", "nested more than 100 levels deep")
+
+
 class Bomb:
     """Creates a file when it is unpickled."""
 
