@@ -30,7 +30,8 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         OutputError: the disk is full, the folder is read-only or missing; the old file is untouched.
     """
     path = Path(path)
-    content = data.encode() if isinstance(data, str) else data
+    # A name of a file that is no UTF-8 has halves of characters in it; they are written out.
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     beside = temporary_beside(path)
     try:
         with beside.open("xb") as file:

@@ -62,11 +62,12 @@ class _Loader(yaml.SafeLoader):
         self._open: list[str | None] = []
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
-            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} holds itself", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=f"*{event.anchor} holds itself", problem_mark=mark)
         if len(self._open) > DEEPEST:
-            raise yaml.MarkedYAMLError(problem=str(_too_deep()), problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=str(_too_deep()), problem_mark=mark)
         self._open.append(event.anchor)
         try:
             return super().compose_node(parent, index)
@@ -78,7 +79,8 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             name = (key.tag, str(key.value))
             if name in lines:
+                mark: Any = key.start_mark
                 problem = f"the key {key.value!r} stands twice, first in line {lines[name]}"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
             lines[name] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.statistics import METRICS, PairedDifference, mean_sd, paired_difference
+from scgraph.escape import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +59,7 @@ def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def results_csv(results: pd.DataFrame) -> str:
     """The text of `results.csv`."""
-    return results.to_csv(index=False, float_format="%.10g")
+    return csv_text(results, float_format="%.10g")
 
 
 def model_order(models: Iterable[str]) -> list[str]:

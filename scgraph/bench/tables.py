@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.overall import compared
 from scgraph.bench.results import BASELINES, UNTRAINED
+from scgraph.escape import for_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,18 +195,20 @@ def summary_markdown(
     margin: float = 0.01,
 ) -> str:
     """The text of `summary.md`; `overall` of `scgraph.bench.overall.overall` adds what all sets say together."""
+    # Escaped once, so that every sentence about it is.
+    summary = summary.assign(dataset=[for_markdown(str(name)) for name in summary["dataset"]])
     lines = ["# Bench summary", ""]
     lines += [f"- {text}" for text in (*headlines(summary, reference, margin=margin), *findings(summary))]
     if overall is not None and len(overall):
         lines += ["", "## All sets together", ""]
         lines += [f"- {text}" for text in overall_sentences(overall, reference, margin=margin)]
         for kind, group in overall.groupby("split", sort=False):
-            lines += ["", f"{_escape(str(kind)).capitalize()} splits, {group['sets'].max()} sets:", ""]
+            lines += ["", f"{for_markdown(str(kind)).capitalize()} splits, {group['sets'].max()} sets:", ""]
             lines += markdown_table(overall_header(reference), [overall_cells(row) for row in records(group)])
         lines += ["", overall_legend(margin)]
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
         rows = records(group)
-        lines += ["", f"## {_escape(str(dataset))}, {_escape(str(split))} split", ""]
+        lines += ["", f"## {dataset!s}, {for_markdown(str(split))} split", ""]
         lines += markdown_table(table_header(reference), [table_cells(row, reference) for row in rows])
         claims = verdicts(group, reference, margin=margin)
         lines += ["", *(f"- {text}" for text in claims)] if claims else []
@@ -214,13 +217,13 @@ def summary_markdown(
             lines += ["", *markdown_table(cost_header(), [cost_cells(row) for row in costs])]
     lines += ["", *legend(reference, margin)]
     if notes:
-        lines += ["", "## Notes", "", *(f"- {_escape(note)}" for note in notes)]
+        lines += ["", "## Notes", "", *(f"- {for_markdown(note)}" for note in notes)]
     if environment:
         lines += [
             "",
             "## Environment",
             "",
-            *(f"- {k}: {_escape(v)}" for k, v in environment_lines(environment)),
+            *(f"- {k}: {for_markdown(v)}" for k, v in environment_lines(environment)),
         ]
     return "\n".join(lines) + "\n"
 
@@ -358,14 +361,10 @@ def _number(value: float, form: str) -> str:
     return format(value, form) if math.isfinite(value) else NOTHING
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table, its first column left and the others right."""
     return [
         "| " + " | ".join(header) + " |",
         "|---|" + "---:|" * (len(header) - 1),
-        *("| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows),
+        *("| " + " | ".join(for_markdown(cell) for cell in row) + " |" for row in rows),
     ]

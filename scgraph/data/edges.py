@@ -13,6 +13,7 @@ import numpy as np
 
 from scgraph.data.names import examples
 from scgraph.errors import DataError
+from scgraph.escape import from_spreadsheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +144,7 @@ def _table(text: str, sign: str, path: Path) -> tuple[list[str], list[str], list
 
 def _stripped(column: pd.Series[Any]) -> list[str]:
     # Cells that a short line lacks are NaN, all others text.
-    return [name.strip() if isinstance(name, str) else "" for name in column.tolist()]
+    return [from_spreadsheet(name.strip()) if isinstance(name, str) else "" for name in column.tolist()]
 
 
 def _optional(column: pd.Series[Any] | None) -> list[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scgraph.escape import for_markdown
 from scgraph.network.check import ALL
 from scgraph.network.sense import CORRELATION, LEARNED, UNTRAINED
 
@@ -85,10 +86,10 @@ def family_rows(sense: Sense) -> list[dict[str, str]]:
 def sense_markdown(sense: Sense, *, title: str) -> str:
     """Return the whole result as a page."""
     lines = [
-        f"# {title}\n",
+        f"# {for_markdown(title)}\n",
         f"{sense.genes:,} genes, {sense.cells:,} cells, the {sense.top_k} strongest senders of every gene, "
         f"{sense.permutations:,} permutations of each kind, {sense.bins} bins of mean expression.\n",
-        *(f"Note: {note}.\n" for note in sense.notes),
+        *(f"Note: {for_markdown(note)}.\n" for note in sense.notes),
         " ".join(verdicts(sense)) + "\n",
         _markdown(overall_rows(sense)),
         "`share`: of the places that its family could take among the strongest senders of a gene, those it takes; the "
@@ -114,4 +115,4 @@ def _ratio(share: float, chance: float) -> str:
 def _markdown(rows: list[dict[str, str]]) -> str:
     header = list(rows[0])
     lines = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
-    return "\n".join([*lines, *(f"| {' | '.join(row.values())} |" for row in rows)]) + "\n"
+    return "\n".join([*lines, *(f"| {' | '.join(map(for_markdown, row.values()))} |" for row in rows)]) + "\n"

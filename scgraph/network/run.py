@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError
+from scgraph.escape import csv_text
 from scgraph.files import write_atomic
 from scgraph.network.writing import (
     check_outputs,
@@ -169,7 +170,7 @@ def write_network(
             from scgraph.network.report import sense_markdown
 
             table, page = checked
-            write_atomic(table, result.sense.table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+            write_atomic(table, csv_text(result.sense.table, float_format="%.6g"))
             write_atomic(page, sense_markdown(result.sense, title="Edges within families of genes"))
             result.files += [table, page]
     return result

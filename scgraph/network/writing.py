@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from scgraph.errors import ConfigError, OutputError
+from scgraph.escape import csv_text
 from scgraph.files import file_atomic, write_atomic
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def edge_frame(edges: Edges) -> pd.DataFrame:
 
 def tsv(frame: pd.DataFrame, *, index: bool = False) -> str:
     """Return a table as text with tabs."""
-    return str(frame.to_csv(sep="\t", index=index, lineterminator="\n"))
+    return csv_text(frame, sep="\t", index=index)
 
 
 def write_graph(path: Path, graph: nx.DiGraph, edges: Edges) -> None:
@@ -92,7 +93,7 @@ def write_embeddings(path: Path, embeddings: AnnData, frame: pd.DataFrame) -> No
         OutputError: the file cannot be written.
     """
     if path.suffix == ".tsv":
-        write_atomic(path, str(frame.to_csv(sep="\t", lineterminator="\n", float_format="%.7g")))
+        write_atomic(path, csv_text(frame, sep="\t", index=True, float_format="%.7g"))
         return
     with file_atomic(path) as beside:
         embeddings.write_h5ad(beside, compression="gzip")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scgraph.errors import ScgraphError
+from scgraph.escape import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -248,7 +249,7 @@ def _write(
     origin = {key: screen.cells.manifest[key] for key in ("sha256", "cells", "genes", "kind", "layer")}
     origin |= {"perturbation": screen.column, "control": screen.control_label}
     made = {"conv": job.model_name, "vocabulary": job.saved.vocabulary.sha256, "versions": dict(job.saved.versions)}
-    write_atomic(folder / "results.csv", done.results.to_csv(index=False, float_format="%.6g"))
+    write_atomic(folder / "results.csv", csv_text(done.results, float_format="%.6g"))
     write_atomic(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
     write_atomic(folder / "environment.json", json_text(where | {"data": origin, "model": made}))
     _write_predictions(folder / "predictions.h5ad", done.predictions)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.tables import environment_lines, markdown_table, records
+from scgraph.escape import for_markdown
 from scgraph.perturb.scores import ALL, METRICS
 
 if TYPE_CHECKING:
@@ -105,9 +106,9 @@ def summary_markdown(
         "training has not seen.",
     ]
     if notes:
-        lines += ["", "## Notes", "", *(f"- {_escape(note)}" for note in notes)]
+        lines += ["", "## Notes", "", *(f"- {for_markdown(note)}" for note in notes)]
     if environment:
-        lines += ["", "## Environment", "", *(f"- {k}: {_escape(v)}" for k, v in environment_lines(environment))]
+        lines += ["", "## Environment", "", *(f"- {k}: {for_markdown(v)}" for k, v in environment_lines(environment))]
     return "\n".join(lines) + "\n"
 
 
@@ -136,7 +137,3 @@ def _both(row: Mapping[str, Any], metric: str) -> list[str]:
     if row["model"] == row[f"{metric}_reference"]:
         return ["reference", "reference"]
     return [_difference(row, metric), _difference(row, metric, "seeds")]
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import DataError
+from scgraph.escape import csv_text
 from scgraph.synthetic.paper import PAPER_E_P
 from scgraph.synthetic.tables import SELECTIONS, ratios_markdown, table1_markdown, variants_markdown
 
@@ -41,9 +42,9 @@ def write_run(
     from scgraph.synthetic.figures import figure_bytes, loss_over_e_p, loss_over_epochs
 
     means = curve_table(settings, curves)
-    write_atomic(folder / "curves.csv", means.to_csv(index=False, float_format=CURVE_DIGITS))
-    write_atomic(folder / "losses.csv", losses.to_csv(index=False, float_format=LOSS_DIGITS))
-    write_atomic(folder / "table1.csv", table.to_csv(index=False, float_format=LOSS_DIGITS))
+    write_atomic(folder / "curves.csv", csv_text(means, float_format=CURVE_DIGITS))
+    write_atomic(folder / "losses.csv", csv_text(losses, float_format=LOSS_DIGITS))
+    write_atomic(folder / "table1.csv", csv_text(table, float_format=LOSS_DIGITS))
     write_atomic(folder / "table1.md", _run_page(table))
     for name, figure in {"figure3a": loss_over_e_p(table), "figure3b": loss_over_epochs(means)}.items():
         for form in ("png", "svg"):
@@ -63,8 +64,8 @@ def write_variants(
     """Write all files of `run_variants` into a folder that exists."""
     from scgraph.files import write_atomic
 
-    write_atomic(folder / "losses.csv", losses.to_csv(index=False, float_format=LOSS_DIGITS))
-    write_atomic(folder / "variants.csv", table.to_csv(index=False, float_format=LOSS_DIGITS))
+    write_atomic(folder / "losses.csv", csv_text(losses, float_format=LOSS_DIGITS))
+    write_atomic(folder / "variants.csv", csv_text(table, float_format=LOSS_DIGITS))
     write_atomic(folder / "variants.md", _variants_page(table))
     _write_origin(folder, config, seconds=seconds, command=command)
 

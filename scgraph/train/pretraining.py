@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError
+from scgraph.escape import csv_text
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.launch import World, find_world
 from scgraph.train.model_io import MODEL_FILES, load_model, read_description, save_model, write_description
@@ -336,7 +337,7 @@ class Run:
         elif weights and self.config.patience is not None:
             self.kept = copy.deepcopy(self.model.state_dict())
         if self.out is not None:
-            write_atomic(self.out / HISTORY, _history_frame(self.done).to_csv(index=False))
+            write_atomic(self.out / HISTORY, csv_text(_history_frame(self.done)))
 
     def take_best(self) -> None:
         """Put the kept weights into the model, where they may not be those of the last epoch."""

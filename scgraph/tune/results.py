@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import merged
+from scgraph.escape import csv_text
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
 from scgraph.tune.space import with_values
@@ -72,7 +73,7 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
 
     trials = trials_table(job, boards)
     best = {model: best_trials(model, board.finished(), job.tune.objective) for model, board in boards.items()}
-    write_atomic(folder / "trials.csv", trials.to_csv(index=False, float_format="%.10g"))
+    write_atomic(folder / "trials.csv", csv_text(trials, float_format="%.10g"))
     for old in folder.glob("best*.yaml"):
         old.unlink()
     for name, text in best_files(job, best).items():

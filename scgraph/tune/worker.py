@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ScgraphError, TrainingError
+from scgraph.escape import for_terminal
 from scgraph.tune.objective import Outcome, free_memory, reason_of
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
 from scgraph.tune.storage import Place, StorageError, open_storage
@@ -145,7 +146,7 @@ def main() -> None:
     """Run the job on standard input."""
 
     def say(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{for_terminal(text)}\n")
         sys.stderr.flush()
 
     try:
