@@ -10,12 +10,13 @@ import base64
 import io
 import math
 import re
-import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scgraph.bench.fonts import with_fonts
 from scgraph.bench.results import BASELINES, UNTRAINED
+from scgraph.escape import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "FAINT",
     "INK",
     "MARKERS",
+    "MOST_CLASSES",
     "class_color",
     "class_legend",
     "class_marker",
@@ -53,6 +55,8 @@ INK = "#22262d"
 FAINT = "#d9dce1"
 SOFT = "#9aa1ab"
 LONGEST_LABEL = 34
+MOST_CLASSES = 200
+"""Classes that a figure names, or divides its cells by: more cannot be told apart."""
 
 
 def model_colors(models: Iterable[str]) -> dict[str, str]:
@@ -79,10 +83,8 @@ def image_bytes(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> bytes
     buffer = io.BytesIO()
     with (
         matplotlib.rc_context({"svg.hashsalt": "scgraph", "svg.fonttype": "path"}),
-        warnings.catch_warnings(),
+        with_fonts(figure),
     ):
-        # A label in a script the font lacks is drawn as boxes; the list of classes in the page holds its text.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         metadata = {"Date": None} if form == "svg" else {}
         figure.savefig(buffer, format=form, dpi=170, metadata=metadata, facecolor="white")
     return buffer.getvalue()
@@ -107,7 +109,7 @@ def open_axis(axis: Axes) -> None:
 
 def plain(label: object) -> str:
     """A label as matplotlib may draw it: one line, not too long, no mathematics between dollars."""
-    text = " ".join(str(label).split())
+    text = for_terminal(" ".join(str(label).split()))
     text = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
     return text.replace("$", r"\$")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from scgraph.bench.drawing import (
     FAINT,
     INK,
     MARKERS,
+    MOST_CLASSES,
     class_color,
     class_legend,
     class_marker,
@@ -28,6 +28,7 @@ from scgraph.bench.drawing import (
     open_axis,
     plain,
 )
+from scgraph.bench.fonts import with_fonts
 from scgraph.bench.projection import project
 from scgraph.bench.results import BASELINES, UNTRAINED
 
@@ -58,9 +59,7 @@ def png(figure: Figure, *, dpi: int = 110, colors: int = 192) -> bytes:
     from PIL import Image
 
     buffer, small = io.BytesIO(), io.BytesIO()
-    with warnings.catch_warnings():
-        # A label in a script the font lacks is drawn as boxes; summary.md and the report hold its text.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+    with with_fonts(figure):
         figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
@@ -169,7 +168,8 @@ def feature_maps(
 ) -> Figure:
     """Features of every model in two dimensions, the same cells and the same colours in each panel.
 
-    A number stands at the median of its class, so that a class can be found without its colour.
+    A number stands at the median of its class, so that a class can be found without its colour; without numbers and
+    names where there are more than `MOST_CLASSES`.
 
     Args:
         features: model to features of the same cells, `[n, C]`.
@@ -188,7 +188,8 @@ def feature_maps(
     shape = 0.72 if across <= 2 else 1.0
     longest = max((len(name) for name in classes), default=1)
     per_row = 3 if longest > 22 else 4 if longest > 12 else 5
-    legend_height = 0.2 * math.ceil(len(classes) / per_row) + 0.2
+    named = len(classes) <= MOST_CLASSES
+    legend_height = 0.2 * math.ceil(len(classes) / per_row) + 0.2 if named else 0.0
     figure = new_figure(9.6, lines * (shape * 9.6 / across + 0.25) + legend_height)
     axes = figure.subplots(lines, across, squeeze=False).ravel()
     size = float(np.clip(16000 / max(1, len(rows)) / across, 7, 24))
@@ -209,7 +210,8 @@ def feature_maps(
                 linewidths=0,
                 rasterized=True,
             )
-        number_classes(axis, plane, shown)
+        if named:
+            number_classes(axis, plane, shown)
         axis.set_title(model_label(name), loc="left", fontsize=10.5)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -219,7 +221,8 @@ def feature_maps(
             edge.set_color(FAINT)
     for axis in axes[len(features) :]:
         axis.set_axis_off()
-    class_legend(figure, classes, per_row)
+    if named:
+        class_legend(figure, classes, per_row)
     return figure
 
 

@@ -18,6 +18,7 @@ from scgraph.data import (
     read_cells,
     read_network,
 )
+from scgraph.data.checks import MOST_NAMED
 from scgraph.data.reading import BUILT_IN
 from scgraph.errors import ConfigError, DataError
 
@@ -131,7 +132,7 @@ def _without_rare(cells: Cells, least: int) -> Cells:
     keep = ~np.isin(labels, rare)
     note = (
         f"{int((~keep).sum()):,} cells of {len(rare)} classes with fewer than {least} cells are left out: "
-        f"{', '.join(rare)}"
+        f"{', '.join(rare[:MOST_NAMED])}{', ...' if len(rare) > MOST_NAMED else ''}"
     )
     kept = cells.subset(np.flatnonzero(keep))
     return replace(kept, notes=(*kept.notes, note))

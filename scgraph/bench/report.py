@@ -87,6 +87,7 @@ def render(report: BenchReport) -> str:
         environment=tables.environment_lines(report.environment),
         command=report.environment.get("command", ""),
         date=str(report.environment.get("date", ""))[:10],
+        most_classes=drawing.MOST_CLASSES,
         projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
     )
 
@@ -213,7 +214,6 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     features = {model: x for (name, model), x in report.features.items() if name == dataset}
     trained = [model for model in features if _kind(model) == "trained"]
     ordered = {model: features[model] for model in (*trained, *(m for m in features if m not in trained))}
-    confusions = _confusions(report, dataset)
     classes = report.classes[dataset]
     records = tables.records(rows)
     pictures = {
@@ -221,8 +221,9 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
         "losses": figures.loss_curves(histories, colors=colors),
         "costs": figures.cost_panels(rows, colors=colors),
         "features": _maps(report, dataset, ordered),
-        "confusions": figures.confusion_matrices(confusions, classes),
     }
+    if len(classes) <= drawing.MOST_CLASSES:  # K classes make a table of K²
+        pictures["confusions"] = figures.confusion_matrices(_confusions(report, dataset), classes)
     return {
         "name": dataset,
         "split": ", ".join(dict.fromkeys(rows["split"])),
@@ -235,6 +236,7 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
         "rows": [
             {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in records
         ],
+        "confusions": None,
         **{name: drawing.data_uri(figure) for name, figure in pictures.items()},
     }
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import ConfigError, ScgraphError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from anndata import AnnData
 
     from scgraph.bench.costs import Costs
+    from scgraph.bench.inputs import ProbeSet
     from scgraph.bench.protocol import Measured
     from scgraph.config import BenchConfig, ModelConfig
     from scgraph.data import CellStore, GeneEdges
@@ -169,7 +170,7 @@ def run_bench(
     results = _with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
     together = overall(results, margin=settings.equivalence_margin)
-    notes = (*measured.notes, *repeated)
+    notes = (*measured.notes, *repeated, *_said_of_letters(sets))
     done = BenchResult(results, summary, together, tuple(costs.values()), notes, folder)
     if folder is not None:
         classes = {probe.cells.name: probe.classes for probe in sets}
@@ -232,6 +233,20 @@ def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
     for column in ("multiply_adds", "saved_mb", "cells_per_second"):
         filled[column] = base.map({name: getattr(cost, column) for name, cost in costs.items()})
     return filled
+
+
+def _said_of_letters(sets: Sequence[ProbeSet]) -> Iterator[str]:
+    """Say which names of classes the figures cannot show; the numbers beside them stand in the report too."""
+    from scgraph.bench.fonts import undrawable
+
+    for probe in sets:
+        lacking = undrawable(probe.classes)
+        if lacking:
+            shown = lacking[:20] + ("..." if len(lacking) > 20 else "")
+            yield (
+                f"{probe.cells.name}: no installed font has {shown}, so names of classes in figures have boxes; their "
+                "numbers stand beside the names in report.html. Install a font of that script, such as Noto Sans CJK"
+            )
 
 
 def _write(

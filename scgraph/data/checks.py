@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scgraph.data.names import examples
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 _SAMPLE_SIZE = 20
+MOST_CLASSES = 10_000
+"""More values in a column are names of cells, no classes."""
+MOST_NAMED = 20
 _MEND = "The file is damaged: write it again from its source."
 
 
@@ -263,10 +267,21 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
     counts = counts[counts > 0]
     if len(counts) < 2:
         raise DataError(f"{where}: all {len(cells):,} cells are {str(counts.index[0])!r}. Two classes are needed.")
+    key = cells.manifest.get("label") or "cell_type"
+    if len(counts) > MOST_CLASSES:
+        raise DataError(
+            f"{where}: column {key!r} has {len(counts):,} different values ({examples(counts.index)}), and scgraph "
+            f"compares up to {MOST_CLASSES:,} classes. Name a column of cell types or states with --label."
+        )
     rare = counts[counts < min_cells]
+    if len(rare) > MOST_NAMED:
+        raise DataError(
+            f"{where}: {len(rare):,} of {len(counts):,} classes in column {key!r} have fewer than {min_cells} cells "
+            f"({examples(rare.index)}). Training, validation and test each need one. Name another column with --label, "
+            f"or leave rare classes out with --set drop_classes_below={min_cells}."
+        )
     if len(rare):
         named = ", ".join(f"{name!r} ({count})" for name, count in rare.items())
-        key = cells.manifest.get("label") or "cell_type"
         raise DataError(
             f"{where}: {len(rare)} classes have fewer than {min_cells} cells: {named}. Training, validation "
             "and test "

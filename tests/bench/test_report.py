@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -167,6 +168,15 @@ def test_one_set_has_no_section_over_all() -> None:
     report = make_report(sets=("one",))
     assert 'id="all"' not in render(report)
     assert set(pictures(report)) == {"scores-one.png", "features-one.png"}
+
+
+def test_more_classes_than_a_figure_can_name_have_no_table_of_their_square() -> None:
+    report = make_report(sets=("one",))
+    many = tuple(f"class {k}" for k in range(100_000))
+    html = render(replace(report, classes={"one": many}))
+    assert "Left out: they are drawn for up to 200 classes." in html
+    assert "Confusion matrices on one" not in html
+    assert html.count("<li>class ") == 100_000
 
 
 def test_one_seed_and_no_reference() -> None:

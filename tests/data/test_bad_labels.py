@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from scgraph.data import check_labels, read_cells
 from scgraph.errors import DataError
@@ -71,6 +72,18 @@ def test_class_of_one_cell_is_read_and_refused_for_splitting(make_adata: Make) -
         check_labels(read_cells(adata))
     with pytest.raises(DataError, match="Two classes are needed"):
         check_labels(cells.subset(np.flatnonzero(cells.labels == "T")))
+
+
+def test_a_column_of_names_of_cells_is_refused_by_its_name(make_adata: Make) -> None:
+    many = np.repeat([f"AAAC{at}-1" for at in range(10_001)], 3)
+    adata = anndata.AnnData(sparse.csr_matrix(np.ones((len(many), 2), np.float32)), var=make_adata().var[:2])
+    adata.obs["barcode"] = many
+    with pytest.raises(DataError, match=r"^mine: column 'barcode' has 10,001 different values \('AAAC0-1'.*--label"):
+        check_labels(read_cells(adata, label="barcode", name="mine"))
+    adata.obs["barcode"] = [f"AAAC{at // 2}-1" for at in range(len(many))]
+    with pytest.raises(DataError, match=r"^mine: .*'barcode'") as error:
+        check_labels(read_cells(adata[:500], label="barcode", name="mine"))
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize(
