@@ -100,6 +100,23 @@ def test_a_folder_is_replaced_where_it_is_ours_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "new.txt"]
 
 
+def test_who_comes_second_is_told_so_at_the_last_moment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, fsync = tmp_path / "out", os.fsync
+
+    def another_is_quicker(handle: int) -> None:
+        out.mkdir(exist_ok=True)
+        (out / "theirs.txt").touch()
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", another_is_quicker)
+    with (
+        pytest.raises(OutputError, match=r"stands there already\. Choose another folder, or say --overwrite\.$"),
+        folder_atomic(out, overwrite=False, ours=lambda _: False) as folder,
+    ):
+        (folder / "mine.txt").write_text("x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "theirs.txt"]
+
+
 def test_whoever_reads_the_old_file_reads_on_in_it(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_atomic(path, "old")

@@ -19,8 +19,8 @@ import pytest
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.tune import run_tune
 from scgraph.tune.slots import Watch, is_gone
-from scgraph.tune.storage import Place, open_storage, place_of
-from scgraph.tune.study import begin
+from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
+from scgraph.tune.study import begin, loaded
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import FAKE, TINY, Server, make_job
 
@@ -44,6 +44,24 @@ def test_a_setting_of_a_newer_version_is_no_difference(tmp_path: Path) -> None:
         changed = {"bench": {**TINY["bench"], "train": {**TINY["bench"]["train"], "clip": 2.0}}}
         with pytest.raises(ConfigError, match=r"clip was not there and is 2\.0"):
             begin(make_job(place, **changed), "none", storage)
+
+
+def test_every_slot_and_model_draws_other_settings() -> None:
+    import optuna
+
+    job = make_job(Place("journal", "x", "x"), models=("none", "gnn"))
+    distribution = optuna.distributions.FloatDistribution(0, 1)
+    drawn = []
+    with quiet_optuna():
+        storage = optuna.storages.InMemoryStorage()
+        for model in job.models:
+            begin(job, model, storage)
+            for slot in (0, 1, 0):
+                study = loaded(job, model, storage, slot=slot)
+                drawn.append(study.sampler.sample_independent(study, study.trials[0], "x", distribution))
+    assert drawn[0] == drawn[2]
+    assert drawn[3] == drawn[5]
+    assert len(set(drawn)) == 4
 
 
 def kill_orders(folder: Path, count: int) -> dict[str, Any]:
