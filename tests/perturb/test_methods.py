@@ -60,3 +60,10 @@ def test_no_method_looks_at_the_cells_of_test_perturbations(
     seen = after(split.train[:3])
     for name in (MEAN, ADDITIVE, PCA):
         assert not np.allclose(seen[name], before[name].change, atol=0.01), name
+
+
+def test_a_seed_draws_the_untrained_model_and_leaves_the_trained_one(job: Job) -> None:
+    split = split_perturbations([one.genes for one in job.screen.perturbations], seed=0)
+    first, second = (job.predict(split, seed=seed) for seed in (0, 1))
+    assert np.array_equal(first["ridge+gnn"].change, second["ridge+gnn"].change)
+    assert not np.allclose(first["ridge+gnn untrained"].change, second["ridge+gnn untrained"].change, atol=1e-3)

@@ -44,6 +44,16 @@ def test_additive_adds_singles_and_falls_back_on_the_mean() -> None:
     assert predicted.tolist() == [[1, 0], [0, 2], [1, 2], [1.5, 1.0], mean, mean]
 
 
+def test_a_double_is_described_by_the_sum_of_its_genes() -> None:
+    table = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    found = summed([(0,), (1,), (0, 1), (2,), (2, 3)], table, np.array([0, 1, 3]))
+    assert found[:, -1].tolist() == [1, 1, 2, 1, 2]
+    assert np.allclose(found[2], found[0] + found[1])
+    known = found[[0, 1, 3], :-1]  # the genes of training: centred, and of size 1 on average
+    assert np.allclose(known.mean(axis=0), 0)
+    assert np.isclose(np.square(known).sum(axis=1).mean(), 1)
+
+
 def test_ridge_finds_a_linear_map_and_gives_up_on_noise() -> None:
     rng = np.random.default_rng(0)
     table, truth = rng.normal(size=(40, 4)), rng.normal(size=(4, 30))
