@@ -25,8 +25,9 @@ _BINS = 20
 def highly_variable(sources: Sequence[Cells | CellStream], n_top: int, *, min_cells: int = 1) -> Vocabulary:
     """Choose the genes whose dispersion is highest among genes of like mean.
 
-    With several files each ranks its own genes; a gene that is among the first `n_top` of more files comes
-    first, then the one of higher mean normalised dispersion.
+    With several files each ranks the genes it expresses, as scanpy does with a `batch_key`; a gene that is among the
+    first `n_top` of more files comes first, then the one of higher mean normalised dispersion over the files that
+    measured it, 0 where none of their cells expresses it.
 
     Args:
         sources: What was read, at least one.
@@ -44,11 +45,14 @@ def highly_variable(sources: Sequence[Cells | CellStream], n_top: int, *, min_ce
     times = np.zeros(len(union), dtype=np.int64)
     score = np.full((len(sources), len(union)), np.nan)
     for at, cells in enumerate(sources):
-        ids = union.match(cells).ids
-        columns = np.flatnonzero(ids)
-        columns = columns[cells.expressed()[columns] > 0]
-        score[at, ids[columns] - 1] = _dispersion(cells, columns)
+        ids, expressed = union.match(cells).ids, cells.expressed() > 0
+        # As in scanpy: genes that no cell expresses move the bins of a file that stands alone, not those of a batch.
+        among = (ids > 0) & expressed if len(sources) > 1 or min_cells > 1 else np.ones(len(ids), dtype=bool)
+        dispersion = np.full(len(ids), np.nan)
+        dispersion[among] = _dispersion(cells, np.flatnonzero(among))
+        score[at, ids[ids > 0] - 1] = dispersion[ids > 0]
         times[_first(score[at], n_top)] += 1
+        score[at, ids[(ids > 0) & ~expressed] - 1] = 0.0
     present = ~np.isnan(score)
     mean = np.where(present, score, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     order = np.lexsort((np.arange(len(union)), -mean, -times))
@@ -68,6 +72,10 @@ def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     Returns:
         Normalised dispersion `[genes]`, 0 where the variance is.
     """
+    return np.nan_to_num(_of_matrix(matrix))
+
+
+def _of_matrix(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     linear = _linear(matrix)
     mean = np.asarray(linear.mean(axis=0)).ravel()
     linear.data **= 2
@@ -75,8 +83,9 @@ def normalized_dispersion(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
 
 
 def _dispersion(cells: Cells | CellStream, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute `normalized_dispersion` of some genes, NaN where the variance is 0."""
     if isinstance(cells, Cells):
-        return normalized_dispersion(cells.normalized()[:, columns])
+        return _of_matrix(cells.normalized()[:, columns])
     mean, square = np.zeros(len(columns)), np.zeros(len(columns))
     for block in cells.blocks():
         linear = _linear(block.normalized()[:, columns])
@@ -104,7 +113,7 @@ def _of_moments(mean: NDArray[np.float64], square: NDArray[np.float64], cells: i
     centre, spread = groups.transform("mean"), groups.transform("std")
     alone = spread.isna()
     spread[alone], centre[alone] = centre[alone], 0.0
-    result: NDArray[np.float64] = ((frame["dispersion"] - centre) / spread).fillna(0.0).to_numpy()
+    result: NDArray[np.float64] = ((frame["dispersion"] - centre) / spread).to_numpy()
     return result
 
 
