@@ -6,6 +6,7 @@ range. So the raw arrays are checked first.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,21 @@ __all__ = [
     "check_parts",
     "check_row_starts",
     "check_shape",
+    "silent_note",
 ]
 
 _SAMPLE_SIZE = 20
 MOST_CLASSES = 10_000
 """More values in a column are names of cells, no classes."""
 MOST_NAMED = 20
+_WORDS = re.compile(r"[^\W_]+")
+_SILENT = {
+    *("", "nan", "none", "null", "na", "n a", "unknown", "unk", "undefined", "undetermined", "missing", "nd", "tbd"),
+    *("unassigned", "unannotated", "unlabeled", "unlabelled", "unclassified", "unspecified", "unidentified"),
+    *("not assigned", "not available", "not annotated", "not known", "not determined", "no label"),
+}
+"""What a label says of cells of which nothing is known, in words of small letters; `?` and `-` have none."""
+
 _MEND = "The file is damaged: write it again from its source."
 
 
@@ -247,6 +257,22 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
             + (f"Columns of text: {', '.join(groups[:_SAMPLE_SIZE])}." if groups else "No column holds text.")
         )
     return pd.Categorical([str(value) for value in text])
+
+
+def silent_note(groups: pd.Categorical, key: str) -> str:
+    """Say which groups are called as cells are of which nothing is known, and how to leave them out; "" if none is."""
+    counts = {
+        str(name): count
+        for name, count in groups.value_counts().items()
+        if count and " ".join(_WORDS.findall(str(name).lower())) in _SILENT
+    }
+    if not counts:
+        return ""
+    named = ", ".join(f"{name!r} ({count:,})" for name, count in counts.items())
+    return (
+        f"obs[{key!r}] calls {sum(counts.values()):,} of {len(groups):,} cells {named}: taken as groups like others. "
+        f"If they mean that nothing is known, leave the cells out: adata[~adata.obs[{key!r}].isin({list(counts)})]"
+    )
 
 
 def check_labels(cells: Cells, *, min_cells: int = 3) -> None:

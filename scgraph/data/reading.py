@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data.cells import Cells
-from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape
+from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape, silent_note
 from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import Source, read_file, stored_matrix
 from scgraph.data.layers import layer_choices, which_layer
@@ -114,6 +114,9 @@ def _assemble(
     notes.append(said_kind)
     labels = None if label is None else _labels(obs, label, where, notes)
     batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
+    for groups, key in ((labels, label), (batches, batch_key)):
+        if groups is not None and key is not None and (silent := silent_note(groups, key)):
+            notes.append(silent)
     manifest: dict[str, Any] = {
         "source": where,
         "sha256": sha256 or _digest(matrix, symbols, ensembl, obs_names),

@@ -38,6 +38,46 @@ def test_missing_labels_are_refused(make_adata: Make, column: object) -> None:
         read_cells(adata, label="cell_type", name="mine")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nan",
+        "None",
+        "Unknown",
+        "NA",
+        "N/A",
+        "<NA>",
+        "unassigned",
+        "UNLABELED",
+        "not_assigned",
+        "null",
+        "?",
+        "Not Known ",
+    ],
+)
+def test_labels_that_say_nothing_are_noted(h5ad: Path, make_adata: Make, name: str) -> None:
+    adata = make_adata()
+    adata.obs["cell_type"] = [name, name, name, *TWO[3:]]
+    adata.write_h5ad(h5ad)
+    cells = read_cells(h5ad, label="cell_type", batch_key="cell_type")
+    said = [note for note in cells.notes if note.startswith("obs['cell_type'] calls 3 of 40 cells")]
+    assert len(said) == 2
+    assert f"adata[~adata.obs['cell_type'].isin([{name!r}])]" in said[0]
+    left = adata[~adata.obs["cell_type"].isin([name])].copy()
+    assert not any("calls" in note for note in read_cells(left, label="cell_type").notes)
+    assert len(read_cells(left, label="cell_type")) == 37
+
+
+def test_all_labels_that_say_nothing_stand_in_one_note(make_adata: Make) -> None:
+    adata = make_adata()
+    adata.obs["cell_type"] = ["nan", "Unknown", "Unknown", "nanobody+ B", "unknown lymphocyte", "NAc neuron", *TWO[6:]]
+    said = [note for note in read_cells(adata, label="cell_type").notes if "calls" in note]
+    assert said == [
+        "obs['cell_type'] calls 3 of 40 cells 'Unknown' (2), 'nan' (1): taken as groups like others. If they mean "
+        "that nothing is known, leave the cells out: adata[~adata.obs['cell_type'].isin(['Unknown', 'nan'])]"
+    ]
+
+
 def test_missing_column_lists_the_columns(h5ad: Path) -> None:
     with pytest.raises(DataError, match=r"(?s)no column 'celltype'.*mean 'cell_type'.*cell_type, donor, n_genes"):
         read_cells(h5ad, label="celltype")

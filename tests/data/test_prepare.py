@@ -86,6 +86,14 @@ def test_a_store_holds_what_reading_whole_files_gives(three: list[Path], tmp_pat
     assert [shard["cells"] for shard in manifest["shards"]][:2] == ([7, 7] if shard_cells == 7 else [130])
 
 
+def test_blocks_know_the_rows_of_their_cells(three: list[Path]) -> None:
+    whole, blocks = read_cells(three[1]), list(streaming.CellStream(three[1]).blocks())
+    assert len(blocks) > 2
+    assert np.concatenate([block.rows for block in blocks]).tolist() == whole.rows.tolist()
+    assert whole.rows.tolist() == [at for at in range(44) if at not in (5, 43)]
+    assert [whole.obs_names[at] for at in (4, 5)] == ["cell4", "cell6"]
+
+
 @pytest.mark.parametrize("dtype", ["int64", "float64", ">f4", "bool", "uint16"])
 @pytest.mark.parametrize("form", ["dense", "csr", "csc"])
 def test_any_form_is_streamed(tmp_path: Path, make_adata: Make, dtype: str, form: str) -> None:
