@@ -8,10 +8,12 @@ import numpy as np
 from scipy import sparse
 
 from scgraph.data.layers import declared_kind
+from scgraph.data.scale import NATURAL, TARGET, SumsSeen, proportional
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
     from scgraph.data.cells import Kind
+    from scgraph.data.scale import Scale
 
 __all__ = ["HIGHEST_LOG", "KindSeen", "detect_kind"]
 
@@ -22,8 +24,8 @@ _CELLS = 500
 _ENOUGH = 100
 
 
-def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = None) -> tuple[Kind, str]:
-    """Tell what the values are: whole numbers are counts, fractions below 15 are log1p values.
+def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = None) -> tuple[Kind, str, Scale | None]:
+    """Tell what the values are: whole numbers are counts, other values logarithms (or roots) of normalised counts.
 
     Args:
         matrix: Canonical values, no empty row.
@@ -31,7 +33,7 @@ def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = No
         layer: Name of the layer, which may say what its values should be.
 
     Returns:
-        The kind, and a note for people.
+        The kind, a note for people, and the scale that is to be undone to have log1p of counts per 10,000, if any.
 
     Raises:
         DataError: The values are neither, or the name of the layer says otherwise; the message tells what was
@@ -51,6 +53,7 @@ class KindSeen:
         self.top = 0.0
         self.head: list[sparse.csr_matrix] = []
         self.missing = _CELLS
+        self.sums = SumsSeen()
 
     def add(self, matrix: sparse.csr_matrix) -> None:
         """Look at some rows, canonical and none of them empty."""
@@ -62,11 +65,13 @@ class KindSeen:
         self.top = max(self.top, float(matrix.data.max()))
         if self.example is None and fractions.any():
             self.example = float(matrix.data[fractions.argmax()])
+        if self.fractions:
+            self.sums.add(matrix)
         if self.missing:
             self.head.append(matrix[: self.missing].copy())
             self.missing -= self.head[-1].shape[0]
 
-    def decide(self, where: str, *, layer: str | None = None) -> tuple[Kind, str]:
+    def decide(self, where: str, *, layer: str | None = None) -> tuple[Kind, str, Scale | None]:
         """Tell what the values are; see `detect_kind`.
 
         Raises:
@@ -79,25 +84,42 @@ class KindSeen:
                     f"{where}: layer {layer!r} should hold normalised values, but all are whole numbers (up to "
                     f"{top:g}). Give the layer that is meant, or rename it to 'counts'."
                 )
-            return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts"
+            return "counts", f"values are whole numbers up to {top:,.0f}: taken as counts", None
         seen = f"{self.fractions / self.values:.0%} of the values are fractions (such as {self.example:g})"
         if declared == "counts":
             raise DataError(
                 f"{where}: layer {layer!r} should hold counts, but {seen}. Give whole counts, or values of "
                 "sc.pp.log1p in another layer."
             )
-        if top > HIGHEST_LOG:
+        constant = self.sums.constant()
+        if constant is not None:
+            scale, total = constant
+            if scale is NATURAL and abs(total - TARGET) < 1e-3 * TARGET:
+                return "log1p", f"{seen}: log(1 + x) of counts per 10,000, which every cell adds up to", None
+            note = f"{seen}: {scale.name}, x adding up to {total:,.6g} in every cell"
+            return "log1p", f"{note}; taken to log(1 + x) of counts per 10,000", scale
+        head = sparse.vstack(self.head, format="csr")
+        linear = _linear(head)
+        scale_of_units = None if linear else proportional(head)
+        if top > HIGHEST_LOG and scale_of_units is None:
             raise DataError(
                 f"{where}: {seen} and they go up to {top:,.5g}: neither counts nor log1p values. Give whole "
                 "counts, or run sc.pp.normalize_total and sc.pp.log1p."
             )
-        linear = _linear(sparse.vstack(self.head, format="csr"))
         if linear:
             raise DataError(
                 f"{where}: {seen}, and {linear}: normalised, but no logarithm was taken. Give whole counts, or "
                 "run sc.pp.log1p."
             )
-        return "log1p", f"{seen} and none is above {top:.3g}: taken as log1p of normalised counts"
+        if scale_of_units is not None:
+            note = f"{seen}: {scale_of_units.name}, x being whole multiples of the smallest of its cell"
+            return "log1p", f"{note}; taken to log(1 + x) of counts per 10,000 of these genes", scale_of_units
+        return (
+            "log1p",
+            f"{seen} and none is above {top:.3g}: taken as log(1 + x) of counts per 10,000, which nothing in them "
+            "proves (cells share no sum, values of a cell no unit): give counts where you have them",
+            None,
+        )
 
 
 def _linear(matrix: sparse.csr_matrix) -> str:

@@ -110,8 +110,10 @@ def _assemble(
         if not len(kept):
             raise DataError(f"{where}: {NOTHING}")
         matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
-    kind, said_kind = detect_kind(matrix, where, layer=layer)
+    kind, said_kind, scale = detect_kind(matrix, where, layer=layer)
     notes.append(said_kind)
+    if scale is not None:
+        matrix = scale.to_log1p(matrix)
     labels = None if label is None else _labels(obs, label, where, notes)
     batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
     for groups, key in ((labels, label), (batches, batch_key)):

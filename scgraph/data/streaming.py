@@ -110,7 +110,7 @@ class CellStream:
             notes.append(dropped_note(empty, dropped))
         if not cells:
             raise DataError(f"{where}: {NOTHING}")
-        kind, said_kind = seen.decide(where, layer=layer)
+        kind, said_kind, self._scale = seen.decide(where, layer=layer)
         self.kind: Kind = kind
         self.notes = (*notes, said_kind)
         self.manifest: dict[str, Any] = {
@@ -161,7 +161,7 @@ class CellStream:
                 if len(kept):
                     yield Cells(
                         name=self.name,
-                        matrix=matrix[kept],
+                        matrix=matrix[kept] if self._scale is None else self._scale.to_log1p(matrix[kept]),
                         kind=self.kind,
                         symbols=self.symbols,
                         ensembl=self.ensembl,

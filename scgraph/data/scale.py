@@ -1,0 +1,109 @@
+"""What values that are no whole numbers show of their scale: sums that all cells share, and multiples of one unit.
+
+A value of a gene in a cell is ``v = f(u c)``: its count ``c``, a factor ``u`` of the cell, and a transform ``f``, such
+as ``log(1 + x)``. With the right ``f`` undone the sum over the genes is the same for all cells (where all genes are
+there), and the values of a cell are whole multiples of its smallest one; with a wrong ``f`` they are not. Either is
+enough to know ``f``, and then ``u`` does not matter: ``log(1 + 10⁴ x / Σ x)`` is what the counts of the cell give.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["NATURAL", "TARGET", "Scale", "SumsSeen", "proportional"]
+
+TARGET = 1e4
+"""Counts per ten thousand, as scgraph takes all values."""
+
+_CELLS = 10
+_SPREAD = 1e-4
+_MULTIPLES = 100
+_HIGHEST = 60.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A transform of values proportional to counts.
+
+    Attributes:
+        name: Which one, for people.
+        undo: The values proportional to counts, from what was read.
+    """
+
+    name: str
+    undo: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+    def to_log1p(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return ``log(1 + 10⁴ x / Σ x)`` of the values; no row is empty."""
+        x = self.undo(matrix.data.astype(np.float64))
+        sums = np.add.reduceat(x, matrix.indptr[:-1])
+        data = np.log1p(TARGET * x / np.repeat(sums, np.diff(matrix.indptr)))
+        return sparse.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _powers(base: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    return lambda values: np.expm1(np.minimum(values * math.log(base), _HIGHEST))
+
+
+NATURAL = Scale("log(1 + x)", _powers(math.e))
+
+SCALES = (
+    NATURAL,
+    Scale("log2(1 + x)", _powers(2.0)),
+    Scale("log10(1 + x)", _powers(10.0)),
+    Scale("square roots", np.square),
+    Scale("log(1 + log(1 + x))", lambda values: NATURAL.undo(np.expm1(np.minimum(values, 5.0)))),
+)
+"""All that is known, the usual one first."""
+
+
+class SumsSeen:
+    """Sums of the cells under every scale that they may have, over a matrix that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.cells = 0
+        self.ranges = {scale.name: (math.inf, 0.0) for scale in SCALES}
+
+    def add(self, matrix: sparse.csr_matrix) -> None:
+        """Look at some rows, none of them empty; a scale under which sums differ is not asked again."""
+        values = matrix.data.astype(np.float64)
+        self.cells += matrix.shape[0]
+        for scale in SCALES:
+            if scale.name in self.ranges:
+                sums = np.add.reduceat(scale.undo(values), matrix.indptr[:-1])
+                low, high = self.ranges.pop(scale.name)
+                low, high = min(low, sums.min()), max(high, sums.max())
+                if high - low <= _SPREAD * high:
+                    self.ranges[scale.name] = (low, high)
+
+    def constant(self) -> tuple[Scale, float] | None:
+        """Return the scale under which all cells have one sum, and that sum."""
+        if self.cells < _CELLS:
+            return None
+        for scale in SCALES:
+            if scale.name in self.ranges:
+                return scale, float(np.mean(self.ranges[scale.name]))
+        return None
+
+
+def proportional(matrix: sparse.csr_matrix) -> Scale | None:
+    """Return the scale under which the values of these cells are whole multiples of the smallest of their cell."""
+    values = matrix.data.astype(np.float64)
+    starts, lengths = matrix.indptr[:-1], np.diff(matrix.indptr)
+    for scale in SCALES:
+        x = scale.undo(values)
+        ratio = x / np.repeat(np.minimum.reduceat(x, starts), lengths)
+        ratio = ratio[(ratio > 1.5) & (ratio < 1e3)]
+        if len(ratio) >= _MULTIPLES and (np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95:
+            return scale
+    return None
