@@ -10,6 +10,7 @@ from scipy import sparse
 
 from scgraph.data.disk import DiskColumn, open_store
 from scgraph.data.hashing import row_hashes
+from scgraph.data.origin import Origin
 from scgraph.data.sampling import sample_genes
 from scgraph.data.zeros import sample_zeros
 
@@ -38,6 +39,7 @@ class CellStore:
         vocabulary: Genes 1 to `len(vocabulary)`.
         match_note: How many genes of the vocabulary the source had.
         sources: Of a store on disk, where its cells come from, in their order: one manifest a file, with `cells`.
+        origin: Which cell of which file every cell is; None where that is not known.
     """
 
     indptr: NDArray[np.int64]
@@ -47,6 +49,7 @@ class CellStore:
     vocabulary: Vocabulary
     match_note: str = ""
     sources: tuple[dict[str, Any], ...] = ()
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -68,7 +71,8 @@ class CellStore:
         indptr, genes, values = rows_on(match, cells)
         empty = int((np.diff(indptr) == 0).sum())
         keys = row_hashes(indptr, genes, values.view(np.uint32))
-        return cls(indptr, genes, values, keys, vocabulary, match_note(match, empty))
+        origin = Origin.of([str(cells.manifest.get("source", cells.name))], [len(cells)], cells.obs_names)
+        return cls(indptr, genes, values, keys, vocabulary, match_note(match, empty), origin=origin)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
@@ -84,7 +88,11 @@ class CellStore:
         found = open_store(path, verify=verify)
         sources = tuple(dict(source) for source in found.manifest["sources"])
         note = "; ".join(dict.fromkeys(str(source.get("match", "")) for source in sources))
-        return cls(found.indptr, found.genes, found.values, found.keys, found.vocabulary, note, sources)
+        sizes = [int(source.get("cells", 0)) for source in sources]
+        origin = None
+        if sum(sizes) == len(found.keys):
+            origin = Origin.of([str(source.get("source", path)) for source in sources], sizes)
+        return cls(found.indptr, found.genes, found.values, found.keys, found.vocabulary, note, sources, origin)
 
     @classmethod
     def concat(cls, stores: Sequence[CellStore]) -> CellStore:
@@ -104,16 +112,26 @@ class CellStore:
             np.concatenate([store.keys for store in stores]),
             stores[0].vocabulary,
             "; ".join(dict.fromkeys(store.match_note for store in stores if store.match_note)),
+            origin=Origin.concat([store.origin for store in stores]),
         )
 
     def subset(self, rows: NDArray[np.integer[Any]]) -> CellStore:
         """Copy the cells `rows`, in that order; what is on disk stays there."""
         rows = self._checked(rows)
+        origin = None if self.origin is None else self.origin.subset(rows)
+        more = self.keys[rows], self.vocabulary, self.match_note
         if isinstance(self.genes, DiskColumn) and isinstance(self.values, DiskColumn):
             first = self.genes.first[rows]
             genes, values = self.genes.beginning(first), self.values.beginning(first)
-            return CellStore(self._starts(rows), genes, values, self.keys[rows], self.vocabulary, self.match_note)
-        return CellStore(*self.entries(rows), self.keys[rows], self.vocabulary, self.match_note)
+            return CellStore(self._starts(rows), genes, values, *more, origin=origin)
+        return CellStore(*self.entries(rows), *more, origin=origin)
+
+    def said(self, rows: Sequence[int]) -> str:
+        """Name the cells of some rows for a message: by their names and files where these are known."""
+        if self.origin is not None:
+            return self.origin.said(rows)
+        listed = ", ".join(map(str, rows[:20])) + (f", ... ({len(rows)} in all)" if len(rows) > 20 else "")
+        return f"the cells of rows {listed} of the training cells"
 
     def entries(
         self, rows: NDArray[np.integer[Any]]

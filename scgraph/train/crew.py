@@ -25,6 +25,7 @@ from scgraph import errors
 from scgraph.child import child_command, child_environment
 from scgraph.data import CellStore
 from scgraph.data.disk import DiskColumn
+from scgraph.data.origin import Origin
 from scgraph.launch import torchrun_environment
 from scgraph.train.stopping import leave, stop_signals
 from scgraph.train.tensors import write_tensors
@@ -40,6 +41,7 @@ __all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_f
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS = ("indptr", "genes", "values", "keys")
 FILES = "files.json"
+ORIGIN = "origin"
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
 
@@ -142,7 +144,9 @@ def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
     }
     first = arrays.pop("first", None)
     return CellStore(
-        **arrays | {name: DiskColumn.of(said, first) for name, said in files.items()}, vocabulary=vocabulary
+        **arrays | {name: DiskColumn.of(said, first) for name, said in files.items()},
+        vocabulary=vocabulary,
+        origin=Origin.load(folder / ORIGIN) if (folder / ORIGIN).is_dir() else None,
     )
 
 
@@ -160,6 +164,8 @@ def _write_store(folder: Path, store: CellStore) -> None:
             if isinstance(array, DiskColumn):  # its files are read where they lie
                 files[name], array, name = array.describe(), array.first, "first"
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        if store.origin is not None:
+            store.origin.save(folder / ORIGIN)
         if files:
             (folder / FILES).write_text(json.dumps(files), encoding="utf-8")
     except OSError as error:

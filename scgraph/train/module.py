@@ -37,6 +37,7 @@ class MaskedValueModule(LightningModule):
         total_steps: optimizer steps of the whole run, for the warm-up.
         world: the processes that train together.
         seen: signals that this process got; told to the others with the losses.
+        named: names the cells of rows in a message, as `CellStore.said`.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class MaskedValueModule(LightningModule):
         total_steps: int,
         world: World | None = None,
         seen: Sequence[int] = (),
+        named: Callable[[Sequence[int]], str] = lambda rows: f"rows {rows}",
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.world = world or World()
         self.seen = seen
+        self.named = named
         self.warmup_steps = round(config.warmup_share * total_steps)
         self.steps_done = 0
         # A function and no second submodule: the names of the weights stay those of the model.
@@ -136,14 +139,8 @@ class MaskedValueModule(LightningModule):
         if self.world.size > 1:
             found = gathered((rows, culprits), self.world.size)
             rows, culprits = ([row for part in parts for row in part] for parts in zip(*found, strict=True))
-        alone = f" The predictions of rows {_some(culprits)} are not finite." if 0 < len(culprits) < len(rows) else ""
+        alone = f" Not finite are the predictions of {self.named(culprits)}." if 0 < len(culprits) < len(rows) else ""
         return (
-            f"Training stopped at step {self.steps_done}: {what}. The batch holds the cells of rows "
-            f"{_some(rows)} of the training cells.{alone} The last good state is kept. Lower the learning "
-            "rate or look at the values of these cells."
+            f"Training stopped at step {self.steps_done}: {what}. The batch holds {self.named(rows)}.{alone} The last "
+            "good state is kept. Lower the learning rate or look at the values of these cells."
         )
-
-
-def _some(rows: list[Any], most: int = 20) -> str:
-    shown = ", ".join(map(str, rows[:most]))
-    return shown if len(rows) <= most else f"{shown}, ... ({len(rows)} in all)"

@@ -274,9 +274,8 @@ class Run:
             torch.random.fork_rng(devices=[]),
             stop_signals() if seen is None else nullcontext(seen) as seen,
         ):
-            module = MaskedValueModule(
-                self.model, config, total_steps=config.epochs * loader.steps, world=world, seen=seen
-            )
+            steps, named = config.epochs * loader.steps, loader.store.said
+            module = MaskedValueModule(self.model, config, total_steps=steps, world=world, seen=seen, named=named)
             module.steps_done = done.total_steps
             callbacks: list[Any] = [
                 Runner(

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 
 from scgraph.bench import run_bench
 from scgraph.cli import main
+from scgraph.data.origin import Origin
 from scgraph.errors import ConfigError, TrainingError
 from scgraph.launch import World, find_world
 from scgraph.train import crew, pretrain
@@ -260,12 +262,14 @@ def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
     train, validation = small.parts()
     bad = 17
     train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
+    names = np.array([f"cell{row}" for row in range(len(train))])
+    train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
     training = small.small_training(checkpoint_every=1, clip=None, devices=2)
     with pytest.raises(TrainingError) as caught:
         pretrain(small.small_model(), training, train, validation, out=tmp_path / "run")
-    assert f"The predictions of rows {bad} are not finite" in str(caught.value)
-    rows = str(caught.value).split("cells of rows ")[1].split(" of the training")[0].split(", ")
-    assert len(rows) == training.batch_size
+    batch, alone = str(caught.value).split("The batch holds ")[1].split(" Not finite are the predictions of ")
+    assert alone.startswith(f"cell 'cell{bad}' of b.h5ad.")
+    assert batch.count("'cell") == training.batch_size
     # One that waits for the other in vain, which is gone already, is ended by the watching process.
     codes = {process.returncode for process in crews}
     assert codes in ({2}, {2, -signal.SIGKILL})
@@ -309,7 +313,7 @@ def test_two_devices_read_a_store_where_it_lies(
     histories = [pretrain(small.small_model(), training, *parts).history for parts in (memory, disk)]
     pd.testing.assert_frame_equal(*(history.drop(columns=CLOCKS) for history in histories))
     assert laid[0] == ["genes.npy", "indptr.npy", "keys.npy", "values.npy"]
-    assert laid[2] == ["files.json", "first.npy", "indptr.npy", "keys.npy"]
+    assert laid[2] == ["files.json", "first.npy", "indptr.npy", "keys.npy", "origin"]
     assert (histories[1]["seconds_waiting"] > 0).all()
 
 

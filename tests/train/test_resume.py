@@ -6,14 +6,17 @@ import json
 import shutil
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from scgraph.data.origin import Origin
 from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
 from scgraph.train import load_model, pretrain
 
@@ -174,10 +177,12 @@ def test_a_loss_that_is_not_a_number_names_its_cells_and_keeps_the_last_state(sm
     train, validation = small.parts()
     bad = 17
     train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
+    names = np.array([f"cell{row}" for row in range(len(train))])
+    train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
     training = small.small_training(checkpoint_every=1, clip=None)
     with pytest.raises(TrainingError) as caught:
         pretrain(small.small_model(), training, train, validation, out=tmp_path / "run")
-    assert f"The predictions of rows {bad} are not finite" in str(caught.value)
+    assert f"Not finite are the predictions of cell 'cell{bad}' of b.h5ad." in str(caught.value)
     state = tmp_path / "run" / "state" / "run.safetensors"
     assert _progress(tmp_path / "run")["total_steps"] > 0
     assert all(torch.isfinite(tensor).all() for tensor in load_file(state).values())
