@@ -67,8 +67,8 @@ def test_a_child_imports_a_layer_of_the_current_folder_and_no_stranger(here: Pat
 def test_children_of_the_benchmarks_import_no_stranger(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     script = tmp_path_factory.mktemp("scripts") / "measure.py"
     script.write_text(
-        f"import sys; sys.path.append({str(ROOT / 'benchmarks')!r})\n"
-        "from children import run_child\n"
+        f"import sys; sys.path.append({str(ROOT)!r})\n"
+        "from benchmarks.harness.children import run_child\n"
         "if __name__ == '__main__': print(run_child(dict, {}, memory_gb=8, seconds=60).status)\n"
     )
     done = subprocess.run(

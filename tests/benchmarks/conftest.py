@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(ROOT))
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def cells_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script of benchmarks/ in `tmp_path`."""
+    """Run the script of a question in `tmp_path`; its words follow the name of the question."""
 
     def start(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(ROOT / "benchmarks" / words[0]), *words[1:]],
+            [sys.executable, "-m", f"benchmarks.{words[0]}.run", *words[1:]],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

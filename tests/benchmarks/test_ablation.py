@@ -28,7 +28,7 @@ STEPS = """
 
 
 def test_shipped_steps_end_at_the_default_settings() -> None:
-    from ablation import BASE, STEPS, read_steps
+    from benchmarks.ablation.run import BASE, STEPS, read_steps
     from scgraph.bench.run import as_bench_config
     from scgraph.options import bench_settings
 
@@ -44,7 +44,7 @@ def test_shipped_steps_end_at_the_default_settings() -> None:
 @pytest.mark.slow
 def test_rows_are_benches_and_a_run_goes_on(cells_file: Path, script: Script, tmp_path: Path) -> None:
     (tmp_path / "steps.yaml").write_text(STEPS)
-    words = ["ablation.py", "--data", cells_file.name, "--out", "found", "--seeds", "2", "--steps", "steps.yaml"]
+    words = ["ablation", "--data", cells_file.name, "--out", "found", "--seeds", "2", "--steps", "steps.yaml"]
     done = script(*words)
     assert done.returncode == 0, done.stderr
     results = pd.read_csv(tmp_path / "found" / "results.csv")
@@ -68,11 +68,11 @@ def test_rows_are_benches_and_a_run_goes_on(cells_file: Path, script: Script, tm
 @pytest.mark.parametrize("text", ["[]", "- step: a", "3", "- {step: a, set: {}}\n- {step: a, set: {}}"])
 def test_a_file_that_lists_no_steps_is_refused(text: str, cells_file: Path, script: Script, tmp_path: Path) -> None:
     (tmp_path / "steps.yaml").write_text(text)
-    done = script("ablation.py", "--data", cells_file.name, "--out", "found", "--steps", "steps.yaml")
+    done = script("ablation", "--data", cells_file.name, "--out", "found", "--steps", "steps.yaml")
     assert done.returncode == 2
     assert "steps.yaml" in done.stderr
     assert not (tmp_path / "found").exists()
 
 
 def test_the_shipped_file_stands_beside_the_script() -> None:
-    assert (ROOT / "benchmarks" / "ablation.yaml").is_file()
+    assert (ROOT / "benchmarks" / "ablation" / "steps.yaml").is_file()

@@ -21,7 +21,7 @@ SMALL = [
 
 
 def test_widths_meet_the_budget() -> None:
-    from asymmetric_points import _adds, with_budget
+    from benchmarks.asymmetric.point import _adds, with_budget
     from scgraph.bench.protocol import settings_of
     from scgraph.bench.run import as_bench_config
 
@@ -35,7 +35,7 @@ def test_widths_meet_the_budget() -> None:
 
 @pytest.mark.slow
 def test_a_tiny_run_and_its_continuation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import asymmetric
+    from benchmarks.asymmetric import run as asymmetric
 
     make_cells().write_h5ad(tmp_path / "cells.h5ad")
     words = ["--data", str(tmp_path / "cells.h5ad"), "--out", str(tmp_path / "found"), *SMALL]

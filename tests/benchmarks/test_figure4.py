@@ -31,7 +31,7 @@ def kill_first_child(killed: list[int], stop: threading.Event) -> None:
         time.sleep(0.05)
         for task in Path("/proc/self/task").glob("*/children"):
             for child in task.read_text().split():
-                if "figure4_points" in Path(f"/proc/{child}/cmdline").read_text():
+                if "benchmarks.figure4.point" in Path(f"/proc/{child}/cmdline").read_text():
                     os.kill(int(child), signal.SIGKILL)
                     killed.append(int(child))
 
@@ -41,7 +41,7 @@ def kill_first_child(killed: list[int], stop: threading.Event) -> None:
 def test_killed_and_too_large_points_are_marked_and_survived(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import figure4
+    from benchmarks.figure4 import run as figure4
 
     data, out = tmp_path / "cells.h5ad", tmp_path / "out"
     make_cells(genes=8000).write_h5ad(data)
@@ -94,7 +94,7 @@ def test_killed_and_too_large_points_are_marked_and_survived(
 def test_another_failure_is_reported_and_tried_again(
     cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import figure4
+    from benchmarks.figure4 import run as figure4
 
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as ended:
@@ -112,7 +112,7 @@ def test_another_failure_is_reported_and_tried_again(
 
 
 def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
-    from figure4_points import PointRequest, run_point
+    from benchmarks.figure4.point import PointRequest, run_point
     from scgraph.options import bench_settings
 
     config = bench_settings("bench/paper", None, model={}, train={"genes": 4}).model_dump(mode="json")
@@ -136,7 +136,7 @@ def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
 def test_bad_input_is_refused(
     words: list[str], said: str, cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import figure4
+    from benchmarks.figure4 import run as figure4
 
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as ended:
@@ -149,7 +149,7 @@ def test_bad_input_is_refused(
 
 
 def test_figure_of_points_that_all_fit_in_memory() -> None:
-    from figure4_pages import draw_figure4
+    from benchmarks.figure4.page import draw_figure4
     from scgraph.synthetic.figures import figure_bytes
 
     # Warnings are errors here: the layout once collapsed where no model ran out of memory.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_a_run_and_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import gene_graph
+    from benchmarks.gene_graph import run as gene_graph
 
     cells().write_h5ad(tmp_path / "cells.h5ad")
     words = ["--data", str(tmp_path / "cells.h5ad"), "--out", str(tmp_path / "out"), "--permutations", "20"]
@@ -41,7 +41,7 @@ def test_a_run_and_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_distance_from_the_start(tmp_path: Path) -> None:
-    from gene_graph_parts import hub_expression, moved, shared_edges
+    from benchmarks.gene_graph.parts import hub_expression, moved, shared_edges
     from scgraph.network import gene_tables, strongest_senders
 
     tables = gene_tables(planted(tmp_path / "m", small_config()))

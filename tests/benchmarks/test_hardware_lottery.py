@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
     """What a child would answer, measured in this process."""
-    from layer_cases import Sizes
-    from lottery_cases import forms
-    from lottery_points import measure_times
+    from benchmarks.hardware_lottery.cases import forms
+    from benchmarks.hardware_lottery.point import measure_times
+    from benchmarks.layers.cases import Sizes
 
     sizes = asdict(Sizes(10, channels=16, rank=3, cells=2))
     request = {"forms": [form.name for form in forms()], "sizes": sizes, "rounds": 2, "seconds": 9, "peak_size": 32}
@@ -28,7 +28,7 @@ def found() -> dict[str, Any]:
 
 
 def test_all_forms_of_a_layer_give_the_same_numbers(found: dict[str, Any]) -> None:
-    from lottery_cases import EDGES, REFERENCES, forms
+    from benchmarks.hardware_lottery.cases import EDGES, REFERENCES, forms
 
     assert found["failures"] == {}
     assert set(found["times"]) == {form.name for form in forms()}
@@ -39,9 +39,9 @@ def test_all_forms_of_a_layer_give_the_same_numbers(found: dict[str, Any]) -> No
 
 
 def test_a_form_that_computes_something_else_is_seen() -> None:
-    from layer_cases import LayerStep, Sizes
-    from lottery_cases import named_form
-    from lottery_points import differences
+    from benchmarks.hardware_lottery.cases import named_form
+    from benchmarks.hardware_lottery.point import differences
+    from benchmarks.layers.cases import LayerStep, Sizes
 
     sizes = Sizes(10, channels=16, rank=3)
     steps = {name: LayerStep(named_form(name), sizes) for name in ("tf, dense", "tf, fused")}
@@ -52,8 +52,8 @@ def test_a_form_that_computes_something_else_is_seen() -> None:
 
 
 def test_multiply_adds_are_those_of_the_dense_forms() -> None:
-    from layer_cases import LayerStep, Sizes
-    from lottery_cases import multiply_adds, named_form
+    from benchmarks.hardware_lottery.cases import multiply_adds, named_form
+    from benchmarks.layers.cases import LayerStep, Sizes
     from scgraph.nn import counted_multiply_adds
 
     sizes = Sizes(10, channels=16, rank=3, cells=2)
@@ -63,9 +63,9 @@ def test_multiply_adds_are_those_of_the_dense_forms() -> None:
 
 
 def test_the_table_says_what_was_found_and_what_did_not_fit(found: dict[str, Any]) -> None:
-    from layer_cases import Sizes
-    from lottery_cases import forms
-    from lottery_pages import draw_lottery, lottery_markdown, lottery_row, with_times
+    from benchmarks.hardware_lottery.cases import forms
+    from benchmarks.hardware_lottery.page import draw_lottery, lottery_markdown, lottery_row, with_times
+    from benchmarks.layers.cases import Sizes
 
     sizes = Sizes(10, channels=16, rank=3, cells=2)
     memory = {"saved_mb": 2.0, "peak_mb": 8.0}
@@ -92,7 +92,7 @@ def test_the_table_says_what_was_found_and_what_did_not_fit(found: dict[str, Any
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets RLIMIT_DATA")
 def test_a_whole_run_leaves_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import hardware_lottery
+    from benchmarks.hardware_lottery import run as hardware_lottery
 
     out = tmp_path / "out"
     words = ["--out", str(out), "--genes", "16,3000", "--channels", "16", "--rank", "2", "--rounds", "6"]

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 def test_the_graph_of_the_simulation_is_the_most_that_embeddings_tell(
     script: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    done = script("perturbation.py", "--out", "out", "--seeds", "1", "--epochs", "1")
+    done = script("perturbation", "--out", "out", "--seeds", "1", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     errors = {}
     for name in ("graph", "value", "gene", "adjacency"):
         results = pd.read_csv(tmp_path / "out" / name / "results.csv")
         errors[name] = results.groupby("model")["mse"].mean()
         assert not (tmp_path / "out" / name / "predictions.h5ad").exists()
-        assert "perturbation.py" in json.loads((tmp_path / "out" / name / "environment.json").read_text())["command"]
+        assert (
+            "benchmarks.perturbation.run"
+            in json.loads((tmp_path / "out" / name / "environment.json").read_text())["command"]
+        )
     assert (
         errors["graph"]["gnn"] < min(errors["graph"]["mean change"], *(errors[name]["gnn"] for name in errors)) + 1e-9
     )

@@ -6,12 +6,9 @@ import math
 import random
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.benchmarks.conftest import ROOT
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets RLIMIT_DATA")
 
@@ -33,14 +30,14 @@ def takes_time(request: dict[str, Any]) -> dict[str, Any]:
 
 def loads_bare(request: dict[str, Any]) -> dict[str, Any]:
     """Import anew what is ours, with nothing to be had but torch, PyG and numpy."""
-    own = {"scgraph", *(path.stem for path in Path(request["folder"]).glob("*.py"))}
+    own = {"scgraph", "benchmarks"}
     lacking = {"pydantic", "typer", "rich", "yaml", "lightning", "anndata", "scanpy", "optuna", "matplotlib", "sklearn"}
     for name in list(sys.modules):
         if name.partition(".")[0] in own | lacking:
             del sys.modules[name]
     blocked: dict[str, Any] = dict.fromkeys(lacking)
     sys.modules |= blocked  # None: importing it fails as if it were not there
-    import gpu
+    from benchmarks.gpu import run as gpu
 
     return {"code": gpu.main(["--device", "mars", "--out", "never"])}
 
@@ -50,7 +47,7 @@ def fails(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_exponent_is_recovered_with_its_error() -> None:
-    from exponents import fit_exponent
+    from benchmarks.harness.exponents import fit_exponent
 
     sizes = [512.0 * 2**n for n in range(6)]
     exact = fit_exponent(sizes, [3e-6 * size**1.5 for size in sizes])
@@ -66,7 +63,7 @@ def test_an_exponent_is_recovered_with_its_error() -> None:
 
 
 def test_too_few_points_make_no_exponent_and_no_error() -> None:
-    from exponents import fit_exponent
+    from benchmarks.harness.exponents import fit_exponent
 
     assert str(fit_exponent([512], [1.0])) == "-"
     assert str(fit_exponent([512, 1024], [1.0, 4.0])) == "2.00 (2)"
@@ -74,7 +71,7 @@ def test_too_few_points_make_no_exponent_and_no_error() -> None:
 
 
 def test_steps_run_in_turn_and_stop_when_the_time_is_up() -> None:
-    from rounds import interleaved
+    from benchmarks.harness.rounds import interleaved
 
     order: list[str] = []
     now = 0.0
@@ -97,7 +94,7 @@ def test_steps_run_in_turn_and_stop_when_the_time_is_up() -> None:
 
 
 def test_a_step_that_cannot_run_is_left_out_with_its_reason() -> None:
-    from rounds import warmed
+    from benchmarks.harness.rounds import warmed
 
     def lost() -> None:
         raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
@@ -108,7 +105,7 @@ def test_a_step_that_cannot_run_is_left_out_with_its_reason() -> None:
 
 
 def test_the_interval_of_a_median_covers_it() -> None:
-    from rounds import median_interval
+    from benchmarks.harness.rounds import median_interval
 
     assert all(math.isnan(end) for end in median_interval([1, 2, 3, 4, 5]))
     assert median_interval([3, 1, 6, 2, 5, 4]) == (1, 6)  # 1 - 2/2⁶ = 97 %
@@ -121,7 +118,7 @@ def test_the_interval_of_a_median_covers_it() -> None:
 
 
 def test_ratios_are_paired_by_round() -> None:
-    from rounds import ratio
+    from benchmarks.harness.rounds import ratio
 
     machine = [1.0, 9.0, 2.0, 30.0, 1.0, 4.0, 1.0]  # how slow it was in each round
     found = ratio([2 * slow for slow in machine], machine)
@@ -130,7 +127,7 @@ def test_ratios_are_paired_by_round() -> None:
 
 
 def test_the_first_step_counts_only_where_it_is_the_only_one() -> None:
-    from rounds import repeated
+    from benchmarks.harness.rounds import repeated
 
     waits = iter([0.2] + [0.001] * 1000)
     assert max(repeated(lambda: time.sleep(next(waits)), 0.25)) < 0.15
@@ -139,7 +136,7 @@ def test_the_first_step_counts_only_where_it_is_the_only_one() -> None:
 
 @LINUX
 def test_children_answer_or_say_what_they_lacked() -> None:
-    from children import OUT_OF_MEMORY, OVER_TIME, run_child
+    from benchmarks.harness.children import OUT_OF_MEMORY, OVER_TIME, run_child
 
     good = run_child(answers, {"number": 21}, memory_gb=4, seconds=100)
     assert (good.status, good.found) == ("ok", {"twice": 42})
@@ -155,7 +152,7 @@ def test_children_answer_or_say_what_they_lacked() -> None:
 
 @LINUX
 def test_peak_memory_is_what_was_used_since_the_restart() -> None:
-    from children import peak_mb, resident_mb, restart_peak
+    from benchmarks.harness.children import peak_mb, resident_mb, restart_peak
 
     if not restart_peak():
         pytest.skip("this system does not let a process forget its peak")
@@ -167,7 +164,7 @@ def test_peak_memory_is_what_was_used_since_the_restart() -> None:
 
 
 def test_a_busy_machine_is_said_aloud() -> None:
-    from common import busy_note
+    from benchmarks.harness.common import busy_note
 
     assert busy_note(2.0, 2.4, 2) == []
     assert busy_note(None, None, 1) == []
@@ -177,7 +174,7 @@ def test_a_busy_machine_is_said_aloud() -> None:
 
 @LINUX
 def test_the_gpu_script_loads_without_what_a_bare_machine_lacks() -> None:
-    from children import run_child
+    from benchmarks.harness.children import run_child
 
-    found = run_child(loads_bare, {"folder": str(ROOT / "benchmarks")}, memory_gb=4, seconds=100)
+    found = run_child(loads_bare, {}, memory_gb=4, seconds=100)
     assert (found.status, found.found) == ("ok", {"code": 2}), found

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def test_every_way_of_reading_is_measured(
     cells_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import reading
-    import reading_points
+    from benchmarks.reading import point as reading_points
+    from benchmarks.reading import run as reading
 
     # Children cost seconds each: one way of the store, one peer, and the one that may not be installed.
     monkeypatch.setattr(reading, "STORE", ("store, blocks",))
@@ -36,7 +36,7 @@ def test_every_way_of_reading_is_measured(
     assert (frame[["cells_per_second", "rss_mb", "start_mb"]] > 0).all(axis=None)
     assert "| store, blocks, 1 threads | 1,000 | 8 |" in (out / "reading.md").read_text()
     assert (out / "reading.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((out / "environment.json").read_text())["command"].startswith("python benchmarks/reading.py")
+    assert json.loads((out / "environment.json").read_text())["command"].startswith("python -m benchmarks.reading.run")
     assert list(scratch.iterdir()) == []
     lost = reading_points.run_point(reading_points.Request("h5ad, slices", "gone.h5ad", 0, 9, 0, 1.0))
     assert lost.status.startswith("failed")
@@ -45,7 +45,7 @@ def test_every_way_of_reading_is_measured(
 
 @pytest.mark.parametrize("cells", ["many", "10", "1000,x"])
 def test_bad_input_is_refused(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], cells: str) -> None:
-    import reading
+    from benchmarks.reading import run as reading
 
     with pytest.raises(SystemExit) as ended:
         reading.main(["--data", str(cells_file), "--out", str(tmp_path / "out"), "--cells", cells])

@@ -23,19 +23,19 @@ def run(module: str, words: Sequence[str], capsys: pytest.CaptureFixture[str]) -
     import importlib
 
     with pytest.raises(SystemExit) as stopped:
-        importlib.import_module(module).main(list(words))
+        importlib.import_module(f"benchmarks.{module}.run").main(list(words))
     return int(stopped.value.code or 0), capsys.readouterr().err
 
 
 def case_names() -> list[str]:
-    from layer_cases import cases
+    from benchmarks.layers.cases import cases
 
     return [case.name for case in cases()]
 
 
 @pytest.mark.parametrize("name", case_names())
 def test_every_layer_gives_its_shape_and_gradients(name: str) -> None:
-    from layer_cases import LayerStep, Sizes, named_case
+    from benchmarks.layers.cases import LayerStep, Sizes, named_case
 
     step = LayerStep(named_case(name), Sizes(6, channels=16, rank=3, cells=2))
     assert step.forward().shape == (2, 6, 16)
@@ -51,7 +51,7 @@ def test_every_layer_gives_its_shape_and_gradients(name: str) -> None:
 
 
 def test_peers_of_a_layer_compute_the_same_kind_of_thing() -> None:
-    from layer_cases import EDGES, LayerStep, Sizes, named_case
+    from benchmarks.layers.cases import EDGES, LayerStep, Sizes, named_case
 
     sizes = Sizes(9, channels=16, rank=3, cells=2)
     ours, edges = LayerStep(named_case("gnn"), sizes), LayerStep(named_case("gnn (edges)"), sizes)
@@ -84,7 +84,7 @@ def test_layers_are_measured_marked_and_taken_up_again(tmp_path: Path, capsys: p
     assert "needed more than 2.5 GB" in page
     assert "edges over products" in page
     origin = json.loads((out / "environment.json").read_text())
-    assert origin["command"].startswith("python benchmarks/layers.py")
+    assert origin["command"].startswith("python -m benchmarks.layers.run")
     assert "load" in origin
 
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "environment.json"}
@@ -146,7 +146,7 @@ def test_training_steps_are_compared_in_turn(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_peers_have_the_size_of_the_transformer() -> None:
-    from training_cases import BERT, TORCH_ENCODER, Entry, ModelSizes, TrainingStep
+    from benchmarks.training_step.cases import BERT, TORCH_ENCODER, Entry, ModelSizes, TrainingStep
 
     sizes = ModelSizes(12, channels=16, layers=2, cells=2, vocabulary=30)
     count = {
@@ -166,8 +166,8 @@ def test_peers_have_the_size_of_the_transformer() -> None:
 def test_a_missing_library_leaves_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
-    from training_cases import ModelSizes, entries
-    from training_rounds import measure_training, training_table, with_shares
+    from benchmarks.training_step.cases import ModelSizes, entries
+    from benchmarks.training_step.rounds import measure_training, training_table, with_shares
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "transformers" else find(name))
@@ -246,7 +246,7 @@ def test_the_edge_path_is_measured_with_torch_scatter_and_without(
 def test_the_switch_decides_what_pyg_uses() -> None:
     import torch_geometric.typing
 
-    from scatter_cases import switched
+    from benchmarks.scatter.cases import switched
 
     seen: list[Any] = []
     before = torch_geometric.typing.WITH_TORCH_SCATTER
@@ -257,7 +257,7 @@ def test_the_switch_decides_what_pyg_uses() -> None:
 
 
 def test_the_gpu_script_runs_at_tiny_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import gpu
+    from benchmarks.gpu import run as gpu
 
     out = tmp_path / "out"
     assert gpu.main(["--device", "cpu", "--tiny", "--out", str(out)]) == 0
@@ -279,7 +279,7 @@ def test_the_gpu_script_runs_at_tiny_sizes(tmp_path: Path, capsys: pytest.Captur
 def test_the_gpu_script_stops_starting_points_when_the_time_is_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import gpu
+    from benchmarks.gpu import run as gpu
 
     out = tmp_path / "out"
     assert gpu.main(["--device", "cpu", "--tiny", "--out", str(out), "--budget-seconds", "0"]) == 0
@@ -290,7 +290,7 @@ def test_the_gpu_script_stops_starting_points_when_the_time_is_up(
 def test_without_a_gpu_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import gpu
+    from benchmarks.gpu import run as gpu
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu.main(["--out", str(tmp_path / "out")]) == 2

@@ -27,7 +27,7 @@ QUICK = [
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Exit code of the command line in this process, and what it says on standard error."""
-    import table2
+    from benchmarks.table2 import run as table2
 
     with pytest.raises(SystemExit) as stopped:
         table2.main(words)
@@ -35,13 +35,13 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
 
 
 def setting_names() -> list[tuple[int, int]]:
-    from paper_table2 import SETTINGS
+    from benchmarks.table2.paper import SETTINGS
 
     return list(SETTINGS)
 
 
 def test_the_copy_of_the_papers_table_is_the_papers() -> None:
-    from paper_table2 import DATASETS, paper_row
+    from benchmarks.table2.paper import DATASETS, paper_row
 
     source = ROOT.parent / "shared" / "paper" / "table2.csv"
     if not source.is_file():
@@ -58,8 +58,8 @@ def test_the_copy_of_the_papers_table_is_the_papers() -> None:
 
 @pytest.mark.parametrize(("channels", "genes"), setting_names())
 def test_multiply_adds_agree_with_the_paper(channels: int, genes: int) -> None:
-    from paper_table2 import paper_row
-    from table2_costs import multiply_adds_like_paper, setting_configs, stated_multiply_adds
+    from benchmarks.table2.costs import multiply_adds_like_paper, setting_configs, stated_multiply_adds
+    from benchmarks.table2.paper import paper_row
 
     configs = setting_configs(channels, genes, "cpu")
     tf = stated_multiply_adds(configs["tf"], genes)[0]
@@ -72,9 +72,7 @@ def test_multiply_adds_agree_with_the_paper(channels: int, genes: int) -> None:
 
 
 def test_costs_are_measured_and_written(script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = script(
-        "table2.py", "costs", "--out", "costs", "--settings", "256/256", "--batch-size", "1", "--seconds", "0"
-    )
+    done = script("table2", "costs", "--out", "costs", "--settings", "256/256", "--batch-size", "1", "--seconds", "0")
     assert done.returncode == 0, done.stderr
     costs = pd.read_csv(tmp_path / "costs" / "costs.csv").set_index("row")
     assert list(costs.index) == ["gnn", "gnn, adjacency a layer", "tf, fused", "tf, math"]
@@ -87,9 +85,9 @@ def test_costs_are_measured_and_written(script: Script, tmp_path: Path, capsys: 
     assert f"{saved['tf, math']:.1f} | 52.3 |" in page
     assert "saves for backward" in page
     origin = json.loads((tmp_path / "costs" / "environment.json").read_text())
-    command = "python benchmarks/table2.py costs --out costs --settings 256/256 --batch-size 1 --seconds 0"
+    command = "python -m benchmarks.table2.run costs --out costs --settings 256/256 --batch-size 1 --seconds 0"
     assert origin["command"] == command
-    from table2_costs import costs_markdown
+    from benchmarks.table2.costs import costs_markdown
 
     assert "The machine was busy" in costs_markdown(costs.reset_index(), load=1000.0)
     assert "The machine was busy" not in costs_markdown(costs.reset_index(), load=0.0)
@@ -157,7 +155,7 @@ def test_bad_input_is_refused(
 
 
 def test_differences_pair_the_seeds() -> None:
-    from table2_pages import OVERALL, differences
+    from benchmarks.table2.page import OVERALL, differences
 
     rng = np.random.default_rng(0)
     rows: list[dict[str, Any]] = []

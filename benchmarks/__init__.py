@@ -1,0 +1,1 @@
+"""The measurements behind the documents, one folder a question; README.md has the list."""

@@ -1,0 +1,1 @@
+"""What sense the learned gene graph makes."""

@@ -1,0 +1,1 @@
+"""Layers and training steps on a GPU."""

@@ -1,0 +1,1 @@
+"""Time and memory of each convolution against the genes of a cell."""

@@ -1,0 +1,1 @@
+"""What predicted perturbations are worth on simulated screens, where it is known what can be found."""

@@ -1,0 +1,1 @@
+"""How fast cells are read for training, and how much memory that takes."""

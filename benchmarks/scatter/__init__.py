@@ -1,0 +1,1 @@
+"""The edge path with torch-scatter and without."""

@@ -1,0 +1,1 @@
+"""Speed and memory of a whole training step against other Transformers."""

@@ -1,0 +1,142 @@
+"""Speed and memory of a whole training step: the zoo against the Transformers of PyTorch and Hugging Face.
+
+Usage: python -m benchmarks.training_step.run --out FOLDER
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from benchmarks.harness.common import busy_note, csv_text, load_average, run, write_figure, write_origin
+from scgraph.errors import ConfigError
+from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.options import Overwrite, model_names
+from scgraph.terminal import say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+OWNED = (
+    "results.csv", "rounds.csv", "table.md", "figure.png", "figure.svg", "config.yaml", "environment.json",
+)  # fmt: skip
+MODELS = "gnn,gnn-linear,gcn,gat,tf,hybrid,TransformerEncoder,BertModel"
+
+
+@app.command()
+def training_step(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    models: Annotated[str, typer.Option(help="Models to train in turn.")] = MODELS,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A further row, as gnn:shared_adjacency=false; may be repeated.")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=8, help="Width C.")] = 256,
+    genes: Annotated[int, typer.Option(min=1, help="Genes of a cell G.")] = 512,
+    layers: Annotated[int, typer.Option(min=1, help="Blocks L.")] = 6,
+    rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
+    batch_size: Annotated[int, typer.Option(min=1, help="Cells a step.")] = 8,
+    vocabulary: Annotated[int, typer.Option(min=1, help="Genes of the tables V.")] = 20_000,
+    adam: Annotated[bool, typer.Option("--adam", help="Count a step of Adam as well.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 9,
+    seconds: Annotated[float, typer.Option(min=0, help="No further round is started after so long.")] = 200,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure all models in turn, with the machine's matmul peak before and after."""
+    import torch
+
+    from benchmarks.training_step.cases import ModelSizes, entries
+    from benchmarks.training_step.rounds import draw_training, measure_training, training_table, with_shares
+    from scgraph.bench.measuring import matmul_peak
+
+    if channels % 8:
+        raise ConfigError(f"--channels: {channels} is no multiple of 8, the number of heads.")
+    chosen = entries(model_names(models), [parsed_variant(text) for text in variant or []])
+    sizes = ModelSizes(genes, channels, layers, rank, cells=batch_size, vocabulary=vocabulary, optimizer=adam)
+    folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
+    described: dict[str, Any] = {"models": [entry.name for entry in chosen], **asdict(sizes)}
+    write_atomic(
+        folder / "config.yaml", yaml.safe_dump(described | {"rounds": rounds, "seconds": seconds}, sort_keys=False)
+    )
+    start, load = time.perf_counter(), load_average()
+    before = matmul_peak()
+    say(f"matmul peak {before / 1e9:,.0f} G operations a second; training {len(chosen)} models in turn")
+    rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds)
+    after = matmul_peak()
+    rows = with_shares(rows, max(before, after))
+    threads, load_after = torch.get_num_threads(), load_average()
+    done = max(len(own) for own in times.values()) if times else 0
+    page = "\n".join(
+        [
+            "# A training step\n",
+            f"C {channels}, G {genes}, L {layers}, R {rank}, {batch_size} cells a step, float32 on the CPU, {threads} "
+            f"thread{'s' if threads > 1 else ''}; forward, loss and backward{', and Adam' if adam else ''}. All models "
+            f"in turn in one process, median of {done} round{'s' if done > 1 else ''}; the ratios of cells a second "
+            "are medians of the ratios of the rounds.\n",
+            training_table(rows),
+            f"The matmul peak is the better of {before / 1e9:,.0f} before and {after / 1e9:,.0f} G operations a second "
+            "after; a step counts as 6 operations a multiply-add of its layers. The Transformers of the other "
+            "libraries have the same embedding, value head, heads (8) and feed-forward (C) as `tf`; `BertModel` adds "
+            "an embedding of positions and normalises behind its layers. `(math)` forms the scores of attention.\n",
+            *busy_note(load, load_after, threads),
+        ]
+    )
+    measured = [
+        {"name": name, "round": number, "seconds": value}
+        for name, own in times.items()
+        for number, value in enumerate(own)
+    ]
+    write_atomic(folder / "results.csv", csv_text(rows))
+    write_atomic(folder / "rounds.csv", csv_text(measured))
+    write_atomic(folder / "table.md", page)
+    write_figure(folder, draw_training(rows, f"A training step, C {channels}, G {genes}, L {layers}"))
+    write_origin(
+        folder,
+        "training_step",
+        seconds=round(time.perf_counter() - start, 1),
+        load=load,
+        load_after=load_after,
+        matmul_peak={"before": before, "after": after},
+        transformers=installed("transformers"),
+    )
+    show(page)
+
+
+def parsed_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Return model and options of a text like ``gnn:shared_adjacency=false,dropout=0.1``.
+
+    Raises:
+        ConfigError: it is not of this form.
+    """
+    model, _, assignments = text.partition(":")
+    options = {}
+    for word in assignments.split(","):
+        key, equals, value = word.partition("=")
+        if not (model and key.strip() and equals):
+            raise ConfigError(f"--variant: {text!r} is not of the form gnn:shared_adjacency=false.")
+        options[key.strip()] = yaml.safe_load(value)
+    return model.strip(), options
+
+
+def installed(distribution: str) -> str | None:
+    """Version of a package, None where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    run(app, "training_step", arguments)
+
+
+if __name__ == "__main__":
+    main()
