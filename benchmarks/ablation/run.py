@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from benchmarks.harness.common import (
-    as_rows,
-    kept_rows,
-    markdown_table,
-    number,
-    origin,
-    resumable_folder,
-    run,
-    write_origin,
-)
+from benchmarks.harness.folder import kept_rows, resumable_folder
+from benchmarks.harness.options import Corpus, DropLeaks, Out
+from benchmarks.harness.script import command_line, entry_point, origin
+from benchmarks.harness.text import as_rows, markdown_table, number
 from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.results import results_csv, results_frame, summarise
@@ -32,8 +26,6 @@ from scgraph.options import BatchKey, Label, Layer, Overwrite, Set, bench_settin
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from scgraph.config import BenchConfig
@@ -42,14 +34,14 @@ BASE = "bench/paper"
 STEPS = Path(__file__).with_name("steps.yaml")
 OWNED = ("results.csv", "ablation.md", "steps.json", "config.yaml", "environment.json")
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 
 @app.command()
 def ablation(
     data: Annotated[list[str], typer.Option(help="Labelled set to probe.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train part]")] = None,
+    out: Out,
+    corpus: Corpus = None,
     model: Annotated[str, typer.Option(help="The model.")] = "gnn",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions: split, pretraining and probe.")] = 3,
     steps: Annotated[Path, typer.Option(help="The steps, as benchmarks/ablation/steps.yaml.")] = STEPS,
@@ -57,7 +49,7 @@ def ablation(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every step; the same command goes on after an interruption."""
@@ -74,8 +66,8 @@ def ablation(
         "drop_leaks": drop_leaks,
         "steps": {name: settings.model_dump(mode="json") for name, _, settings in plans},
     }
-    folder = resumable_folder(out, request, overwrite=overwrite, owned=OWNED)
-    path = folder / "steps.json"
+    results = resumable_folder("ablation", out, request, overwrite=overwrite, owned=OWNED)
+    folder, path = results.folder, results.folder / "steps.json"
     done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     rows = kept_rows(folder, "step", list(done))
     options = ["--models", model, "--data", *data, *(["--corpus", *corpus] if corpus else [])]
@@ -95,9 +87,7 @@ def ablation(
         }
         write_atomic(path, json_text(done))
     page = ablation_markdown(_frame(rows), done, model=model)
-    write_atomic(folder / "ablation.md", page)
-    write_origin(folder, "ablation", seconds=round(sum(entry["seconds"] for entry in done.values()), 1))
-    show(page)
+    show(results.finish(page, "ablation", seconds=round(sum(entry["seconds"] for entry in done.values()), 1)))
 
 
 def read_steps(path: Path) -> list[tuple[str, list[str]]]:
@@ -160,10 +150,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "ablation", arguments)
-
+main = entry_point(app, "ablation")
 
 if __name__ == "__main__":
     main()

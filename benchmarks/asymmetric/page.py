@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.asymmetric.point import REFERENCE
-from benchmarks.harness.common import markdown_table, number
+from benchmarks.harness.text import markdown_table, number
 from scgraph.bench.drawing import FAINT, MARKERS, log_axis, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:

@@ -5,47 +5,37 @@ Usage: python -m benchmarks.asymmetric.run --data A.h5ad --out FOLDER
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from benchmarks.asymmetric.page import asymmetric_markdown, draw_asymmetric
 from benchmarks.asymmetric.point import REFERENCE, counted, measured, trained
-from benchmarks.harness.common import (
-    as_rows,
-    busy_note,
-    csv_text,
-    load_average,
-    resumable_folder,
-    run,
-    write_figure,
-    write_origin,
-)
-from benchmarks.layers.run import whole_numbers
+from benchmarks.harness.folder import read_rows, resumable_folder
+from benchmarks.harness.options import Out, whole_numbers
+from benchmarks.harness.script import command_line, entry_point
 from scgraph.bench.inputs import read_probe_sets
 from scgraph.bench.protocol import model_configs
 from scgraph.config import merged
 from scgraph.errors import ConfigError
-from scgraph.files import write_atomic
 from scgraph.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.registry import model_name
 from scgraph.terminal import say, show
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+app = command_line()
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-COUNTS, COSTS, SCORES = "counted.csv", "measured.csv", "results.csv"
-OWNED = (COUNTS, COSTS, SCORES, "asymmetric.md", "figure.png", "figure.svg", "config.yaml", "environment.json")
+COUNTS, COSTS, SCORES = "counted", "measured", "results"
+OWNED = (
+    *(f"{name}.csv" for name in (COUNTS, COSTS, SCORES)), "asymmetric.md", "figure.png", "figure.svg",
+    "config.yaml", "environment.json",
+)  # fmt: skip
 
 
 @app.command()
 def asymmetric(
     data: Annotated[str, typer.Option(help="Labelled set to pretrain on and to probe.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     models: Models = "xtrimogene,asym:gnn,asym:gnn-linear",
     beside: Annotated[str, typer.Option(help="Models without a decoder that are trained too.")] = "tf,gnn",
     panels: Annotated[str, typer.Option(help="Genes of the panels that are measured; or none.")] = "1024,2048,4096",
@@ -76,53 +66,39 @@ def asymmetric(
     settings = settings.model_copy(update={"per_model": merged(few, heads, settings.per_model)})
     model_configs([*names, *others], settings)
     sizes = {"channels": channels, "layers": layers}
-    wanted = [] if panels == "none" else whole_numbers("--panels", panels, ",")
-    widths = [] if budgets == "none" else whole_numbers("--budgets", budgets, ",")
+    wanted = [] if panels == "none" else whole_numbers("--panels", panels)
+    widths = [] if budgets == "none" else whole_numbers("--budgets", budgets)
     probe = read_probe_sets([data], layer=layer, label=label)[0]
     described: dict[str, Any] = {
         "data": Path(data).name, "models": names, "beside": others, "panels": wanted, "budgets": widths,
         "share": share, "sizes": sizes, "vocabulary": vocabulary, "rounds": rounds, "seconds": seconds,
         "label": label, "layer": layer, "config": settings.model_dump(mode="json"),
     }  # fmt: skip
-    folder = resumable_folder(out, described, overwrite=overwrite, owned=OWNED)
-    start, load = time.perf_counter(), load_average()
+    results = resumable_folder("asymmetric", out, described, overwrite=overwrite, owned=OWNED)
     counts = counted(names, sorted({share / 2, share, 2 * share}), sizes, vocabulary)
-    write_atomic(folder / COUNTS, csv_text(counts))
-    costs = _kept(folder / COSTS)
+    results.write_rows(**{COUNTS: counts})
+    costs = read_rows(results.folder / f"{COSTS}.csv")
     for panel in wanted:
         if any(row["panel"] == panel for row in costs):
             continue
         costs += measured(names, panel, share, sizes, rounds=rounds, seconds=seconds)
-        write_atomic(folder / COSTS, csv_text(costs))
+        results.write_rows(**{COSTS: costs})
         say(f"panel of {panel:,} genes: measured")
-    load_after = load_average()
-    scores = _kept(folder / SCORES)
+    notes = results.busy(1)  # the training below uses other threads
+    scores = read_rows(results.folder / f"{SCORES}.csv")
     for width in widths:
         if any(row["budget"] == width for row in scores):
             continue
         scores += trained([*others, *names], probe, settings, width, say=say)
-        write_atomic(folder / SCORES, csv_text(scores))
+        results.write_rows(**{SCORES: scores})
     page = asymmetric_markdown(counts, costs, scores, described)
     if costs:
-        page += "".join(f"\n{note}" for note in busy_note(load, load_after, 1))
-    write_atomic(folder / "asymmetric.md", page)
-    if costs or scores:
-        write_figure(folder, draw_asymmetric(costs, scores))
-    spent = round(time.perf_counter() - start, 1)
-    write_origin(folder, "asymmetric", seconds=spent, load=load, load_after=load_after)
-    show(page)
+        page += "".join(f"\n{note}" for note in notes)
+    figure = draw_asymmetric(costs, scores) if costs or scores else None
+    show(results.finish(page, "asymmetric", figure=figure))
 
 
-def _kept(path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    return as_rows(pd.read_csv(path)) if path.is_file() else []
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "asymmetric", arguments)
-
+main = entry_point(app, "asymmetric")
 
 if __name__ == "__main__":
     main()

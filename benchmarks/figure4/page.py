@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.harness.children import OUT_OF_MEMORY
-from benchmarks.harness.common import markdown_table, number, signed
+from benchmarks.harness.text import markdown_table, number, signed
 from scgraph.bench.drawing import FAINT, INK, model_colors, new_figure, open_axis
 from scgraph.bench.statistics import paired_difference
 from scgraph.bench.tables import quantity

@@ -12,21 +12,21 @@ import typer
 
 from benchmarks.figure4.point import PointRequest, run_point
 from benchmarks.harness.children import available_memory_gb
-from benchmarks.harness.common import resumable_folder, run, write_origin
+from benchmarks.harness.folder import Results, resumable_folder, write_figure
+from benchmarks.harness.options import Corpus, DropLeaks, MemoryGb, Out
+from benchmarks.harness.script import command_line, end, entry_point
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from benchmarks.figure4.point import Point
     from scgraph.config import BenchConfig
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 OWNED = ("genes.csv", "seeds.csv", "genes.md", "figure4.png", "figure4.svg", "config.yaml", "environment.json")
 
@@ -34,20 +34,18 @@ OWNED = ("genes.csv", "seeds.csv", "genes.md", "figure4.png", "figure4.svg", "co
 @app.command()
 def figure4(
     data: Annotated[str, typer.Option(help="Labelled set to probe.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     genes: Annotated[str, typer.Option(help="Genes a cell; all: as many as the largest cell expresses.")] = (
         "64,128,256,512,1024,2048,all"
     ),
     models: Models = "gnn,tf",
-    corpus: Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train part]")] = None,
+    corpus: Corpus = None,
     config: Config = "bench/paper",
     set_: Set = None,
-    memory_gb: Annotated[
-        float | None, typer.Option(min=0.001, help="Limit of each point, 10⁹ bytes.  [default: what is available]")
-    ] = None,
+    memory_gb: MemoryGb = None,
     label: Label = None,
     layer: Layer = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every model at every number of genes; the same command goes on after an interruption."""
@@ -59,16 +57,16 @@ def figure4(
     described: dict[str, Any] = {"data": data, "corpus": corpus or [], "models": names, "genes": numbers}
     described |= {"largest_cell": largest, "label": label, "layer": layer, "drop_leaks": drop_leaks}
     described |= {"memory_gb": memory_gb, "config": settings.model_dump(mode="json")}
-    folder = resumable_folder(out, described, overwrite=overwrite, owned=OWNED)
+    results = resumable_folder("figure4", out, described, overwrite=overwrite, owned=OWNED)
     too_large = sorted({number for number in wanted if number is not None and number > largest})
     if too_large:
         say(f"No cell expresses more than {largest:,} genes: {', '.join(map(str, too_large))} stand for all of them.")
-    points, seeds = _kept(folder)
+    points, seeds = _kept(results.folder)
     failures = []
     for number in numbers:
         for model in names:
             if any((row["genes"], row["model"]) == (number, model) for row in points):
-                say(f"{model}, {number} genes: {folder.name} holds it already.")
+                say(f"{model}, {number} genes: {results.folder.name} holds it already.")
                 continue
             limit = memory_gb or available_memory_gb()
             own = bench_settings(config, set_, model={}, train={"genes": number}).model_dump(mode="json")
@@ -82,15 +80,12 @@ def figure4(
                 continue
             points.append(_row(request, point))
             seeds += [{"genes": number, "model": model, **row} for row in point.rows]
-            _write(folder, points, seeds)
-    points, seeds = _kept(folder)  # as rounded in the files, so that a restart draws the same figure
+            _write(results.folder, points, seeds)
+    points, seeds = _kept(results.folder)  # as rounded in the files, so that a restart draws the same figure
     if points:
         memory = f"{memory_gb:g} GB" if memory_gb else "what the machine had available"
-        show(_finish(folder, points, seeds, largest=largest, memory=memory, margin=settings.equivalence_margin))
-    for failure in failures:
-        say(f"failed: {failure}")
-    if failures:
-        raise typer.Exit(1)
+        show(_finish(results, points, seeds, largest=largest, memory=memory, margin=settings.equivalence_margin))
+    end(failures)
 
 
 def gene_numbers(text: str) -> list[int | None]:
@@ -185,7 +180,7 @@ def _write(folder: Path, points: list[dict[str, Any]], seeds: list[dict[str, Any
 
 
 def _finish(
-    folder: Path,
+    results: Results,
     points: list[dict[str, Any]],
     seeds: list[dict[str, Any]],
     *,
@@ -193,29 +188,18 @@ def _finish(
     memory: str,
     margin: float,
 ) -> str:
-    from typing import Literal
-
     import pandas as pd
 
     from benchmarks.figure4.page import draw_figure4, genes_markdown
-    from scgraph.synthetic.figures import figure_bytes
 
     frame = _frame(points)
     scores = _frame(seeds) if seeds else pd.DataFrame(columns=["genes", "model", "seed"])
     page = genes_markdown(frame, scores, largest=largest, memory=memory, margin=margin)
-    write_atomic(folder / "genes.md", page)
-    figure = draw_figure4(frame)
-    forms: tuple[Literal["png", "svg"], ...] = ("png", "svg")
-    for form in forms:
-        write_atomic(folder / f"figure4.{form}", figure_bytes(figure, form=form))
-    write_origin(folder, "figure4", seconds=round(sum(row["seconds"] for row in points), 1))
-    return page
+    write_figure(results.folder, draw_figure4(frame), "figure4")
+    return results.finish(page, "genes", seconds=round(sum(row["seconds"] for row in points), 1))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "figure4", arguments)
-
+main = entry_point(app, "figure4")
 
 if __name__ == "__main__":
     main()

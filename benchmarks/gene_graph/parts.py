@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.harness.common import markdown_table
+from benchmarks.harness.text import markdown_table
 from scgraph.network.report import sense_markdown
 
 if TYPE_CHECKING:

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from benchmarks.harness.common import csv_text, origin, run
+from benchmarks.harness.script import command_line, entry_point, origin
+from benchmarks.harness.text import csv_text
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, prepare_output_folder, write_atomic
 from scgraph.options import Layer, Overwrite, bench_settings
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
     from scgraph.network import Sense
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 DEFAULT = "default"
 MODELS = "models"
@@ -157,10 +156,7 @@ def _level_row(level: float, sense: Sense) -> dict[str, Any]:
     return row
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "gene_graph", arguments)
-
+main = entry_point(app, "gene_graph")
 
 if __name__ == "__main__":
     main()

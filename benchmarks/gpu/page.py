@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.children import NOT_TRIED, OUT_OF_MEMORY
-from benchmarks.harness.common import markdown_table
 from benchmarks.harness.exponents import fit_exponent
+from benchmarks.harness.text import markdown_table
 from benchmarks.training_step.rounds import training_table
 
 if TYPE_CHECKING:

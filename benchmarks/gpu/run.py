@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.gpu.page import gpu_markdown
 from benchmarks.harness.children import NOT_TRIED, OUT_OF_MEMORY
-from benchmarks.harness.common import csv_text, load_average, write_figure, write_origin
+from benchmarks.harness.folder import Results, new_folder, write_figure
 from benchmarks.harness.rounds import repeated
 from benchmarks.layers.cases import LayerStep, Sizes, cases
 from benchmarks.table2.paper import LAYERS, RANK, SETTINGS
@@ -29,7 +29,7 @@ from benchmarks.training_step.cases import MODELS, TORCH_ENCODER, Entry, ModelSi
 from benchmarks.training_step.rounds import measure_training, with_shares
 from scgraph.bench.measuring import matmul_peak
 from scgraph.errors import ScgraphError
-from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.files import write_atomic
 from scgraph.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -87,23 +87,19 @@ TINY: dict[str, Any] = {
 
 
 @dataclass
-class Results:
-    """What has been found, written after every point.
+class Measured:
+    """What has been measured, written after every point.
 
     Attributes:
-        folder: where.
+        results: the folder.
         plan: what is measured.
-        started: when, by `time.perf_counter`.
-        load: load average before.
         training: a row a setting, precision and model.
         layers: a row a precision, layer and size.
         peaks: rates of a large matrix product, a precision.
     """
 
-    folder: Path
+    results: Results
     plan: Plan
-    started: float
-    load: float | None
     training: list[dict[str, Any]] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
@@ -111,54 +107,48 @@ class Results:
     @property
     def late(self) -> bool:
         """Whether no further point may be started."""
-        return time.perf_counter() - self.started > self.plan.budget_seconds
+        return time.perf_counter() - self.results.started > self.plan.budget_seconds
 
     def write(self) -> str:
         """Write the tables; return the page."""
         page = gpu_markdown(self.training, self.layers, self.peaks, asdict(self.plan), device_name(self.plan.device))
-        write_atomic(self.folder / "training.csv", csv_text(self.training))
-        write_atomic(self.folder / "layers.csv", csv_text(self.layers))
-        write_atomic(self.folder / "table.md", page)
-        write_origin(
-            self.folder,
-            "gpu",
-            seconds=round(time.perf_counter() - self.started, 1),
-            load=self.load,
+        self.results.write_rows(training=self.training, layers=self.layers)
+        return self.results.finish(
+            page,
             device=device_name(self.plan.device),
             cuda=torch.version.cuda,
             float32_matmul_precision=torch.get_float32_matmul_precision(),
             matmul_peaks=self.peaks,
         )
-        return page
 
 
-def measure_everything(results: Results) -> None:
+def measure_everything(measured: Measured) -> None:
     """Measure by importance: the first setting, all layers, the other settings, compiled models."""
-    plan = results.plan
+    plan = measured.plan
     first, *others = plan.settings
     for precision in PRECISIONS:
-        train_setting(results, first, precision, entries(MODELS))
+        train_setting(measured, first, precision, entries(MODELS))
     for precision in PRECISIONS:
-        measure_layers(results, precision)
+        measure_layers(measured, precision)
     for setting in others:
         for precision in PRECISIONS:
-            train_setting(results, setting, precision, entries(MODELS))
+            train_setting(measured, setting, precision, entries(MODELS))
     if plan.device == "cpu":
         say("compiled models: measured on a GPU only")
         return
     variants = [Entry(f"{model} (compile)", model, options={"compile": True}) for model in COMPILED]
     for precision in PRECISIONS:
-        train_setting(results, first, precision, [*entries([*COMPILED, TORCH_ENCODER]), *variants], compiled=True)
+        train_setting(measured, first, precision, [*entries([*COMPILED, TORCH_ENCODER]), *variants], compiled=True)
 
 
 def train_setting(
-    results: Results, setting: tuple[int, int], precision: str, chosen: Sequence[Entry], *, compiled: bool = False
+    measured: Measured, setting: tuple[int, int], precision: str, chosen: Sequence[Entry], *, compiled: bool = False
 ) -> None:
     """All models of one setting and precision in turn, with the matmul peak before and after."""
-    plan = results.plan
+    plan = measured.plan
     channels, genes = setting
     what = f"training, C {channels}, G {genes}, {precision}{', compiled' if compiled else ''}"
-    if results.late:
+    if measured.late:
         say(f"{what}: {NOT_TRIED}, the time is up")
         return
     sizes = ModelSizes(
@@ -173,16 +163,16 @@ def train_setting(
         rows, peak = [], 0.0
         say(f"{what}: failed: {' '.join(str(error).split())[:200]}")
     if rows:
-        results.peaks[precision] = max(results.peaks.get(precision, 0.0), peak)
-        results.training += [row | {"compiled": compiled} for row in with_shares(rows, peak)]
+        measured.peaks[precision] = max(measured.peaks.get(precision, 0.0), peak)
+        measured.training += [row | {"compiled": compiled} for row in with_shares(rows, peak)]
         say(f"{what}: done")
-    results.write()
+    measured.write()
     empty_cache(plan.device)
 
 
-def measure_layers(results: Results, precision: str) -> None:
+def measure_layers(measured: Measured, precision: str) -> None:
     """Every layer at every size of one precision; what has run out of memory is not tried at larger sizes."""
-    plan = results.plan
+    plan = measured.plan
     stopped: set[str] = set()
     for genes in plan.genes:
         sizes = Sizes(
@@ -190,17 +180,17 @@ def measure_layers(results: Results, precision: str) -> None:
         )  # fmt: skip
         for case in cases():
             row: dict[str, Any] = {"case": case.name, "genes": genes, "precision": precision, "status": NOT_TRIED}
-            results.layers.append(row | {"milliseconds": None, "steps": None, "saved_mb": None, "peak_mb": None})
-            if case.name in stopped or results.late:
+            measured.layers.append(row | {"milliseconds": None, "steps": None, "saved_mb": None, "peak_mb": None})
+            if case.name in stopped or measured.late:
                 continue
             found = measure_layer(LayerRequest(case.name, sizes, plan.layer_seconds))
-            results.layers[-1] |= found
+            measured.layers[-1] |= found
             if found["status"] != "ok":
                 stopped.add(case.name)
                 say(f"{case.name}, {genes} genes, {precision}: {found['status']}")
             empty_cache(plan.device)
-        say(f"layers, {genes} genes, {precision}: {NOT_TRIED + ', the time is up' if results.late else 'done'}")
-        results.write()
+        say(f"layers, {genes} genes, {precision}: {NOT_TRIED + ', the time is up' if measured.late else 'done'}")
+        measured.write()
 
 
 @dataclass(frozen=True)
@@ -231,25 +221,25 @@ def measure_layer(request: LayerRequest) -> dict[str, Any]:
     return found | {"status": "ok", "milliseconds": 1e3 * median(times), "steps": len(times)}
 
 
-def draw(results: Results) -> None:
+def draw(measured: Measured) -> None:
     """Draw the layers and the training steps of the first setting, in the first precision that ran."""
     try:
         from benchmarks.layers.page import draw_layers
         from benchmarks.training_step.rounds import draw_training
 
-        layers = [row for row in results.layers if row["precision"] == PRECISIONS[0]]
+        layers = [row for row in measured.layers if row["precision"] == PRECISIONS[0]]
         if any(row["status"] == "ok" for row in layers):
-            write_figure(results.folder, draw_layers(layers))
-        channels, genes = results.plan.settings[0]
+            write_figure(measured.results.folder, draw_layers(layers))
+        channels, genes = measured.plan.settings[0]
         rows = [
             row
-            for row in results.training
+            for row in measured.training
             if (row["channels"], row["genes"], row["precision"]) == (channels, genes, PRECISIONS[0])
             and not row["compiled"]
         ]
         if rows:
-            title = f"A training step, C {channels}, G {genes}, {PRECISIONS[0]}, {device_name(results.plan.device)}"
-            write_figure(results.folder, draw_training(rows, title), name="training")
+            title = f"A training step, C {channels}, G {genes}, {PRECISIONS[0]}, {device_name(measured.plan.device)}"
+            write_figure(measured.results.folder, draw_training(rows, title), name="training")
     except ImportError as error:
         say(f"No figures: {error}.")
 
@@ -299,12 +289,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = Plan(options.device, budget_seconds=options.budget_seconds, cells=options.cells)
         if options.tiny:
             plan = replace(plan, **TINY)
-        folder = prepare_output_folder(options.out, overwrite=options.overwrite, owned=OWNED)
-        write_atomic(folder / "config.yaml", json.dumps(asdict(plan), indent=2) + "\n")  # JSON is YAML
-        results = Results(folder, plan, time.perf_counter(), load_average())
-        measure_everything(results)
-        draw(results)
-        sys.stdout.write(results.write())
+        results = new_folder("gpu", options.out, overwrite=options.overwrite, owned=OWNED)
+        write_atomic(results.folder / "config.yaml", json.dumps(asdict(plan), indent=2) + "\n")  # JSON is YAML
+        measured = Measured(results, plan)
+        measure_everything(measured)
+        draw(measured)
+        sys.stdout.write(measured.write())
     except ScgraphError as error:
         say(f"gpu: {error}")
         return 2

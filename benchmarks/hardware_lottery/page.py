@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.hardware_lottery.cases import DENSE, EDGES, FUSED, REFERENCES, STREAMED, multiply_adds
 from benchmarks.harness.children import OUT_OF_MEMORY, OVER_TIME
-from benchmarks.harness.common import markdown_table
 from benchmarks.harness.rounds import Ratio, ratio
+from benchmarks.harness.text import markdown_table
 from scgraph.bench.drawing import FAINT, SOFT, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ __all__ = [
     "limit_memory",
     "outcome",
     "peak_mb",
+    "reported_child",
     "resident_mb",
     "restart_peak",
     "run_child",
@@ -99,6 +100,34 @@ def run_child(
             return Answer("ok", "", passed, json.loads(answer.read_text(encoding="utf-8")))
         said = errors.read_text(errors="replace").strip() if errors.is_file() else ""
         return Answer(*outcome(child.exitcode or 0, said), passed)
+
+
+def reported_child(
+    measure: Callable[[dict[str, Any]], dict[str, Any]],
+    request: dict[str, Any],
+    name: str,
+    failures: list[str],
+    *,
+    memory_gb: float | None,
+    seconds: float,
+) -> Answer:
+    """`run_child` that says how it went; what failed is added to `failures`.
+
+    Args:
+        measure: see `run_child`.
+        request: see `run_child`.
+        name: of what is measured, for people.
+        failures: of the run.
+        memory_gb: see `run_child`; None: what is available.
+        seconds: see `run_child`.
+    """
+    from scgraph.terminal import say
+
+    answer = run_child(measure, request, memory_gb=memory_gb or available_memory_gb(), seconds=seconds)
+    say(f"{name}: {answer.status} after {answer.seconds:.1f} s {answer.message}".rstrip())
+    if answer.status == "failed":
+        failures.append(f"{name}: {answer.message}")
+    return answer
 
 
 def outcome(returncode: int, said: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.children import NOT_TRIED, OUT_OF_MEMORY, OVER_TIME
-from benchmarks.harness.common import markdown_table
 from benchmarks.harness.exponents import Exponent, fit_exponent
+from benchmarks.harness.text import markdown_table
 from benchmarks.layers.cases import DENSE, EDGES, OURS, TORCH, cases
 from scgraph.bench.drawing import FAINT, INK, SOFT, model_colors, new_figure, open_axis
 

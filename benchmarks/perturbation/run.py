@@ -1,5 +1,7 @@
 """`scgraph perturb` on simulated screens, where it is known what can be found.
 
+Usage: python -m benchmarks.perturbation.run --out FOLDER
+
 The same command on the same cells, with models that know more or less: one with the graph that the effects follow
 written into its tables (the most that embeddings can tell), and one that was pretrained on the control cells, read by
 each of its tables. The perturbed genes themselves are not scored: that a knocked-down gene falls is no news.
@@ -13,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.harness.common import markdown_table, program, run, write_origin
-from scgraph.files import prepare_output_folder, write_atomic
+from benchmarks.harness.folder import new_folder
+from benchmarks.harness.options import Out
+from benchmarks.harness.script import command_line, entry_point, program
+from benchmarks.harness.text import markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from scgraph.perturb import PerturbResult
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 SCREEN: dict[str, Any] = {"n_genes": 200, "singles": 80, "doubles": 40, "cells": 50, "controls": 1000}
 RUNS = {
@@ -35,7 +37,7 @@ RUNS = {
 
 @app.command()
 def perturbation(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     seeds: Annotated[int, typer.Option(help="Splits of each run.")] = 5,
     epochs: Annotated[int, typer.Option(help="Passes of pretraining over the control cells.")] = 20,
     seed: Annotated[int, typer.Option(help="Of the simulation and of the pretraining.")] = 0,
@@ -48,7 +50,8 @@ def perturbation(
     from scgraph.perturb.simulate import save_graph_model, simulate_screen
     from scgraph.terminal import say
 
-    folder = prepare_output_folder(out, overwrite=overwrite, owned=[*RUNS, "perturbation.md", "environment.json"])
+    results = new_folder("perturbation", out, overwrite=overwrite, owned=[*RUNS, "perturbation.md", "environment.json"])
+    folder = results.folder
     command = [*program("perturbation"), *sys.argv[1:]]
     screen = simulate_screen(**SCREEN, seed=seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -68,8 +71,7 @@ def perturbation(
             )
             # What is predicted is made again by the command; what it is worth stands in results.csv.
             (folder / name / "predictions.h5ad").unlink()
-    write_atomic(folder / "perturbation.md", page(found))
-    write_origin(folder, "perturbation")
+    results.finish(page(found), "perturbation")
 
 
 def page(found: dict[str, PerturbResult]) -> str:
@@ -87,10 +89,7 @@ def page(found: dict[str, PerturbResult]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "perturbation", arguments)
-
+main = entry_point(app, "perturbation")
 
 if __name__ == "__main__":
     main()

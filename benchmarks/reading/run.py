@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.harness.common import load_average, markdown_table, number, run, write_origin
+from benchmarks.harness.folder import Results, load_average, new_folder, write_figure
+from benchmarks.harness.options import Out
+from benchmarks.harness.script import command_line, entry_point
+from benchmarks.harness.text import markdown_table, number
 from benchmarks.reading.point import HOW, Request, run_point
 from scgraph.errors import ConfigError, OutputError
-from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.files import write_atomic
 from scgraph.options import Layer, Overwrite
 from scgraph.terminal import say, show
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from scgraph.data import CellStore
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 OWNED = ("reading.csv", "reading.md", "reading.png", "reading.svg", "environment.json")
 STORE, PEERS = ("store, random", "store, blocks"), ("h5ad, slices", "h5ad, random", "AnnLoader", "scdataset")
@@ -41,7 +44,7 @@ _BLOCK = 5000
 @app.command()
 def reading(
     data: Annotated[str, typer.Option(help="Real cells that the stores are drawn from, with replacement.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     cells: Annotated[str, typer.Option(help="Cells of the stores; the peers read the first.")] = "100000,1000000",
     genes: Annotated[int, typer.Option(min=1, help="Genes sampled a cell, G.")] = 512,
     batch_size: Annotated[int, typer.Option(min=1, help="Cells a batch.")] = 256,
@@ -54,7 +57,7 @@ def reading(
     """Make stores of real cells, and read them and a file of the same cells in several ways."""
     sizes = cell_numbers(cells)
     pool = read_pool(data, layer)
-    folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
+    results = new_folder("reading", out, overwrite=overwrite, owned=OWNED)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         place = Path(temporary)
@@ -86,7 +89,7 @@ def reading(
                 for how in STORE:
                     point(how, store, size, genes, workers, seconds=seconds, cold=True)
             shutil.rmtree(store)
-    show(finish(folder, rows, pool, genes))
+    show(finish(results, rows, pool, genes))
 
 
 def cell_numbers(text: str) -> list[int]:
@@ -143,21 +146,15 @@ def write_h5ad(store: Path, path: Path) -> None:
     anndata.AnnData(CellStore.open(store).matrix()).write_h5ad(path)
 
 
-def finish(folder: Path, rows: list[dict[str, Any]], pool: CellStore, genes: int) -> str:
+def finish(results: Results, rows: list[dict[str, Any]], pool: CellStore, genes: int) -> str:
     """Write table, page and figure; return the page."""
     import pandas as pd
 
-    from scgraph.synthetic.figures import figure_bytes
-
     frame = pd.DataFrame(rows)
-    write_atomic(folder / "reading.csv", frame.to_csv(index=False))
+    write_atomic(results.folder / "reading.csv", frame.to_csv(index=False))
     page = reading_markdown(frame, float(np.diff(pool.indptr).mean()), genes, load=load_average())
-    write_atomic(folder / "reading.md", page)
-    figure = draw_reading(frame)
-    write_atomic(folder / "reading.png", figure_bytes(figure, form="png"))
-    write_atomic(folder / "reading.svg", figure_bytes(figure, form="svg"))
-    write_origin(folder, "reading", load_average=load_average())
-    return page
+    write_figure(results.folder, draw_reading(frame), "reading")
+    return results.finish(page, "reading")
 
 
 def label(row: Any) -> str:
@@ -228,10 +225,7 @@ def draw_reading(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "reading", arguments)
-
+main = entry_point(app, "reading")
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,8 @@ import torch_geometric.typing
 from torch import Tensor, nn
 from torch_geometric.utils import scatter, segment
 
-from benchmarks.harness.common import markdown_table
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
+from benchmarks.harness.text import markdown_table
 from scgraph.nn import FactorizedAdjacency, GeneGraph
 from scgraph.registry import conv_class, conv_names
 

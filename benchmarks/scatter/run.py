@@ -7,34 +7,28 @@ Usage: PYTHONPATH=.venv/torch-scatter python -m benchmarks.scatter.run --out FOL
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-import yaml
 
-from benchmarks.harness.common import busy_note, csv_text, load_average, run, write_figure, write_origin
-from scgraph.errors import ConfigError
-from scgraph.files import prepare_output_folder, write_atomic
+from benchmarks.harness.folder import new_folder
+from benchmarks.harness.options import Channels, Out, check_heads
+from benchmarks.harness.script import command_line, entry_point
 from scgraph.options import Overwrite
 from scgraph.terminal import show
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 OWNED = ("results.csv", "table.md", "figure.png", "figure.svg", "config.yaml", "environment.json")
 
 
 @app.command()
 def scatter(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     genes: Annotated[int, typer.Option(min=2, help="Genes of a cell G.")] = 512,
     top_k: Annotated[int, typer.Option(min=1, help="Senders of a gene k.")] = 16,
-    channels: Annotated[int, typer.Option(min=8, help="Width C.")] = 256,
+    channels: Channels = 256,
     rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
     batch_size: Annotated[int, typer.Option(min=1, help="Cells of a batch.")] = 8,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 15,
@@ -50,16 +44,13 @@ def scatter(
     from benchmarks.scatter.cases import ScatterSizes, draw_scatter, measure_scatter, scatter_table
     from benchmarks.training_step.run import installed
 
-    if channels % 8:
-        raise ConfigError(f"--channels: {channels} is no multiple of 8, the number of heads.")
+    check_heads(channels)
     sizes = ScatterSizes(genes, top_k, channels, rank, batch_size)
-    folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    described = asdict(sizes) | {"rounds": rounds, "seconds": seconds}
-    write_atomic(folder / "config.yaml", yaml.safe_dump(described, sort_keys=False))
-    start, load = time.perf_counter(), load_average()
+    request = asdict(sizes) | {"rounds": rounds, "seconds": seconds}
+    results = new_folder("scatter", out, request, overwrite=overwrite, owned=OWNED)
     with_scatter = bool(torch_geometric.typing.WITH_TORCH_SCATTER)
     rows = measure_scatter(sizes, rounds=rounds, seconds=seconds, with_scatter=with_scatter)
-    threads, load_after = torch.get_num_threads(), load_average()
+    threads = torch.get_num_threads()
     page = "\n".join(
         [
             "# The edge path with torch-scatter and without\n",
@@ -71,28 +62,20 @@ def scatter(
             "PyG chooses between torch-scatter and the operations of PyTorch itself; where no kernel of torch-scatter "
             "runs, both sides are the same work. The last rows are sums of messages of width C: `sum by index` calls "
             "torch-scatter itself, `sum by pointer` is PyG's sum over sorted edges.\n",
-            *busy_note(load, load_after, threads),
+            *results.busy(threads),
         ]
     )
-    write_atomic(folder / "results.csv", csv_text(rows))
-    write_atomic(folder / "table.md", page)
-    write_figure(folder, draw_scatter(rows))
-    write_origin(
-        folder,
-        "scatter",
-        seconds=round(time.perf_counter() - start, 1),
-        load=load,
-        load_after=load_after,
+    results.write_rows(results=rows)
+    results.finish(
+        page,
+        figure=draw_scatter(rows),
         torch_scatter=installed("torch-scatter"),
         pyg_uses_torch_scatter=with_scatter,
     )
     show(page)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "scatter", arguments)
-
+main = entry_point(app, "scatter")
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness.common import as_rows, kept_rows, origin, resumable_folder, write_origin
+from benchmarks.harness.folder import kept_rows, resumable_folder
+from benchmarks.harness.script import origin
+from benchmarks.harness.text import as_rows
 from benchmarks.table2.costs import stated_multiply_adds
 from benchmarks.table2.page import accuracy_markdown
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
@@ -112,7 +114,8 @@ def run_accuracy(
         "drop_leaks": request.drop_leaks,
         "settings": {name: config.model_dump(mode="json") for name, config in configs.items()},
     }
-    folder = resumable_folder(out, described, overwrite=overwrite, owned=OWNED)
+    results = resumable_folder("table2", out, described, overwrite=overwrite, owned=OWNED)
+    folder = results.folder
     done = _done(folder)
     rows = kept_rows(folder, "setting", list(done))
     for name, config in configs.items():
@@ -127,9 +130,7 @@ def run_accuracy(
         done[name]["notes"] = notes
         write_atomic(folder / "settings.json", json_text(done))
     page = accuracy_markdown(_frame(rows, list(configs)), done, scale=request.scale, margin=first.equivalence_margin)
-    write_atomic(folder / "table2.md", page)
-    write_origin(folder, "table2", seconds=round(sum(entry["seconds"] for entry in done.values()), 1))
-    return page
+    return results.finish(page, "table2", seconds=round(sum(entry["seconds"] for entry in done.values()), 1))
 
 
 def _measure(

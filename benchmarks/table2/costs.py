@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.harness.common import markdown_table, number
+from benchmarks.harness.text import markdown_table, number
 from benchmarks.table2.paper import LAYERS, RANK, paper_row
 from scgraph.bench.costs import profile
 from scgraph.bench.measuring import matmul_peak

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.harness.common import markdown_table, number, signed
+from benchmarks.harness.text import markdown_table, number, signed
 from benchmarks.table2.paper import DATASETS, paper_row
 from scgraph.bench.results import BASELINES, UNTRAINED
 from scgraph.bench.statistics import mean_sd, paired_difference

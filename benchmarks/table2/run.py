@@ -6,32 +6,22 @@ Usage: python -m benchmarks.table2.run costs --out FOLDER
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from benchmarks.harness.common import load_average, run, write_origin
+from benchmarks.harness.folder import new_folder
+from benchmarks.harness.options import DropLeaks, Out
+from benchmarks.harness.script import command_line, entry_point
 from benchmarks.table2.paper import SETTINGS
 from scgraph.errors import ConfigError, did_you_mean
-from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.files import write_atomic
 from scgraph.options import BatchKey, Label, Layer, Overwrite, Set
 from scgraph.terminal import say, show
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-app = typer.Typer(
-    help="Table II of the paper, measured.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = command_line("Table II of the paper, measured.")
 
 Settings = Annotated[str | None, typer.Option(help="Of the five, as 256/512,128/512.  [default: all]")]
-Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 
 
 @app.command()
@@ -47,14 +37,10 @@ def costs(
     from benchmarks.table2.costs import costs_markdown, measure_costs
 
     chosen = chosen_settings(settings)
-    folder = prepare_output_folder(out, overwrite=overwrite, owned=["costs.csv", "costs.md", "environment.json"])
-    start, load = time.perf_counter(), load_average()
+    results = new_folder("table2", out, overwrite=overwrite, owned=["costs.csv", "costs.md", "environment.json"])
     found = measure_costs(chosen, device=device, batch_size=batch_size, seconds=seconds, say=say)
-    page = costs_markdown(found, load=load)
-    write_atomic(folder / "costs.csv", found.to_csv(index=False, float_format="%.6g"))
-    write_atomic(folder / "costs.md", page)
-    write_origin(folder, "table2", seconds=round(time.perf_counter() - start, 1), load=load)
-    show(page)
+    write_atomic(results.folder / "costs.csv", found.to_csv(index=False, float_format="%.6g"))
+    show(results.finish(costs_markdown(found, load=results.load), "costs"))
 
 
 @app.command()
@@ -69,7 +55,7 @@ def accuracy(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Pretrain and probe gnn and tf at every setting; the same command goes on after an interruption."""
@@ -106,10 +92,7 @@ def chosen_settings(text: str | None) -> list[tuple[int, int]]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "table2", arguments)
-
+main = entry_point(app, "table2")
 
 if __name__ == "__main__":
     main()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.harness.children import OUT_OF_MEMORY
-from benchmarks.harness.common import markdown_table
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
+from benchmarks.harness.text import markdown_table
 from benchmarks.training_step.cases import TORCH_ENCODER, NotInstalledError, TrainingStep
 from scgraph.memory import is_out_of_memory
 

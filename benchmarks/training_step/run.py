@@ -5,25 +5,21 @@ Usage: python -m benchmarks.training_step.run --out FOLDER
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 import yaml
 
-from benchmarks.harness.common import busy_note, csv_text, load_average, run, write_figure, write_origin
+from benchmarks.harness.folder import new_folder
+from benchmarks.harness.options import Channels, Out, check_heads
+from benchmarks.harness.script import command_line, entry_point
 from scgraph.errors import ConfigError
-from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.options import Overwrite, model_names
 from scgraph.terminal import say, show
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = command_line()
 
 OWNED = (
     "results.csv", "rounds.csv", "table.md", "figure.png", "figure.svg", "config.yaml", "environment.json",
@@ -33,12 +29,12 @@ MODELS = "gnn,gnn-linear,gcn,gat,tf,hybrid,TransformerEncoder,BertModel"
 
 @app.command()
 def training_step(
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Out,
     models: Annotated[str, typer.Option(help="Models to train in turn.")] = MODELS,
     variant: Annotated[
         list[str] | None, typer.Option(help="A further row, as gnn:shared_adjacency=false; may be repeated.")
     ] = None,
-    channels: Annotated[int, typer.Option(min=8, help="Width C.")] = 256,
+    channels: Channels = 256,
     genes: Annotated[int, typer.Option(min=1, help="Genes of a cell G.")] = 512,
     layers: Annotated[int, typer.Option(min=1, help="Blocks L.")] = 6,
     rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
@@ -56,22 +52,18 @@ def training_step(
     from benchmarks.training_step.rounds import draw_training, measure_training, training_table, with_shares
     from scgraph.bench.measuring import matmul_peak
 
-    if channels % 8:
-        raise ConfigError(f"--channels: {channels} is no multiple of 8, the number of heads.")
+    check_heads(channels)
     chosen = entries(model_names(models), [parsed_variant(text) for text in variant or []])
     sizes = ModelSizes(genes, channels, layers, rank, cells=batch_size, vocabulary=vocabulary, optimizer=adam)
-    folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    described: dict[str, Any] = {"models": [entry.name for entry in chosen], **asdict(sizes)}
-    write_atomic(
-        folder / "config.yaml", yaml.safe_dump(described | {"rounds": rounds, "seconds": seconds}, sort_keys=False)
-    )
-    start, load = time.perf_counter(), load_average()
+    request: dict[str, Any] = {"models": [entry.name for entry in chosen], **asdict(sizes)}
+    request |= {"rounds": rounds, "seconds": seconds}
+    results = new_folder("training_step", out, request, overwrite=overwrite, owned=OWNED)
     before = matmul_peak()
     say(f"matmul peak {before / 1e9:,.0f} G operations a second; training {len(chosen)} models in turn")
     rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds)
     after = matmul_peak()
     rows = with_shares(rows, max(before, after))
-    threads, load_after = torch.get_num_threads(), load_average()
+    threads = torch.get_num_threads()
     done = max(len(own) for own in times.values()) if times else 0
     page = "\n".join(
         [
@@ -85,7 +77,7 @@ def training_step(
             "after; a step counts as 6 operations a multiply-add of its layers. The Transformers of the other "
             "libraries have the same embedding, value head, heads (8) and feed-forward (C) as `tf`; `BertModel` adds "
             "an embedding of positions and normalises behind its layers. `(math)` forms the scores of attention.\n",
-            *busy_note(load, load_after, threads),
+            *results.busy(threads),
         ]
     )
     measured = [
@@ -93,16 +85,10 @@ def training_step(
         for name, own in times.items()
         for number, value in enumerate(own)
     ]
-    write_atomic(folder / "results.csv", csv_text(rows))
-    write_atomic(folder / "rounds.csv", csv_text(measured))
-    write_atomic(folder / "table.md", page)
-    write_figure(folder, draw_training(rows, f"A training step, C {channels}, G {genes}, L {layers}"))
-    write_origin(
-        folder,
-        "training_step",
-        seconds=round(time.perf_counter() - start, 1),
-        load=load,
-        load_after=load_after,
+    results.write_rows(results=rows, rounds=measured)
+    results.finish(
+        page,
+        figure=draw_training(rows, f"A training step, C {channels}, G {genes}, L {layers}"),
         matmul_peak={"before": before, "after": after},
         transformers=installed("transformers"),
     )
@@ -133,10 +119,7 @@ def installed(distribution: str) -> str | None:
         return None
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    run(app, "training_step", arguments)
-
+main = entry_point(app, "training_step")
 
 if __name__ == "__main__":
     main()

@@ -164,7 +164,7 @@ def test_peak_memory_is_what_was_used_since_the_restart() -> None:
 
 
 def test_a_busy_machine_is_said_aloud() -> None:
-    from benchmarks.harness.common import busy_note
+    from benchmarks.harness.text import busy_note
 
     assert busy_note(2.0, 2.4, 2) == []
     assert busy_note(None, None, 1) == []
