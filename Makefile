@@ -12,7 +12,7 @@ SCATTER := $(VENV)/torch-scatter
 DOCS := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md docs)
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test test-scatter lint types imports docs check clean
+.PHONY: help bench test test-scatter lint types imports pages docs check clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,14 +38,17 @@ types: $(DEV_STAMP) ## Check the types with mypy, strict
 imports: $(DEV_STAMP) ## Check that imports run one way
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
+pages: $(DEV_STAMP) ## Renew the generated blocks of README.md and docs/ from the results, the registry and the contract
+	$(PY) -m docs.make
+
 docs: $(DEV_STAMP) ## Check the links of the documents and run every example in them
-	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' tests/test_docs.py scgraph $(DOCS)
+	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' tests/test_docs.py tests/docs scgraph $(DOCS)
 
 check: lint types imports docs test ## All checks but the one with torch-scatter
 
 clean: ## Remove the environment, caches and built packages (results and cached wheels stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lightning_logs
-	find scgraph tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find scgraph tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The build backend comes from constraints.txt too, hence no isolated (and unpinned) build environment.
 $(RUN_STAMP): pyproject.toml constraints.txt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import re
 from pathlib import Path
 
@@ -75,9 +74,9 @@ def test_examples_of_a_page_do_what_it_says(name: str, least: int) -> None:
     assert ran.attempted > least
 
 
-def test_its_picture_shows_the_numbers_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    picture = importlib.import_module("attention_picture")
+def test_its_picture_shows_the_numbers_of_the_page() -> None:
+    from docs.make import attention_picture as picture
+
     page = (ROOT / "docs" / "attention_is_message_passing.md").read_text(encoding="utf-8")
     graph, matrix = picture.draw().axes
     rows = [[f"{value:.4f}" for value in row] for row in picture.weights().tolist()]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from scgraph.registry import conv_class, conv_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,35 +51,6 @@ def test_example_of_a_store(tmp_path: Path) -> None:
 def test_example_of_an_asymmetric_model() -> None:
     (code,) = blocks("docs/asymmetric.md")
     exec(code, {})
-
-
-def test_table_of_layers_is_the_registry() -> None:
-    rows = [f"| `{name}` | {conv_class(name).summary} | {conv_class(name).cost} |" for name in conv_names()]
-    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
-    assert "\n".join(rows) in page
-
-
-def test_contract_in_the_docs_is_the_contract() -> None:
-    from scgraph.testing import SENTENCES
-
-    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
-    for number, check in SENTENCES.items():
-        sentence = (check.__doc__ or "").split(": ", 1)[1].rstrip(".").replace("``", "`")
-        assert f"{number}. {sentence[0].upper()}{sentence[1:]}." in page
-
-
-@pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("update_pages")
-
-
-def test_numbers_of_the_pages_come_from_the_results_files(pages: Any) -> None:
-    assert len(pages.PAGES) == 9
-    for path in pages.PAGES:
-        text = path.read_text(encoding="utf-8")
-        assert len(pages.BLOCK.findall(text)) == text.count("<!-- end -->") > 0
-        assert pages.updated(text, path) == text, f"{path.name}: run scripts/update_pages.py"
 
 
 def test_results_files_name_no_place_of_a_machine() -> None:

@@ -1,22 +1,15 @@
-"""The page of the synthetic example says what the committed results say, and they say what its prose claims."""
+"""The committed results of the synthetic example say what the prose of its page claims."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from scgraph.synthetic.tables import matching_e_p, seeds_markdown, table1
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,49 +25,6 @@ def read(part: str, file: str) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def variants() -> pd.DataFrame:
     return read("-variants", "variants.csv").set_index(["sign", "model", "e_p"]).sort_index()
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("synthetic_docs", ROOT / "scripts" / "synthetic_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", ["synthetic_docs.py", "--check"])
-    return module
-
-
-def test_numbers_of_the_page_are_those_of_the_results(script: ModuleType) -> None:
-    assert script.main() == 0, "run python scripts/synthetic_docs.py"
-    markers = re.findall(r"<!-- (\w+):start -->", script.PAGE.read_text(encoding="utf-8"))
-    assert sorted(markers) == sorted(script.blocks(NAMES[-1]))
-
-
-def test_another_loss_puts_the_page_out_of_date(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for part in script.PARTS:
-        name = f"{NAMES[-1]}{part}"
-        large = shutil.ignore_patterns("figure*", "curves*")
-        shutil.copytree(RESULTS / name, tmp_path / "results" / name, ignore=large)
-    page = tmp_path / "synthetic.md"
-    shutil.copy(script.PAGE, page)
-    monkeypatch.setattr(script, "ROOT", tmp_path)
-    monkeypatch.setattr(script, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(script, "PAGE", page)
-    assert script.main() == 0
-    table = tmp_path / "results" / NAMES[-1] / "table1.csv"
-    changed = pd.read_csv(table)
-    changed.loc[0, "tf_best"] = 7.125
-    changed.to_csv(table, index=False)
-    before = page.read_text(encoding="utf-8")
-    assert script.main() == 1
-    assert "synthetic.md is out of date" in capsys.readouterr().err
-    assert page.read_text(encoding="utf-8") == before
-    monkeypatch.setattr(sys, "argv", ["synthetic_docs.py"])
-    assert script.main() == 0
-    assert "| 7.125 (0.009) |" in page.read_text(encoding="utf-8")
 
 
 def test_results_were_made_by_the_commands_they_name_and_hold_no_path_of_a_machine() -> None:

@@ -1,6 +1,6 @@
 """Draw docs/attention_is_message_passing.svg: the weights of three genes as a graph and as a matrix.
 
-Usage: python scripts/attention_picture.py
+`python -m docs.make` writes it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from scgraph.bench.drawing import INK, PETROFF, SOFT, data_uri, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "attention_is_message_passing.svg"
+PICTURE = Path(__file__).resolve().parents[1] / "attention_is_message_passing.svg"
 GENES = ("CD3E", "CD8A", "LYZ")
 # The cell of the page.
 FEATURES = torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
@@ -112,12 +113,13 @@ def _weight(axis: Axes, place: tuple[float, float], weight: torch.Tensor) -> Non
     axis.text(*place, f"{float(weight):.2f}", color=INK, ha="center", va="center", fontsize=9, bbox=box)
 
 
-def _cell(left: float, bottom: float, color: str, strength: float) -> object:
+def _cell(left: float, bottom: float, color: str, strength: float) -> Rectangle:
+    from matplotlib import patches
     from matplotlib.colors import to_rgba
-    from matplotlib.patches import Rectangle
 
-    return Rectangle((left, bottom), 1, 1, facecolor=to_rgba(color, strength), edgecolor=SOFT)
+    return patches.Rectangle((left, bottom), 1, 1, facecolor=to_rgba(color, strength), edgecolor=SOFT)
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write the picture."""
     PICTURE.write_bytes(base64.b64decode(data_uri(draw()).partition(",")[2]))

@@ -1,48 +1,28 @@
-"""Write the tables of README.md and docs/ from the files in benchmarks/results.
-
-A block between ``<!-- KIND:NAMES -->`` and ``<!-- end -->`` is made anew from the results folders (or files)
-NAMES; the kinds are the keys of `KINDS`. Run it after a results folder changed; a test fails while a page is
-out of date.
-
-Usage: python scripts/update_pages.py
-"""
+"""Blocks that show results folders: scores, costs, sets, figures, pages as they were written."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from docs.make.sources import RESULTS, source, where
 from scgraph.bench.overall import overall
 from scgraph.bench.results import summarise
 from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, quantity, records, table_cells
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = [
+    "figures_block",
+    "file_block",
+    "overall_block",
+    "profile_block",
+    "ratios_block",
+    "results_block",
+    "sets_block",
+]
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (
-    ROOT / "README.md",
-    *(
-        ROOT / "docs" / f"{name}.md"
-        for name in (
-            "reproduction",
-            "features",
-            "performance",
-            "tuning",
-            "attention_is_message_passing",
-            "perturbation",
-            "gene_graph",
-            "asymmetric",
-        )
-    ),
-)
-BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)
 # Table II of the paper at C 256, G 512: multiply-adds, memory of a cell.
 PAPER = {"tf": ("2.01 G", "170.0 MB"), "gnn": ("0.76 G", "27.5 MB")}
 ATTENDING = ("tf", "hybrid")
@@ -152,67 +132,5 @@ def ratios_block(name: str) -> str:
     return "\n".join(lines) + f"\n\n{source(name)}\n"
 
 
-def claims_block(date: str) -> str:
-    """Return the claims of the paper beside what the results files of a date say; see `reproduction_claims`."""
-    from reproduction_claims import claims
-
-    lines = ["| the paper | measured here | |", "|---|---|---|"]
-    lines += ["| " + " | ".join(claim) + " |" for claim in claims(RESULTS, date)]
-    return "\n".join(lines) + "\n"
-
-
-def study_block(name: str) -> str:
-    """Return what a search found; see `study_tables`."""
-    from study_block import study_tables
-
-    return f"{study_tables(RESULTS / name)}\n{source(name)}\n"
-
-
-KINDS: dict[str, Callable[..., str]] = {
-    "results": results_block,
-    "profile": profile_block,
-    "sets": sets_block,
-    "overall": overall_block,
-    "figures": figures_block,
-    "file": file_block,
-    "ratios": ratios_block,
-    "claims": claims_block,
-    "study": study_block,
-}
-
-
-def source(name: str) -> str:
-    """Return the command, commit and machine of a results folder."""
-    environment = json.loads((RESULTS / name / "environment.json").read_text(encoding="utf-8"))
-    return f"{where(environment)}; files in [benchmarks/results/{name}](benchmarks/results/{name})."
-
-
-def where(environment: dict[str, Any]) -> str:
-    """Return the command, commit, date, machine and PyTorch of a run in one line."""
-    threads = environment["threads"]
-    return (
-        f"`{environment['command']}` at commit {environment['git']['commit'][:10]}, {environment['date'][:10]}, "
-        f"{environment['cpu']}, {threads} thread{'s' if threads > 1 else ''}, torch {environment['versions']['torch']}"
-    )
-
-
-def updated(text: str, page: Path = ROOT / "README.md") -> str:
-    """Return the text of a page with every block made anew."""
-
-    def fill(match: re.Match[str]) -> str:
-        body = KINDS[match["kind"]](*match["names"].split())
-        if page.parent != ROOT:
-            body = body.replace("](benchmarks/", "](../benchmarks/").replace("](docs/", "](")
-        return match[1] + body + match[4]
-
-    return BLOCK.sub(fill, text)
-
-
 def _summary(name: str) -> pd.DataFrame:
     return summarise(pd.read_csv(RESULTS / name / "results.csv"))
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    for path in PAGES:
-        path.write_text(updated(path.read_text(encoding="utf-8"), path), encoding="utf-8")

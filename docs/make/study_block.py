@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from docs.make.sources import RESULTS, source
 from scgraph.bench.results import summarise
 from scgraph.bench.tables import records, table_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["study_tables"]
+__all__ = ["study_block", "study_tables"]
 
 SCORE = "validation macro-F1"
 GROUPS = ("model.", "train.", "probe.")
+
+
+def study_block(name: str) -> str:
+    """Return what a search found, and where it comes from."""
+    return f"{study_tables(RESULTS / name)}\n{source(name)}\n"
 
 
 def study_tables(folder: Path) -> str:
@@ -37,9 +43,9 @@ def study_tables(folder: Path) -> str:
         states = own["state"].value_counts()
         first = own[own["slot"] == 0].iloc[0]
         best = own.loc[own[SCORE].idxmax()]
-        cells = [len(own), states.get("pruned", 0), states.get("failed", 0)]
+        cells = [str(len(own)), str(states.get("pruned", 0)), str(states.get("failed", 0))]
         cells += [f"{first[SCORE]:.3f}", f"{best[SCORE]:.3f}", f"{best[SCORE] - first[SCORE]:+.3f}"]
-        scores.append(f"| `{model}` | " + " | ".join(map(str, cells)) + " |")
+        scores.append(f"| `{model}` | " + " | ".join(cells) + " |")
         chosen[str(model)] = {"start": first, "best": best}
     settings = [name for name in trials.columns if name.startswith(GROUPS)]
     found = ["| setting | start | " + " | ".join(f"`{model}`" for model in chosen) + " |"]

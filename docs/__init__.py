@@ -1,0 +1,1 @@
+"""The pages, and in `docs.make` what builds their generated blocks."""

@@ -1,0 +1,75 @@
+"""The generated blocks of the pages are what the committed results, the registry and the contract give."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from docs.make import __main__ as command
+from docs.make import pages, reproduction_claims, results_blocks, sources, study_block, synthetic_blocks
+from scgraph.registry import conv_class, conv_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = sources.ROOT
+
+pytestmark = pytest.mark.skipif(
+    not sources.RESULTS.is_dir(), reason="results are in the repository, not in the package"
+)
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda path: path.name)
+def test_blocks_are_what_the_results_give(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(pages.blocks(text)) == text.count("<!-- end -->") > 0
+    assert pages.renewed(text, page) == text, "run python -m docs.make"
+
+
+def test_every_kind_of_block_is_used_and_no_other_marker_is() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in pages.pages()]
+    used = {kind for text in texts for kind, _ in pages.blocks(text)}
+    assert used == set(pages.KINDS)
+    assert sum(text.count("<!--") for text in texts) == 2 * sum(len(pages.blocks(text)) for text in texts)
+
+
+def test_the_table_of_layers_is_the_registry() -> None:
+    page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` | {conv_class(name).summary} |" in page for name in conv_names())
+
+
+def test_all_parts_of_the_synthetic_example_are_shown() -> None:
+    page = (ROOT / "docs" / "synthetic.md").read_text(encoding="utf-8")
+    shown = [names.split()[1] for kind, names in pages.blocks(page) if kind == "synthetic"]
+    assert sorted(shown) == sorted(synthetic_blocks.BLOCKS)
+
+
+def test_another_number_puts_a_page_out_of_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, page = tmp_path / "results", tmp_path / "synthetic.md"
+    shutil.copytree(sources.RESULTS, results, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.html"))
+    shutil.copy(ROOT / "docs" / "synthetic.md", page)
+    for module in (reproduction_claims, results_blocks, sources, study_block, synthetic_blocks):
+        monkeypatch.setattr(module, "RESULTS", results)
+    monkeypatch.setattr(pages, "ROOT", tmp_path / "elsewhere")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "pages", lambda: [page])
+    monkeypatch.setattr(command.attention_picture, "write", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["docs.make", "--check"])
+    assert command.main() == 0
+    table = results / "2026-11-21-synthetic" / "table1.csv"
+    changed = pd.read_csv(table)
+    changed.loc[0, "tf_best"] = 7.125
+    changed.to_csv(table, index=False)
+    before = page.read_text(encoding="utf-8")
+    assert command.main() == 1
+    assert "synthetic.md is out of date" in capsys.readouterr().err.replace(":", "")
+    assert page.read_text(encoding="utf-8") == before
+    monkeypatch.setattr(sys, "argv", ["docs.make"])
+    assert command.main() == 0
+    assert "| 7.125 (0.009) |" in page.read_text(encoding="utf-8")
