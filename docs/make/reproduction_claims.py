@@ -36,19 +36,19 @@ def claims(results: Path, date: str) -> list[tuple[str, str, str]]:
         results: the folder benchmarks/results.
         date: the date in the names of the folders.
     """
-    costs = pd.read_csv(results / f"{date}-table2-costs" / "costs.csv")
+    costs = pd.read_csv(results / "table2" / f"{date}-costs" / "costs.csv")
     found = [*_synthetic(results, date), *_costs(costs)]
     measured = {
-        "claim-random": _equal_accuracy,
-        "table2-accuracy": _settings,
-        "claim-batch": _batches,
-        "figure4": _length,
+        results / "bench" / f"{date}-claim-random": _equal_accuracy,
+        results / "table2" / f"{date}-accuracy": _settings,
+        results / "bench" / f"{date}-claim-batch": _batches,
+        results / "figure4" / f"{date}-xeon": _length,
     }
-    return found + [row(results, date) for name, row in measured.items() if (results / f"{date}-{name}").is_dir()]
+    return found + [row(folder) for folder, row in measured.items() if folder.is_dir()]
 
 
 def _synthetic(results: Path, date: str) -> list[tuple[str, str, str]]:
-    table = pd.read_csv(results / f"{date}-synthetic" / "table1.csv")
+    table = pd.read_csv(results / "synthetic" / f"{date}-table1" / "table1.csv")
     ours = table.groupby("e_p")["ratio_best"].mean()
     paper = table.groupby("e_p")["paper_ratio"].mean()
     grows = bool((ours.diff().dropna() > 0).all())
@@ -60,7 +60,7 @@ def _synthetic(results: Path, date: str) -> list[tuple[str, str, str]]:
         f"{ours.iloc[-1]:.2f}, with the sign of p_i - p_j reversed ([synthetic example](docs/synthetic.md)).",
         "agrees in kind; our GNN falls behind faster" if grows and ours.iloc[0] <= 1.3 else "does not agree",
     )
-    relu = pd.read_csv(results / f"{date}-synthetic-relu" / "losses.csv")
+    relu = pd.read_csv(results / "synthetic" / f"{date}-relu" / "losses.csv")
     relu = relu[relu["e_p"] == 0.5].pivot(index=["seed", "sigma"], columns="model", values="best")
     ratio = float((relu["gnn"] / relu["tf"]).mean())
     seeds = len(relu.index.unique("seed"))
@@ -104,8 +104,8 @@ def _costs(costs: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
-def _equal_accuracy(results: Path, date: str) -> tuple[str, str, str]:
-    found = pd.read_csv(results / f"{date}-claim-random" / "results.csv")
+def _equal_accuracy(folder: Path) -> tuple[str, str, str]:
+    found = pd.read_csv(folder / "results.csv")
     rows = overall(found, margin=MARGIN)
     rows = rows[rows["model"] == "gnn"].set_index("over")
     seeds, sets = rows.loc["seeds"], rows.loc["sets"]
@@ -118,8 +118,7 @@ def _equal_accuracy(results: Path, date: str) -> tuple[str, str, str]:
     )
 
 
-def _settings(results: Path, date: str) -> tuple[str, str, str]:
-    folder = results / f"{date}-table2-accuracy"
+def _settings(folder: Path) -> tuple[str, str, str]:
     found = pd.read_csv(folder / "results.csv")
     scale = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["scale"]
     mean = found.groupby(["setting", "model"], sort=False)["accuracy"].mean().unstack("model")
@@ -132,8 +131,8 @@ def _settings(results: Path, date: str) -> tuple[str, str, str]:
     )
 
 
-def _batches(results: Path, date: str) -> tuple[str, str, str]:
-    found = pd.read_csv(results / f"{date}-claim-batch" / "results.csv")
+def _batches(folder: Path) -> tuple[str, str, str]:
+    found = pd.read_csv(folder / "results.csv")
     rows = overall(found, margin=MARGIN)
     rows = rows[rows["model"] == "gnn"].set_index("over")
     seeds, sets = rows.loc["seeds"], rows.loc["sets"]
@@ -145,8 +144,8 @@ def _batches(results: Path, date: str) -> tuple[str, str, str]:
     )
 
 
-def _length(results: Path, date: str) -> tuple[str, str, str]:
-    points = pd.read_csv(results / f"{date}-figure4" / "genes.csv")
+def _length(folder: Path) -> tuple[str, str, str]:
+    points = pd.read_csv(folder / "genes.csv")
     gnn = points[(points["model"] == "gnn") & (points["status"] == "ok")].sort_values("genes")
     lost = points[points["status"] != "ok"]
     last = gnn.iloc[-1]

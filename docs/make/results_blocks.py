@@ -96,7 +96,7 @@ def overall_block(*names: str) -> str:
     for name in names:
         found = overall(pd.read_csv(RESULTS / name / "results.csv"))
         for row in records(found[found["model"] == "gnn"]):
-            lines.append("| " + " | ".join([name, row["split"], *overall_cells(row)]) + " |")
+            lines.append("| " + " | ".join([Path(name).name, row["split"], *overall_cells(row)]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -104,7 +104,7 @@ def file_block(name: str) -> str:
     """Return a markdown file of a results folder below its title, its headings a level lower."""
     text = (RESULTS / name).read_text(encoding="utf-8")
     text = re.sub(r"\A# .*\n+", "", text)
-    return re.sub(r"^#", "##", text, flags=re.M).rstrip() + f"\n\n{source(Path(name).parts[0])}\n"
+    return re.sub(r"^#", "##", text, flags=re.M).rstrip() + f"\n\n{source(Path(name).parent.as_posix())}\n"
 
 
 def figures_block(*names: str) -> str:

@@ -1,7 +1,7 @@
 """Blocks of docs/synthetic.md, from the four runs of the synthetic example of one date.
 
-DATE-synthetic is Table I, DATE-synthetic-extended has more seeds and goes on to e_p 0.9, DATE-synthetic-variants has
-other readings of the paper, and DATE-synthetic-relu the layer with ReLU.
+DATE-table1 is Table I, DATE-extended has more seeds and goes on to e_p 0.9, DATE-variants has other readings of the
+paper, and DATE-relu the layer with ReLU.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "synthetic_block"]
 
-PARTS = ("", "-extended", "-variants", "-relu")
+PARTS = ("table1", "extended", "variants", "relu")
 
 
 def synthetic_block(date: str, part: str) -> str:
@@ -30,48 +30,54 @@ def synthetic_block(date: str, part: str) -> str:
         date: of the results folders.
         part: key of `BLOCKS`.
     """
-    return BLOCKS[part](f"{date}-synthetic").strip() + "\n"
+    return BLOCKS[part](date).strip() + "\n"
 
 
-def _table1(name: str) -> str:
-    return tables.table1_markdown(pd.read_csv(RESULTS / name / "table1.csv"))
+def _run(date: str, part: str) -> str:
+    return f"synthetic/{date}-{part}"
 
 
-def _selected(name: str) -> str:
-    table = pd.read_csv(RESULTS / name / "table1.csv")
-    return f"{_selection(RESULTS / name)}\n\n{tables.table1_markdown(table, selection='selected')}"
+def _table1(date: str) -> str:
+    return tables.table1_markdown(pd.read_csv(RESULTS / _run(date, "table1") / "table1.csv"))
 
 
-def _ratios(name: str) -> str:
-    return tables.seeds_markdown(_plain(name))
+def _selected(date: str) -> str:
+    table = pd.read_csv(RESULTS / _run(date, "table1") / "table1.csv")
+    return f"{_selection(RESULTS / _run(date, 'table1'))}\n\n{tables.table1_markdown(table, selection='selected')}"
 
 
-def _variants(name: str) -> str:
-    return tables.variants_markdown(pd.read_csv(RESULTS / f"{name}-variants" / "variants.csv"))
+def _ratios(date: str) -> str:
+    return tables.seeds_markdown(_plain(date))
 
 
-def _losses(name: str) -> str:
-    variants = pd.read_csv(RESULTS / f"{name}-variants" / "variants.csv")
+def _variants(date: str) -> str:
+    return tables.variants_markdown(pd.read_csv(RESULTS / _run(date, "variants") / "variants.csv"))
+
+
+def _losses(date: str) -> str:
+    variants = pd.read_csv(RESULTS / _run(date, "variants") / "variants.csv")
     return tables.variants_markdown(variants, value="loss_best", limits=True)
 
 
-def _matching(name: str) -> str:
-    return tables.matching_markdown(tables.table1(_plain(name)))
+def _matching(date: str) -> str:
+    return tables.matching_markdown(tables.table1(_plain(date)))
 
 
-def _relu(name: str) -> str:
-    losses = pd.read_csv(RESULTS / f"{name}-relu" / "losses.csv")
-    return f"{tables.seeds_markdown(losses)}\n{_relu_figure(name)}"
+def _relu(date: str) -> str:
+    losses = pd.read_csv(RESULTS / _run(date, "relu") / "losses.csv")
+    return f"{tables.seeds_markdown(losses)}\n{_relu_figure(date)}"
 
 
-def _plain(name: str) -> pd.DataFrame:
-    return pd.concat([pd.read_csv(RESULTS / folder / "losses.csv") for folder in (name, f"{name}-extended")])
+def _plain(date: str) -> pd.DataFrame:
+    return pd.concat(
+        [pd.read_csv(RESULTS / folder / "losses.csv") for folder in (_run(date, "table1"), _run(date, "extended"))]
+    )
 
 
-def _origin(name: str) -> str:
+def _origin(date: str) -> str:
     lines = ["| results | command | training, s | cores | commit |", "|---|---|---:|---:|---|"]
     machines = set()
-    for folder in (f"{name}{part}" for part in PARTS):
+    for folder in (_run(date, part) for part in PARTS):
         origin = environment(folder)
         command = origin["command"].replace("|", "\\|")
         place = f"[{folder}](benchmarks/results/{folder}/environment.json)"
@@ -90,24 +96,25 @@ def _selection(grid: Path) -> str:
     )
 
 
-def _figures(name: str) -> str:
+def _figures(date: str) -> str:
+    grid, extended = _run(date, "table1"), _run(date, "extended")
     place = "benchmarks/results"
     return "\n\n".join(
         [
-            f"![Best test loss against e_p to 0.5, one panel a sigma]({place}/{name}/figure3a.png)",
-            f"Figure 3a: {_seeds(name)}; the paper's losses dashed.",
-            f"![Test loss over epochs without and with relative positions]({place}/{name}/figure3b.png)",
-            f"Figure 3b: {_seeds(name)}; one line a σ.",
-            f"![Best test loss against e_p to 0.9, one panel a sigma]({place}/{name}-extended/figure3a.png)",
-            f"The grid to e_p 0.9: {_seeds(f'{name}-extended')}.",
+            f"![Best test loss against e_p to 0.5, one panel a sigma]({place}/{grid}/figure3a.png)",
+            f"Figure 3a: {_seeds(grid)}; the paper's losses dashed.",
+            f"![Test loss over epochs without and with relative positions]({place}/{grid}/figure3b.png)",
+            f"Figure 3b: {_seeds(grid)}; one line a σ.",
+            f"![Best test loss against e_p to 0.9, one panel a sigma]({place}/{extended}/figure3a.png)",
+            f"The grid to e_p 0.9: {_seeds(extended)}.",
         ]
     )
 
 
-def _relu_figure(name: str) -> str:
-    figure = f"benchmarks/results/{name}-relu/figure3a.png"
+def _relu_figure(date: str) -> str:
+    figure = f"benchmarks/results/{_run(date, 'relu')}/figure3a.png"
     title = "Best test loss against e_p with ReLU behind Softmax(A)e, one panel a sigma"
-    return f"![{title}]({figure})\n\nThe GNN with ReLU, the paper's without it: {_seeds(f'{name}-relu')}."
+    return f"![{title}]({figure})\n\nThe GNN with ReLU, the paper's without it: {_seeds(_run(date, 'relu'))}."
 
 
 def _seeds(folder: str) -> str:

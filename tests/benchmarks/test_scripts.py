@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,3 +29,22 @@ def test_help_of_every_script(question: str, script: Callable[..., subprocess.Co
     command = f"python -m benchmarks.{question}.run"
     assert command in done.stdout
     assert command in (ROOT / "benchmarks" / question / "run.py").read_text(encoding="utf-8")
+
+
+def test_the_list_names_every_question_its_command_its_results_and_its_page() -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    rows = {re.sub(r"\W", "", row[0].partition(":")[0].partition("]")[0]): row for row in table_rows(text)}
+    kept = {path.name for path in ROOT.glob("benchmarks/results/*/")}
+    assert set(rows) == set(QUESTIONS) | kept
+    for question, (name, command, results, page) in rows.items():
+        if question in QUESTIONS:
+            assert f"[{question}]({question})" in name
+            assert f"python -m benchmarks.{question}.run" in command
+        assert results == (f"[{question}](results/{question})" if question in kept else "none yet")
+        shown = ROOT / "benchmarks" / re.findall(r"\((.*)\)", page)[0]
+        assert question not in kept or f"benchmarks/results/{question}/" in shown.read_text(encoding="utf-8")
+
+
+def table_rows(text: str) -> list[list[str]]:
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return rows[1:]

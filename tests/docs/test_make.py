@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from docs.make import __main__ as command
-from docs.make import pages, reproduction_claims, results_blocks, sources, study_block, synthetic_blocks
+from docs.make import pages, reproduction_claims, results_blocks, results_pages, sources, study_block, synthetic_blocks
 from scgraph.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
@@ -28,6 +29,15 @@ def test_blocks_are_what_the_results_give(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert len(pages.blocks(text)) == text.count("<!-- end -->") > 0
     assert pages.renewed(text, page) == text, "run python -m docs.make"
+
+
+@pytest.mark.parametrize("folder", results_pages.results_folders(), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_results_folder_says_what_it_is(folder: Path) -> None:
+    page = folder / "README.md"
+    assert page.is_file(), "run python -m docs.make"
+    assert page.read_text(encoding="utf-8") == results_pages.results_page(folder), "run python -m docs.make"
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}-[\w-]+", folder.name)
+    assert results_pages.question(folder.parent.name)
 
 
 def test_every_kind_of_block_is_used_and_no_other_marker_is() -> None:
@@ -54,15 +64,16 @@ def test_another_number_puts_a_page_out_of_date(
     results, page = tmp_path / "results", tmp_path / "synthetic.md"
     shutil.copytree(sources.RESULTS, results, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.html"))
     shutil.copy(ROOT / "docs" / "synthetic.md", page)
-    for module in (reproduction_claims, results_blocks, sources, study_block, synthetic_blocks):
+    for module in (reproduction_claims, results_blocks, results_pages, sources, study_block, synthetic_blocks):
         monkeypatch.setattr(module, "RESULTS", results)
     monkeypatch.setattr(pages, "ROOT", tmp_path / "elsewhere")
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "pages", lambda: [page])
+    monkeypatch.setattr(command, "results_folders", list)
     monkeypatch.setattr(command.attention_picture, "write", lambda: None)
     monkeypatch.setattr(sys, "argv", ["docs.make", "--check"])
     assert command.main() == 0
-    table = results / "2026-11-21-synthetic" / "table1.csv"
+    table = results / "synthetic" / "2026-11-21-table1" / "table1.csv"
     changed = pd.read_csv(table)
     changed.loc[0, "tf_best"] = 7.125
     changed.to_csv(table, index=False)

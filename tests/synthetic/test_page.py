@@ -12,49 +12,51 @@ import pytest
 from scgraph.synthetic.tables import matching_e_p, seeds_markdown, table1
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
-NAMES = sorted(path.name for path in RESULTS.glob("*-synthetic"))
+RESULTS = ROOT / "benchmarks" / "results" / "synthetic"
+DATES = sorted(path.name.removesuffix("-table1") for path in RESULTS.glob("*-table1"))
 
-pytestmark = pytest.mark.skipif(not NAMES, reason="results are in the repository, not in the source package")
+pytestmark = pytest.mark.skipif(not DATES, reason="results are in the repository, not in the source package")
 
 
 def read(part: str, file: str) -> pd.DataFrame:
-    return pd.read_csv(RESULTS / f"{NAMES[-1]}{part}" / file)
+    return pd.read_csv(RESULTS / f"{DATES[-1]}-{part}" / file)
 
 
 @pytest.fixture(scope="module")
 def variants() -> pd.DataFrame:
-    return read("-variants", "variants.csv").set_index(["sign", "model", "e_p"]).sort_index()
+    return read("variants", "variants.csv").set_index(["sign", "model", "e_p"]).sort_index()
 
 
 def test_results_were_made_by_the_commands_they_name_and_hold_no_path_of_a_machine() -> None:
-    for folder in sorted(RESULTS.glob(f"{NAMES[-1]}*")):
+    for folder in sorted(RESULTS.glob(f"{DATES[-1]}-*")):
         origin = (folder / "environment.json").read_text(encoding="utf-8")
-        assert f"--out benchmarks/results/{folder.name}" in origin
+        # As measured: every folder lay in benchmarks/results itself then.
+        part = folder.name.removeprefix(f"{DATES[-1]}-")
+        assert f"--out benchmarks/results/{DATES[-1]}-synthetic{'' if part == 'table1' else f'-{part}'}" in origin
         assert '"dirty": false' in origin
         for path in [*folder.glob("*.json"), *folder.glob("*.yaml"), *folder.glob("*.md")]:
             assert not re.search(r"(?<![\w.])/(?:tmp|home|root|work|Users)\b", path.read_text(encoding="utf-8")), path
 
 
 def test_the_ratio_starts_near_one_and_grows_with_every_step() -> None:
-    ratio = read("", "table1.csv").groupby("e_p")["ratio_best"].mean()
+    ratio = read("table1", "table1.csv").groupby("e_p")["ratio_best"].mean()
     assert list(ratio.index) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
     assert 1.0 <= ratio[0.0] <= 1.3
     assert (ratio.diff().dropna() > 0).all()
     assert ratio[0.5] >= 3
-    losses = pd.concat([read("", "losses.csv"), read("-extended", "losses.csv")])
+    losses = pd.concat([read("table1", "losses.csv"), read("extended", "losses.csv")])
     losses = losses[losses["e_p"] <= 0.5]
     for seed, part in losses.groupby("seed"):
         assert (table1(part).groupby("e_p")["ratio_best"].mean().diff().dropna() > 0).all(), seed
 
 
 def test_choosing_on_the_test_part_hardly_flatters() -> None:
-    losses = read("", "losses.csv")
+    losses = read("table1", "losses.csv")
     assert (losses["selected"] / losses["best"]).max() < 1.05
 
 
 def test_the_sign_as_printed_cannot_have_given_table_1(variants: pd.DataFrame) -> None:
-    paper_gnn = read("", "table1.csv").groupby("e_p")["paper_gnn"].mean()
+    paper_gnn = read("table1", "table1.csv").groupby("e_p")["paper_gnn"].mean()
     assert variants.loc[("paper", "gnn plain", 0.5), "constant"] < paper_gnn[0.5]
     assert variants.loc[("paper", "gnn plain", 0.5), "ratio_best"] < 3
 
@@ -74,11 +76,11 @@ def test_a_linear_map_changes_nothing(variants: pd.DataFrame) -> None:
 
 
 def test_gnn_losses_grow_faster_than_the_papers_and_the_others_are_close() -> None:
-    table = table1(pd.concat([read("", "losses.csv"), read("-extended", "losses.csv")]))
+    table = table1(pd.concat([read("table1", "losses.csv"), read("extended", "losses.csv")]))
     matching = matching_e_p(table).set_index("e_p")["matching"]
     assert matching[0.0] == 0
     assert matching[0.5] < 0.4
-    single = read("", "table1.csv")
+    single = read("table1", "table1.csv")
     start = single[single["e_p"] == 0]
     np.testing.assert_allclose(start["gnn_best"], start["paper_gnn"], rtol=0.15)
     factor = np.exp(np.log(single["tf_best"] / single["paper_tf"]).groupby(single["e_p"]).mean())
@@ -86,7 +88,7 @@ def test_gnn_losses_grow_faster_than_the_papers_and_the_others_are_close() -> No
 
 
 def test_seeds_of_the_gnn_agree_better_than_those_of_the_transformer() -> None:
-    losses = pd.concat([read("", "losses.csv"), read("-extended", "losses.csv")])
+    losses = pd.concat([read("table1", "losses.csv"), read("extended", "losses.csv")])
     late = losses[losses["e_p"] == 0.5]
     above = (late["best"] / late["floor"]).groupby([late["model"], late["seed"]]).mean().unstack("model")
     spread = above.max() / above.min()
@@ -95,7 +97,7 @@ def test_seeds_of_the_gnn_agree_better_than_those_of_the_transformer() -> None:
 
 
 def test_relu_closes_the_gap(variants: pd.DataFrame) -> None:
-    losses = read("-relu", "losses.csv")
+    losses = read("relu", "losses.csv")
     wide = losses.pivot(index=["e_p", "seed", "sigma"], columns="model", values="best")
     ratio = (wide["gnn"] / wide["tf"]).groupby(["e_p", "seed"]).mean()
     assert len(ratio.unstack("seed").columns) == 3
@@ -114,7 +116,7 @@ def test_relu_closes_the_gap(variants: pd.DataFrame) -> None:
 
 def test_runs_of_different_commands_give_the_same_transformer() -> None:
     keys = ["e_p", "sigma", "seed"]
-    parts = [read(part, "losses.csv") for part in ("", "-relu")]
+    parts = [read(part, "losses.csv") for part in ("table1", "relu")]
     grid, relu = (losses[losses["model"] == "tf"].set_index(keys)["best"] for losses in parts)
     shared = grid.index.intersection(relu.index)
     assert len(shared) == 20
