@@ -12,7 +12,7 @@ from docs.make.sources import RESULTS, ROOT, where
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["QUESTIONS", "question", "results_folders", "results_page", "shown_in"]
+__all__ = ["KEPT", "QUESTIONS", "question", "results_folders", "results_page", "shown_in"]
 
 QUESTIONS = {
     "bench": "How well features of pretrained models tell cell types apart: `scgraph bench`.",
@@ -21,6 +21,8 @@ QUESTIONS = {
     "tune": "The best settings of each model, the same budget for all: `scgraph tune`.",
 }
 """What is asked where a command of scgraph gives the answer and not a script of benchmarks/."""
+KEPT = (".csv", ".json", ".md", ".png", ".tsv", ".yaml")
+"""Endings of the files that are committed; a run leaves others beside them, and a folder models, which git ignores."""
 
 
 def question(name: str) -> str:
@@ -46,7 +48,8 @@ def shown_in(folder: Path) -> list[Path]:
 def results_page(folder: Path) -> str:
     """Return the text of README.md of a results folder."""
     name = folder.relative_to(RESULTS).as_posix()
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / "README.md"]
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in KEPT and path != folder / "README.md"]
+    files = [path for path in files if "models" not in path.relative_to(folder).parts]
     lines = [f"# {name}", "", question(folder.parent.name), ""]
     lines += [f"{where(record)}." for record in _records(folder)]
     pages = [f"[{_from(page, ROOT)}]({_from(page, folder)})" for page in shown_in(folder)]

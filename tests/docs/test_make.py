@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,19 @@ def test_a_results_folder_says_what_it_is(folder: Path) -> None:
     assert page.read_text(encoding="utf-8") == results_pages.results_page(folder), "run python -m docs.make"
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}-[\w-]+", folder.name)
     assert results_pages.question(folder.parent.name)
+
+
+def test_results_hold_tables_records_and_one_picture_or_those_that_a_page_shows() -> None:
+    listed = subprocess.run(["git", "ls-files", sources.RESULTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    assert {path.suffix for path in files} <= set(results_pages.KEPT)
+    texts = [path.read_text(encoding="utf-8") for path in pages.pages()]
+    for folder in results_pages.results_folders():
+        pictures = [path for path in files if path.suffix == ".png" and path.is_relative_to(folder)]
+        hidden = [path for path in pictures if not any(f"{path.relative_to(ROOT).as_posix()})" in t for t in texts)]
+        assert len(hidden) <= (len(pictures) == 1), hidden
 
 
 def test_every_kind_of_block_is_used_and_no_other_marker_is() -> None:
