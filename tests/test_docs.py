@@ -86,3 +86,11 @@ def test_its_picture_shows_the_numbers_of_the_page() -> None:
     assert sorted(text.get_text() for text in graph.texts if text.get_text() not in names) == weights
     assert {text.get_text() for text in matrix.texts} > {"1.72", "0.28", *weights, *names}
     assert len(graph.patches) == 3 + 6
+
+
+def test_every_page_stands_behind_one_of_four_doors() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)$", index, re.M) == ["Use", "Extend", "Understand", "Evidence"]
+    linked = re.findall(r"\]\(([\w]+\.md)\)", index)
+    assert sorted(linked) == sorted(path.name for path in ROOT.glob("docs/*.md") if path.name != "index.md")
+    assert "(docs/index.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
