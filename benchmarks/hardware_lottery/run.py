@@ -83,8 +83,7 @@ def hardware_lottery(
         for place, value in enumerate(own)
     ]
     results.write_rows(results=rows, rounds=each)
-    results.finish(page, figure=draw_lottery(rows), matmul_peaks=peaks)
-    show(page)
+    show(results.finish(page, figure=draw_lottery(rows), matmul_peaks=peaks))
     end(failures)
 
 

@@ -66,13 +66,14 @@ def scatter(
         ]
     )
     results.write_rows(results=rows)
-    results.finish(
-        page,
-        figure=draw_scatter(rows),
-        torch_scatter=installed("torch-scatter"),
-        pyg_uses_torch_scatter=with_scatter,
+    show(
+        results.finish(
+            page,
+            figure=draw_scatter(rows),
+            torch_scatter=installed("torch-scatter"),
+            pyg_uses_torch_scatter=with_scatter,
+        )
     )
-    show(page)
 
 
 main = entry_point(app, "scatter")

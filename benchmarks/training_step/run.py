@@ -86,13 +86,14 @@ def training_step(
         for number, value in enumerate(own)
     ]
     results.write_rows(results=rows, rounds=measured)
-    results.finish(
-        page,
-        figure=draw_training(rows, f"A training step, C {channels}, G {genes}, L {layers}"),
-        matmul_peak={"before": before, "after": after},
-        transformers=installed("transformers"),
+    show(
+        results.finish(
+            page,
+            figure=draw_training(rows, f"A training step, C {channels}, G {genes}, L {layers}"),
+            matmul_peak={"before": before, "after": after},
+            transformers=installed("transformers"),
+        )
     )
-    show(page)
 
 
 def parsed_variant(text: str) -> tuple[str, dict[str, Any]]:
