@@ -190,12 +190,13 @@ def embed_file(
         OutputError: `out` stands there already, or cannot be written.
     """
     from scgraph.data.streaming import CellStream
-    from scgraph.train.annotate import check_copy, embed_cells, write_copy
+    from scgraph.train.annotate import check_copy, check_place, embed_cells, write_copy
 
+    data, out = Path(data), Path(out)
+    check_place(out, overwrite=overwrite)
     saved = load_model(model, allow_conv=allow_conv)
     training = _training(saved)
-    data, out = Path(data), Path(out)
-    check_copy(data, out, OBSM_KEY, channels=saved.model.channels, overwrite=overwrite)
+    check_copy(data, out, OBSM_KEY, channels=saved.model.channels)
     stream = CellStream(data, layer=layer)
     for note in stream.notes:
         say(note)

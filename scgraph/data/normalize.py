@@ -95,9 +95,9 @@ class KindSeen:
         if constant is not None:
             scale, total = constant
             if scale is NATURAL and abs(total - TARGET) < 1e-3 * TARGET:
-                return "log1p", f"{seen}: log(1 + x) of counts per 10,000, which every cell adds up to", None
+                return "log1p", f"{seen}: log1p of counts per 10,000, which every cell adds up to", None
             note = f"{seen}: {scale.name}, x adding up to {total:,.6g} in every cell"
-            return "log1p", f"{note}; taken to log(1 + x) of counts per 10,000", scale
+            return "log1p", f"{note}; taken to log1p of counts per 10,000", scale
         head = sparse.vstack(self.head, format="csr")
         linear = _linear(head)
         scale_of_units = None if linear else proportional(head)
@@ -113,10 +113,10 @@ class KindSeen:
             )
         if scale_of_units is not None:
             note = f"{seen}: {scale_of_units.name}, x being whole multiples of the smallest of its cell"
-            return "log1p", f"{note}; taken to log(1 + x) of counts per 10,000 of these genes", scale_of_units
+            return "log1p", f"{note}; taken to log1p of counts per 10,000 of these genes", scale_of_units
         return (
             "log1p",
-            f"{seen} and none is above {top:.3g}: taken as log(1 + x) of counts per 10,000, which nothing in them "
+            f"{seen} and none is above {top:.3g}: taken as log1p of counts per 10,000, which nothing in them "
             "proves (cells share no sum, values of a cell no unit): give counts where you have them",
             None,
         )

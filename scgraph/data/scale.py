@@ -28,7 +28,8 @@ TARGET = 1e4
 _CELLS = 10
 _SPREAD = 1e-4
 _MULTIPLES = 100
-_HIGHEST = 60.0
+_HIGHEST = math.log(1e12)
+"""Logarithms above are none of counts; what is above is cut there, so that it cannot overflow."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class Scale:
     Attributes:
         name: Which one, for people.
         undo: The values proportional to counts, from what was read.
+        highest: No value of counts is above.
     """
 
     name: str
     undo: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    highest: float
 
     def to_log1p(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return ``log(1 + 10⁴ x / Σ x)`` of the values; no row is empty."""
@@ -51,18 +54,20 @@ class Scale:
         return sparse.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _powers(base: float) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    return lambda values: np.expm1(np.minimum(values * math.log(base), _HIGHEST))
+def _logarithm(name: str, base: float) -> Scale:
+    factor = math.log(base)
+    return Scale(name, lambda values: np.expm1(np.minimum(values * factor, _HIGHEST)), _HIGHEST / factor)
 
 
-NATURAL = Scale("log(1 + x)", _powers(math.e))
+NATURAL = _logarithm("log(1 + x)", math.e)
+_TWICE = math.log1p(_HIGHEST)
 
 SCALES = (
     NATURAL,
-    Scale("log2(1 + x)", _powers(2.0)),
-    Scale("log10(1 + x)", _powers(10.0)),
-    Scale("square roots", np.square),
-    Scale("log(1 + log(1 + x))", lambda values: NATURAL.undo(np.expm1(np.minimum(values, 5.0)))),
+    _logarithm("log2(1 + x)", 2.0),
+    _logarithm("log10(1 + x)", 10.0),
+    Scale("square roots", np.square, math.inf),
+    Scale("log(1 + log(1 + x))", lambda values: NATURAL.undo(np.expm1(np.minimum(values, _TWICE))), _TWICE),
 )
 """All that is known, the usual one first."""
 
@@ -80,8 +85,10 @@ class SumsSeen:
         self.cells += matrix.shape[0]
         for scale in SCALES:
             if scale.name in self.ranges:
-                sums = np.add.reduceat(scale.undo(values), matrix.indptr[:-1])
                 low, high = self.ranges.pop(scale.name)
+                if values.max() > scale.highest:
+                    continue
+                sums = np.add.reduceat(scale.undo(values), matrix.indptr[:-1])
                 low, high = min(low, sums.min()), max(high, sums.max())
                 if high - low <= _SPREAD * high:
                     self.ranges[scale.name] = (low, high)
@@ -101,6 +108,8 @@ def proportional(matrix: sparse.csr_matrix) -> Scale | None:
     values = matrix.data.astype(np.float64)
     starts, lengths = matrix.indptr[:-1], np.diff(matrix.indptr)
     for scale in SCALES:
+        if values.max() > scale.highest:
+            continue
         x = scale.undo(values)
         ratio = x / np.repeat(np.minimum.reduceat(x, starts), lengths)
         ratio = ratio[(ratio > 1.5) & (ratio < 1e3)]

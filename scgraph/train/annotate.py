@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scgraph.data.streaming import CellStream
     from scgraph.nn import GeneModel
 
-__all__ = ["check_copy", "embed_cells", "write_copy", "zeros_note"]
+__all__ = ["check_copy", "check_place", "embed_cells", "write_copy", "zeros_note"]
 
 _RECORD = "scgraph"
 
@@ -36,19 +36,11 @@ def zeros_note(empty: NDArray[np.str_]) -> str:
     return f"{len(empty):,} cells without any count get zeros as their vector: {examples(empty)}"
 
 
-def check_copy(data: Path, out: Path, key: str, *, channels: int, overwrite: bool) -> None:
-    """Refuse what would keep the vectors from being written, before any is computed.
-
-    Args:
-        data: File of the cells.
-        out: The copy.
-        key: Name of the vectors in `obsm`.
-        channels: Numbers of a vector.
-        overwrite: Whether a file `out` may be replaced.
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Refuse a place where no copy can be written.
 
     Raises:
-        DataError: The file holds something else under the names that are written.
-        OutputError: The place of the copy cannot be used.
+        OutputError: As said.
     """
     if out.suffix != ".h5ad":
         raise OutputError(f"{out}: name a file that ends in .h5ad.")
@@ -59,6 +51,22 @@ def check_copy(data: Path, out: Path, key: str, *, channels: int, overwrite: boo
     if not folder.is_dir():
         raise OutputError(f"{out}: the folder {folder.name!r} does not exist.")
     check_writable(folder)
+
+
+def check_copy(data: Path, out: Path, key: str, *, channels: int) -> None:
+    """Refuse what would keep the vectors from being written, before any is computed.
+
+    Args:
+        data: File of the cells.
+        out: The copy.
+        key: Name of the vectors in `obsm`.
+        channels: Numbers of a vector.
+
+    Raises:
+        DataError: The file holds something else under the names that are written.
+        OutputError: The disk is too full.
+    """
+    folder = out.resolve().parent
     with open_file(data) as file, damage(str(data)):
         if tenx_matrix(file) is None:
             _refuse_collisions(file, str(data), key)

@@ -35,7 +35,7 @@ def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
     sc.pp.log1p(adata)
     cells = read_cells(adata)
     assert cells.kind == cells.manifest["kind"] == "log1p"
-    assert any("log(1 + x) of counts per 10,000" in note for note in cells.notes)
+    assert any("log1p of counts per 10,000" in note for note in cells.notes)
     np.testing.assert_array_equal(cells.normalized().toarray(), adata.X.toarray())
 
 

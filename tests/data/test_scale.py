@@ -13,6 +13,7 @@ from scipy import sparse
 
 from scgraph.data import read_cells
 from scgraph.data.streaming import CellStream
+from scgraph.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,7 @@ def test_what_scgraph_takes_is_taken_as_it_is() -> None:
 def test_the_scale_and_what_was_done_are_told(name: str, words: str) -> None:
     adata = counted()
     EXACT[name](adata)
-    assert any(words in note and "taken to log(1 + x) of counts per 10,000" in note for note in read_cells(adata).notes)
+    assert any(words in note and "taken to log1p of counts per 10,000" in note for note in read_cells(adata).notes)
 
 
 @pytest.mark.parametrize("change", [lambda x: np.round(x, 1), lambda x: x * np.linspace(0.5, 1.5, x.shape[0])[:, None]])
@@ -109,3 +110,12 @@ def test_what_nothing_proves_is_said(change: Callable[[np.ndarray], np.ndarray])
     logged(1e4)(adata)
     adata.X = sparse.csr_matrix(change(adata.X.toarray()).astype(np.float32))
     assert any("which nothing in them proves" in note for note in read_cells(adata).notes)
+
+
+def test_values_too_high_for_a_logarithm_are_judged_as_none() -> None:
+    """Cells of few genes, all expressed: whatever is cut at the highest logarithm would add up to the same."""
+    counts = np.random.default_rng(0).poisson(5.0, size=(40, 12)) + 1.0
+    adata = anndata.AnnData(np.asarray(1e4 * counts / counts.sum(1, keepdims=True), dtype=np.float32))
+    adata.var_names = [f"GENE{at}" for at in range(12)]
+    with pytest.raises(DataError, match="neither counts nor log1p"):
+        read_cells(adata)
