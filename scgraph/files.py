@@ -16,7 +16,15 @@ from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["check_writable", "file_atomic", "folder_atomic", "json_text", "prepare_output_folder", "write_atomic"]
+__all__ = [
+    "check_new_file",
+    "check_writable",
+    "file_atomic",
+    "folder_atomic",
+    "json_text",
+    "prepare_output_folder",
+    "write_atomic",
+]
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -204,6 +212,19 @@ def _remove_owned(folder: Path, owned: Iterable[str]) -> None:
                     entry.unlink()
     except OSError as error:
         raise OutputError(f"{folder}: old files cannot be removed ({_reason(error)}).") from error
+
+
+def check_new_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse the name of a file that stands there already or has no folder.
+
+    Raises:
+        OutputError: As said.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: stands there already; name another file or add --overwrite.")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: the folder {folder.name!r} does not exist.")
 
 
 def check_writable(folder: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.harness.children import OUT_OF_MEMORY, reported_child
 from benchmarks.harness.folder import new_folder
-from benchmarks.harness.options import Channels, MemoryGb, Out, check_heads, whole_numbers
+from benchmarks.harness.options import BatchSize, Channels, MemoryGb, Out, Rank, check_heads, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
 from scgraph.options import Overwrite
 from scgraph.terminal import show
@@ -30,8 +30,8 @@ def hardware_lottery(
     out: Out,
     genes: Annotated[str, typer.Option(help="Genes of a cell.")] = "128,256,512",
     channels: Channels = 256,
-    rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
-    batch_size: Annotated[int, typer.Option(min=1, help="Cells of a batch.")] = 1,
+    rank: Rank = 48,
+    batch_size: BatchSize = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 9,
     seconds: Annotated[float, typer.Option(min=0, help="No further round of a size is started after so long.")] = 75,
     memory_gb: MemoryGb = None,

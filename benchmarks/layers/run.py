@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.harness.children import NOT_TRIED, Answer, reported_child
 from benchmarks.harness.folder import Results, load_average, read_rows, resumable_folder
-from benchmarks.harness.options import Channels, MemoryGb, Out, check_heads, whole_numbers
+from benchmarks.harness.options import BatchSize, Channels, MemoryGb, Out, Rank, check_heads, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
@@ -34,8 +34,8 @@ def layers(
     genes: Annotated[str, typer.Option(help="Genes of a cell.")] = "512,1024,2048,4096,8192,16384",
     cases: Annotated[str | None, typer.Option(help="Layers, by the names in the table.  [default: all]")] = None,
     channels: Channels = 256,
-    rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
-    batch_size: Annotated[int, typer.Option(min=1, help="Cells of a batch.")] = 1,
+    rank: Rank = 48,
+    batch_size: BatchSize = 1,
     seconds: Annotated[float, typer.Option(min=0, help="How long the steps of a point are timed.")] = 0.5,
     seconds_per_point: Annotated[float, typer.Option(min=1, help="A point that takes longer is ended.")] = 30,
     memory_gb: MemoryGb = None,

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.harness.folder import new_folder
-from benchmarks.harness.options import Channels, Out, check_heads
+from benchmarks.harness.options import BatchSize, Channels, Out, Rank, check_heads
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.options import Overwrite
 from scgraph.terminal import show
@@ -29,8 +29,8 @@ def scatter(
     genes: Annotated[int, typer.Option(min=2, help="Genes of a cell G.")] = 512,
     top_k: Annotated[int, typer.Option(min=1, help="Senders of a gene k.")] = 16,
     channels: Channels = 256,
-    rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
-    batch_size: Annotated[int, typer.Option(min=1, help="Cells of a batch.")] = 8,
+    rank: Rank = 48,
+    batch_size: BatchSize = 8,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 15,
     seconds: Annotated[float, typer.Option(min=0, help="No further round is started after so long.")] = 120,
     overwrite: Overwrite = False,

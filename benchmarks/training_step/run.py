@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from benchmarks.harness.folder import new_folder
-from benchmarks.harness.options import Channels, Out, check_heads
+from benchmarks.harness.options import Channels, Out, Rank, check_heads
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.errors import ConfigError
 from scgraph.options import Overwrite, model_names
@@ -37,7 +37,7 @@ def training_step(
     channels: Channels = 256,
     genes: Annotated[int, typer.Option(min=1, help="Genes of a cell G.")] = 512,
     layers: Annotated[int, typer.Option(min=1, help="Blocks L.")] = 6,
-    rank: Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")] = 48,
+    rank: Rank = 48,
     batch_size: Annotated[int, typer.Option(min=1, help="Cells a step.")] = 8,
     vocabulary: Annotated[int, typer.Option(min=1, help="Genes of the tables V.")] = 20_000,
     adam: Annotated[bool, typer.Option("--adam", help="Count a step of Adam as well.")] = False,

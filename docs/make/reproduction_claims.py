@@ -105,10 +105,7 @@ def _costs(costs: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _equal_accuracy(folder: Path) -> tuple[str, str, str]:
-    found = pd.read_csv(folder / "results.csv")
-    rows = overall(found, margin=MARGIN)
-    rows = rows[rows["model"] == "gnn"].set_index("over")
-    seeds, sets = rows.loc["seeds"], rows.loc["sets"]
+    seeds, sets = _gnn_minus_tf(folder)
     return (
         "gnn and tf reach the same accuracy: 0.31 points apart on average over five data sets and five settings.",
         f"{int(seeds['sets'])} labelled sets, {int(seeds['seeds'])} seeds, small sizes: gnn minus tf "
@@ -132,10 +129,7 @@ def _settings(folder: Path) -> tuple[str, str, str]:
 
 
 def _batches(folder: Path) -> tuple[str, str, str]:
-    found = pd.read_csv(folder / "results.csv")
-    rows = overall(found, margin=MARGIN)
-    rows = rows[rows["model"] == "gnn"].set_index("over")
-    seeds, sets = rows.loc["seeds"], rows.loc["sets"]
+    seeds, sets = _gnn_minus_tf(folder)
     return (
         "(not in the paper) It holds for donors or batches that training has not seen.",
         f"{int(sets['sets'])} sets split by batch: gnn minus tf {_points(seeds, 'accuracy')} "
@@ -157,6 +151,13 @@ def _length(folder: Path) -> tuple[str, str, str]:
         f"memory: {ran_out}.",
         ("agrees" if more > 0 else "does not agree") + (" in accuracy" if not len(lost) else ""),
     )
+
+
+def _gnn_minus_tf(folder: Path) -> tuple[Any, Any]:
+    """Return the differences of a bench over seeds and over sets."""
+    rows = overall(pd.read_csv(folder / "results.csv"), margin=MARGIN)
+    rows = rows[rows["model"] == "gnn"].set_index("over")
+    return rows.loc["seeds"], rows.loc["sets"]
 
 
 def _points(row: Any, metric: str) -> str:

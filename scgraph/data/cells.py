@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["SCALE", "Cells", "Kind"]
+__all__ = ["SCALE", "Cells", "Kind", "log_normalized"]
 
 Kind = Literal["counts", "log1p"]
 
@@ -81,8 +81,19 @@ class Cells:
         if self.kind == "log1p":
             return self.matrix
         # Sums of whole numbers are exact in float64: a cell gets the same value in any file or subset.
-        totals = self.matrix.astype(np.float64).sum(axis=1).A1
-        counts = self.matrix.data.astype(np.float64)
-        scaled = counts * np.repeat(SCALE / totals, np.diff(self.matrix.indptr))
-        values = np.log1p(scaled).astype(np.float32)
-        return sparse.csr_matrix((values, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        return log_normalized(self.matrix, self.matrix.data.astype(np.float64))
+
+
+def log_normalized(matrix: sparse.csr_matrix, x: NDArray[np.float64]) -> sparse.csr_matrix:
+    """Compute `log(1 + 10,000 · x / Σ x)` of values that are proportional to counts within a cell.
+
+    Args:
+        matrix: Which genes of which cells they are; no row is empty.
+        x: The values `[nnz]`, in place of those of `matrix`.
+
+    Returns:
+        `[n_cells, n_genes]`, float32.
+    """
+    totals = sparse.csr_matrix((x, matrix.indices, matrix.indptr), shape=matrix.shape).sum(axis=1).A1
+    values = np.log1p(x * np.repeat(SCALE / totals, np.diff(matrix.indptr))).astype(np.float32)
+    return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)

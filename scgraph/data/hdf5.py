@@ -134,9 +134,8 @@ class StoredMatrix:
         """Read all of it.
 
         Raises:
-            DataError: It claims more than its bytes can hold, or memory cannot hold it.
+            DataError: Memory cannot hold it.
         """
-        check_claims(self.datasets(), where)
         check_fits(self.datasets(), where)
         if self.dense is not None:
             return np.asarray(self.dense[()])

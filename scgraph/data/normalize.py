@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from scgraph.data.cells import SCALE
 from scgraph.data.layers import declared_kind
-from scgraph.data.scale import NATURAL, TARGET, SumsSeen, proportional
+from scgraph.data.scale import NATURAL, SumsSeen, are_multiples, proportional
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ HIGHEST_LOG = 15.0
 """No log1p of counts per million, or of less, comes near: log(1 + 10⁶) = 13.8."""
 
 _CELLS = 500
-_ENOUGH = 100
 
 
 def detect_kind(matrix: sparse.csr_matrix, where: str, *, layer: str | None = None) -> tuple[Kind, str, Scale | None]:
@@ -94,7 +94,7 @@ class KindSeen:
         constant = self.sums.constant()
         if constant is not None:
             scale, total = constant
-            if scale is NATURAL and abs(total - TARGET) < 1e-3 * TARGET:
+            if scale is NATURAL and abs(total - SCALE) < 1e-3 * SCALE:
                 return "log1p", f"{seen}: log1p of counts per 10,000, which every cell adds up to", None
             note = f"{seen}: {scale.name}, x adding up to {total:,.6g} in every cell"
             return "log1p", f"{note}; taken to log1p of counts per 10,000", scale
@@ -129,8 +129,6 @@ def _linear(matrix: sparse.csr_matrix) -> str:
     sums = np.add.reduceat(values, starts)
     if len(sums) >= 10 and sums.std() < 1e-3 * sums.mean():
         return f"every cell adds up to {sums.mean():.5g}"
-    ratio = values / np.repeat(np.minimum.reduceat(values, starts), np.diff(matrix.indptr))
-    ratio = ratio[ratio > 1.5]
-    if len(ratio) >= _ENOUGH and (np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95:
+    if are_multiples(values, matrix.indptr):
         return "within a cell they are whole multiples of the smallest"
     return ""

@@ -15,6 +15,7 @@ from scgraph.data.hdf5 import Source, read_file, stored_matrix
 from scgraph.data.layers import layer_choices, which_layer
 from scgraph.data.names import check_unique, examples, plain
 from scgraph.data.normalize import detect_kind
+from scgraph.data.storage import check_claims
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -190,10 +191,10 @@ def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
     from anndata.abc import CSCDataset, CSRDataset
     from scipy import sparse
 
-    if isinstance(matrix, CSRDataset | CSCDataset):
-        return stored_matrix(matrix.group, where).read(where)
-    if isinstance(matrix, h5py.Dataset):
-        return stored_matrix(matrix, where).read(where)
+    if isinstance(matrix, CSRDataset | CSCDataset | h5py.Dataset):
+        stored = stored_matrix(matrix if isinstance(matrix, h5py.Dataset) else matrix.group, where)
+        check_claims(stored.datasets(), where)  # nobody has looked into the file yet
+        return stored.read(where)
     if sparse.issparse(matrix):
         given: Any = matrix
         rows = given if given.format in ("csr", "csc") else given.tocsr()

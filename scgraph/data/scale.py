@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+
+from scgraph.data.cells import log_normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
-__all__ = ["NATURAL", "TARGET", "Scale", "SumsSeen", "proportional"]
-
-TARGET = 1e4
-"""Counts per ten thousand, as scgraph takes all values."""
+__all__ = ["NATURAL", "Scale", "SumsSeen", "are_multiples", "proportional"]
 
 _CELLS = 10
 _SPREAD = 1e-4
@@ -48,10 +47,7 @@ class Scale:
 
     def to_log1p(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return ``log(1 + 10⁴ x / Σ x)`` of the values; no row is empty."""
-        x = self.undo(matrix.data.astype(np.float64))
-        sums = np.add.reduceat(x, matrix.indptr[:-1])
-        data = np.log1p(TARGET * x / np.repeat(sums, np.diff(matrix.indptr)))
-        return sparse.csr_matrix((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+        return log_normalized(matrix, self.undo(matrix.data.astype(np.float64)))
 
 
 def _logarithm(name: str, base: float) -> Scale:
@@ -77,42 +73,47 @@ class SumsSeen:
 
     def __init__(self) -> None:
         self.cells = 0
-        self.ranges = {scale.name: (math.inf, 0.0) for scale in SCALES}
+        self.ranges = dict.fromkeys(SCALES, (math.inf, 0.0))
 
     def add(self, matrix: sparse.csr_matrix) -> None:
         """Look at some rows, none of them empty; a scale under which sums differ is not asked again."""
         values = matrix.data.astype(np.float64)
+        top = values.max()
         self.cells += matrix.shape[0]
-        for scale in SCALES:
-            if scale.name in self.ranges:
-                low, high = self.ranges.pop(scale.name)
-                if values.max() > scale.highest:
-                    continue
+        for scale, (low, high) in list(self.ranges.items()):
+            if top <= scale.highest:
                 sums = np.add.reduceat(scale.undo(values), matrix.indptr[:-1])
                 low, high = min(low, sums.min()), max(high, sums.max())
-                if high - low <= _SPREAD * high:
-                    self.ranges[scale.name] = (low, high)
+                self.ranges[scale] = low, high
+            if top > scale.highest or high - low > _SPREAD * high:
+                del self.ranges[scale]
 
     def constant(self) -> tuple[Scale, float] | None:
         """Return the scale under which all cells have one sum, and that sum."""
-        if self.cells < _CELLS:
+        if self.cells < _CELLS or not self.ranges:
             return None
-        for scale in SCALES:
-            if scale.name in self.ranges:
-                return scale, float(np.mean(self.ranges[scale.name]))
-        return None
+        scale, ends = next(iter(self.ranges.items()))
+        return scale, float(np.mean(ends))
+
+
+def are_multiples(x: NDArray[np.float64], indptr: NDArray[np.integer], highest: float = math.inf) -> bool:
+    """Tell whether values are whole multiples of the smallest of their row.
+
+    Args:
+        x: values above 0 `[nnz]`.
+        indptr: row starts; no row is empty.
+        highest: multiples above are not looked at.
+    """
+    ratio = x / np.repeat(np.minimum.reduceat(x, indptr[:-1]), np.diff(indptr))
+    ratio = ratio[(ratio > 1.5) & (ratio < highest)]
+    return len(ratio) >= _MULTIPLES and bool((np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95)
 
 
 def proportional(matrix: sparse.csr_matrix) -> Scale | None:
     """Return the scale under which the values of these cells are whole multiples of the smallest of their cell."""
     values = matrix.data.astype(np.float64)
-    starts, lengths = matrix.indptr[:-1], np.diff(matrix.indptr)
+    top = values.max()
     for scale in SCALES:
-        if values.max() > scale.highest:
-            continue
-        x = scale.undo(values)
-        ratio = x / np.repeat(np.minimum.reduceat(x, starts), lengths)
-        ratio = ratio[(ratio > 1.5) & (ratio < 1e3)]
-        if len(ratio) >= _MULTIPLES and (np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95:
+        if top <= scale.highest and are_multiples(scale.undo(values), matrix.indptr, highest=1e3):
             return scale
     return None

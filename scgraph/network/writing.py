@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scgraph.errors import ConfigError, OutputError
 from scgraph.escape import csv_text
-from scgraph.files import file_atomic, write_atomic
+from scgraph.files import check_new_file, file_atomic, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,10 +34,7 @@ def check_outputs(paths: Iterable[Path | None], *, overwrite: bool) -> None:
             raise OutputError(f"{path}: two outputs would have this name. Give them different names.")
         if path.is_dir():
             raise OutputError(f"{path}: is a folder, and a file is needed.")
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path}: stands there already; name another file or add --overwrite.")
-        if not path.resolve().parent.is_dir():
-            raise OutputError(f"{path}: the folder {path.resolve().parent.name!r} does not exist.")
+        check_new_file(path, overwrite=overwrite)
 
 
 def hubs_path(out: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Files of a run of the synthetic example, and the parts of its page in the docs that hold numbers."""
+"""Files of a run of the synthetic example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.errors import DataError
 from scgraph.escape import csv_text
 from scgraph.synthetic.paper import PAPER_E_P
 from scgraph.synthetic.tables import SELECTIONS, ratios_markdown, table1_markdown, variants_markdown
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from scgraph.synthetic.config import SyntheticConfig
     from scgraph.synthetic.train import Curves, Setting
 
-__all__ = ["fill_page", "write_run", "write_variants"]
+__all__ = ["write_run", "write_variants"]
 
 CURVE_DIGITS = "%.4g"
 LOSS_DIGITS = "%.6g"
@@ -88,21 +87,6 @@ def curve_table(settings: Sequence[Setting], curves: Mapping[str, Curves]) -> pd
         parts.append(pd.DataFrame(grid))
     keys = ["model", "e_p", "sigma", "epoch"]
     return pd.concat(parts).groupby(keys, sort=False, as_index=False).mean()
-
-
-def fill_page(page: str, blocks: Mapping[str, str]) -> str:
-    """Return `page` with the text between `<!-- name:start -->` and `<!-- name:end -->` replaced.
-
-    Raises:
-        DataError: the page has no such pair of markers.
-    """
-    for name, text in blocks.items():
-        start, end = f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
-        if page.count(start) != 1 or page.count(end) != 1:
-            raise DataError(f"The page needs one pair of markers {name}:start and {name}:end, each on its own line.")
-        before, _, rest = page.partition(start)
-        page = f"{before}{start}\n{text.strip()}\n\n{end}{rest.partition(end)[2]}"
-    return page
 
 
 def _run_page(table: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from scgraph.data.hdf5 import damage, open_file, tenx_matrix, tenx_tables
 from scgraph.data.names import examples
 from scgraph.data.store import match_note
 from scgraph.errors import DataError, OutputError
-from scgraph.files import check_writable, file_atomic
+from scgraph.files import check_new_file, check_writable, file_atomic
 from scgraph.train.embedding import embed
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ def check_place(out: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{out}: name a file that ends in .h5ad.")
     if out.is_dir():
         raise OutputError(f"{out}: is a folder, and a file is needed. Name another file.")
-    _refuse_existing(out, overwrite=overwrite)
-    folder = out.resolve().parent
-    if not folder.is_dir():
-        raise OutputError(f"{out}: the folder {folder.name!r} does not exist.")
-    check_writable(folder)
+    check_new_file(out, overwrite=overwrite)
+    check_writable(out.resolve().parent)
 
 
 def check_copy(data: Path, out: Path, key: str, *, channels: int) -> None:
@@ -158,12 +155,7 @@ def write_copy(
                 write_elem(file["uns"], _RECORD, record)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise OutputError(f"{out}: the vectors cannot be added to the copy ({error}).") from error
-        _refuse_existing(out, overwrite=overwrite)  # by another process, meanwhile
-
-
-def _refuse_existing(out: Path, *, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out}: stands there already; name another file or add --overwrite.")
+        check_new_file(out, overwrite=overwrite)  # by another process, meanwhile
 
 
 def _refuse_collisions(file: h5py.File, where: str, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -89,6 +90,15 @@ def test_more_values_than_bytes_are_refused(
         claim(file)
     with pytest.raises(DataError, match=rf"^{h5ad}: /\S+ claims 1[0,]+ values"):
         read(h5ad)
+
+
+@pytest.mark.parametrize("claim", [_sparse, _dense])
+def test_more_values_than_bytes_are_refused_of_a_backed_object(h5ad: Path, claim: Callable[[h5py.File], None]) -> None:
+    with h5py.File(h5ad, "r+") as file:
+        claim(file)
+    backed = anndata.read_h5ad(h5ad, backed="r")
+    with pytest.raises(DataError, match=r"/\S+ claims 1[0,]+ values"):
+        read_cells(backed)
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "lzf"])

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 from scgraph.config import load_yaml, parse_config
-from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.errors import ConfigError, OutputError
 from scgraph.synthetic import SyntheticConfig, run_synthetic, run_variants
 from scgraph.synthetic.paper import PAPER_E_P, PAPER_SIGMA, paper_losses
-from scgraph.synthetic.report import fill_page
 from scgraph.synthetic.run import loss_table
 from scgraph.synthetic.tables import matching_e_p, table1
 from scgraph.synthetic.train import Curves, Setting
@@ -148,15 +147,6 @@ def test_mean_ratio_of_the_paper() -> None:
     )
     means = table1(losses).groupby("e_p")["paper_ratio"].mean()
     np.testing.assert_allclose(means, [1.186, 1.674, 2.326, 3.372, 4.828, 7.906], atol=2e-3)
-
-
-def test_a_page_is_filled_between_its_markers() -> None:
-    page = "a\n<!-- t:start -->\nold\n<!-- t:end -->\nb\n"
-    filled = fill_page(page, {"t": r"new \1"})
-    assert filled == "a\n<!-- t:start -->\n\nnew \\1\n\n<!-- t:end -->\nb\n"
-    assert fill_page(filled, {"t": r"new \1"}) == filled
-    with pytest.raises(DataError, match="one pair of markers u:start"):
-        fill_page(page, {"u": ""})
 
 
 def test_matching_e_p_finds_a_shift_put_in() -> None:
