@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,21 +107,43 @@ def test_a_store_on_disk_gives_the_same_batches(small: Any, tmp_path: Path) -> N
     assert all(torch.equal(a.targets, b.targets) for a, b in zip(*batches, strict=True))
 
 
-def test_waiting_is_counted(small: Any) -> None:
-    class Slow(CellLoader):
-        def batch(self, *arguments: Any) -> Any:
-            time.sleep(0.01)
-            return super().batch(*arguments)
+class Built(CellLoader):
+    """Takes a second of a clock that nothing else moves to build a batch; later ones are built when `go` says so."""
 
-    loader = Slow(small.small_store(), small.small_training(batch_size=40), shuffle=True)
+    def __init__(self, clock: Clock, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.clock, self.go, self.built = clock, threading.Event(), threading.Semaphore(0)
+
+    def batch(self, rows: Any, epoch: int, step: int) -> Any:
+        assert step == 0 or self.go.wait(60)
+        self.clock.seconds += 1
+        self.built.release()
+        return super().batch(rows, epoch, step)
+
+
+@dataclass
+class Clock:
+    seconds: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.seconds
+
+
+def test_waiting_is_counted(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("scgraph.train.loader.time", clock)
+    loader = Built(clock, small.small_store(), small.small_training(batch_size=40), shuffle=True)
+    loader.go.set()
     for _ in loader:
-        time.sleep(0.03)
-    assert 0.03 <= loader.seconds_waiting < 0.09
-    ahead = small.small_training(batch_size=40, num_workers=1)
-    quick = Slow(small.small_store(), ahead, shuffle=True)
-    for _ in quick:
-        time.sleep(0.03)
-    assert quick.seconds_waiting < loader.seconds_waiting
+        clock.seconds += 100
+    assert loader.seconds_waiting == 3
+    ahead = Built(clock, small.small_store(), small.small_training(batch_size=40, num_workers=1), shuffle=True)
+    batches = iter(ahead)
+    next(batches)
+    ahead.go.set()
+    assert all(ahead.built.acquire(timeout=60) for _ in range(3))
+    assert len(list(batches)) == 2
+    assert ahead.seconds_waiting == 1, "what was built while the model computed was there"
 
 
 def test_what_is_masked_does_not_depend_on_the_batch_but_on_the_epoch(small: Any) -> None:
