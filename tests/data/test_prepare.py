@@ -274,7 +274,7 @@ def test_two_at_once_leave_one_whole_store(h5ad: Path) -> None:
         )
         for _ in range(2)
     ]
-    said = [child.communicate()[1] for child in children]
+    said = [child.communicate(timeout=90)[1] for child in children]
     codes = [child.returncode for child in children]
     assert 0 in codes, said
     for code, text in zip(codes, said, strict=True):

@@ -200,7 +200,9 @@ def command(*_, **__):
     search(data, out, storage=storage, config={"trials": 4}, final="a/s.db" in sys.argv[3], say=say)
 
 (gate / str(os.getpid())).touch()
+deadline = time.monotonic() + 60
 while len(list(gate.iterdir())) < 2:
+    assert time.monotonic() < deadline, 'the others do not come'
     time.sleep(0.005)
 cli.app = command
 cli.main([])

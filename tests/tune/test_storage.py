@@ -95,7 +95,9 @@ from scgraph.tune.storage import open_storage, place_of
 
 database, gate = Path(sys.argv[1]), Path(sys.argv[2])
 (gate / str(os.getpid())).touch()
+deadline = time.monotonic() + 60
 while len(list(gate.iterdir())) < 4:
+    assert time.monotonic() < deadline, 'the others do not come'
     time.sleep(0.001)
 with open_storage(place_of(database, database.parent)) as storage:
     print(len(storage.get_all_studies()))
@@ -106,7 +108,7 @@ def test_processes_that_make_one_database_together_all_get_it(tmp_path: Path) ->
     (gate := tmp_path / "gate").mkdir()
     words = [sys.executable, "-c", TOGETHER, str(tmp_path / "study.db"), str(gate)]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [process.communicate() for process in processes] == [("0\n", "")] * 4
+    assert [process.communicate(timeout=90) for process in processes] == [("0\n", "")] * 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gate", "study.db"]
 
 
