@@ -185,12 +185,13 @@ def _patient(place: Place, patience: float, say: Callable[[str], None]) -> RDBSt
     import sqlalchemy
     from optuna.exceptions import StorageInternalError
     from optuna.storages import BaseStorage, RDBStorage
-    from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
+    from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
 
     def passing(error: BaseException) -> bool:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         gone = isinstance(cause, DatabaseError) and bool(cause.connection_invalidated)
-        return gone or isinstance(cause, OperationalError | InterfaceError)
+        # Optuna asks again in another way, in the transaction that broke, and only then rolls it back.
+        return gone or isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
 
     def tried(call: Callable[[], Any], seconds: float) -> Any:
         since, pause, said = time.monotonic(), 0.2, False
@@ -269,7 +270,11 @@ def _write_locks(engine: Any, sqlalchemy: Any) -> None:
 
 
 def _explained(place: Place, error: Exception, waited: float) -> DataError | StorageError:
+    from sqlalchemy.exc import PendingRollbackError
+
     cause: Any = error.__cause__ if error.__cause__ is not None else error
+    if isinstance(cause, PendingRollbackError) and cause.__context__ is not None:  # what the transaction broke at
+        cause = cause.__context__
     reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
     for password in passwords_in(place.address):  # a driver may quote what it was given
         reason = reason.replace(password, HIDDEN)

@@ -6,16 +6,22 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
-from sqlalchemy.engine import make_url
+import sqlalchemy.event
+from sqlalchemy.engine import Engine, make_url
 
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
 from scgraph.tune.storage import open_storage, place_of
+from scgraph.tune.study import begin
+from tests.tune.conftest import Server, make_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -92,6 +98,8 @@ import os, sys, time
 from pathlib import Path
 import alembic.command, alembic.config, alembic.migration, alembic.script, optuna.storages._rdb.storage
 from scgraph.tune.storage import open_storage, place_of
+from scgraph.tune.study import begin
+from tests.tune.conftest import Server, make_job
 
 database, gate = Path(sys.argv[1]), Path(sys.argv[2])
 (gate / str(os.getpid())).touch()
@@ -122,3 +130,42 @@ def test_a_server_that_is_not_there_is_one_message(tmp_path: Path) -> None:
         pass
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@contextmanager
+def connections_that_break(at: int) -> Iterator[list[str]]:
+    """Let the server end the connection that a statement is about to go through, the `at`-th from here."""
+    asked: list[str] = []
+
+    def broken(connection: Any, _: Any, statement: str, *__: Any) -> None:
+        asked.append(statement)
+        if len(asked) - 1 == at:
+            pid = connection.connection.dbapi_connection.info.backend_pid
+            address = connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            with psycopg.connect(address, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    sqlalchemy.event.listen(Engine, "before_cursor_execute", broken)
+    try:
+        yield asked
+    finally:
+        sqlalchemy.event.remove(Engine, "before_cursor_execute", broken)
+
+
+def test_a_connection_may_break_at_any_statement(tmp_path: Path, server: Server) -> None:
+    place = place_of(server.database(), tmp_path)
+    with open_storage(place) as storage:
+        begin(make_job(place, trials=2), "none", storage)
+    for at in range(100):
+        with open_storage(place, patience=20) as storage:
+            board = begin(make_job(place, trials=2), "none", storage)
+            with connections_that_break(at) as asked:
+                assert [trial.number for trial in board.trials()] == [0, 1]
+        if len(asked) <= at:
+            break
+    assert at > 0
+    told = "terminating connection .* the same command goes on"
+    with open_storage(place) as storage:
+        board = begin(make_job(place, trials=2), "none", storage)
+        with connections_that_break(0), pytest.raises(OutputError, match=told):
+            board.trials()
