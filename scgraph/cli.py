@@ -17,7 +17,7 @@ from scgraph.cli_profile import profile
 from scgraph.cli_tune import tune
 from scgraph.errors import ScgraphError
 from scgraph.launch import find_world, torchrun_rank
-from scgraph.memory import is_out_of_memory
+from scgraph.memory import is_out_of_memory, memory_message
 from scgraph.options import (
     AllowConv,
     BatchKey,
@@ -344,10 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (MemoryError, RuntimeError) as error:
         if debug or not is_out_of_memory(error):
             raise
-        complain(
-            f"out of memory ({str(error).splitlines()[0]}). Use a smaller train.batch_size, fewer genes or "
-            "channels, or model.recompute=true."
-        )
+        complain(memory_message(error))
         code = 2
     sys.exit(code)
 

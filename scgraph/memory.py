@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scgraph.errors import TrainingError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,6 +15,8 @@ __all__ = [
     "available_memory",
     "is_out_of_memory",
     "limited_memory",
+    "memory_message",
+    "memory_of_model",
     "set_data_limit",
     "status_bytes",
     "tells_of_memory",
@@ -39,6 +43,29 @@ def is_out_of_memory(error: BaseException) -> bool:
 def tells_of_memory(text: str) -> bool:
     """Whether an error's text says that memory ran out."""
     return any(sign in text.lower() for sign in SIGNS)
+
+
+def memory_message(error: BaseException) -> str:
+    """Return what to tell people of an error that says that memory ran out."""
+    return (
+        f"out of memory ({(str(error).splitlines() or [type(error).__name__])[0]}). Use a smaller train.batch_size, "
+        "fewer genes or channels, or model.recompute=true."
+    )
+
+
+@contextmanager
+def memory_of_model(name: str) -> Iterator[None]:
+    """Name the model for which memory did not suffice within the body.
+
+    Raises:
+        TrainingError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(f"Model {name!r}: {memory_message(error)}") from error
 
 
 def available_memory() -> int:

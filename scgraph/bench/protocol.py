@@ -13,6 +13,7 @@ from scgraph.bench.statistics import score
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
+from scgraph.memory import memory_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     Raises:
         ConfigError: an unknown model, a setting out of range or one its convolution does not take.
         ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
+        TrainingError: memory does not suffice for that small batch.
     """
     import torch
 
@@ -88,7 +90,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
         for conv, width, options in zip(own.convs(), widths, options_of, strict=False):
             cls = conv_class(conv)
             if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
-                with torch.random.fork_rng(devices=[]):
+                with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(width, **options))
     if config.graph is not None and not any(map(_reads_graph, configs.values())):
         raise ConfigError("graph: no model makes use of it; set model.restricted to true, or model.positional.")
@@ -153,6 +155,9 @@ def measure(
         folder: where to save the models of the first seed, and the rows after every model.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
+
+    Raises:
+        TrainingError: memory does not suffice for a model, or its loss is no number.
     """
     from scgraph.nn import GeneConv
     from scgraph.registry import conv_class
@@ -188,7 +193,8 @@ def measure(
             for name, model_config in configs.items():
                 done += 1
                 saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{_safe(name)}"
-                run.model(name, model_config, prepared, saved, show_progress=show_progress)
+                with memory_of_model(name):
+                    run.model(name, model_config, prepared, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")

@@ -162,7 +162,8 @@ def run_bench(
             show_progress=show_progress,
         )
     except ScgraphError:
-        if folder is not None and is_new:
+        # What earlier models have reached outlives a later one's failure.
+        if folder is not None and is_new and not (folder / "results.csv").exists():
             shutil.rmtree(folder)
         raise
     say("measuring costs")

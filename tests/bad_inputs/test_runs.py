@@ -91,6 +91,63 @@ def test_56_a_loss_that_is_no_number(
     assert np.isfinite(anndata.read_h5ad("e.h5ad").obsm["X_scgraph"]).all(), "the last good state was kept"
 
 
+LAYER = """
+import torch
+from scgraph.nn.conv import MeanConv
+
+class {name}(MeanConv):
+    def __init__(self, channels{argument}):
+        super().__init__(channels)
+        self.steps = 0
+
+    def complete(self, x, graph, view):
+        y = super().complete(x, graph, view)
+        self.steps += self.training and x.device.type != "meta"
+        {body}
+        return y
+"""
+MEMORY = "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 9 GiB')"
+
+
+def test_58_a_layer_that_breaks_the_contract(tmp_path: Path, refused: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    layers = {
+        "Shape": ("", "y = y[:, :-1]"),
+        "Arguments": (", something_else", "pass"),
+        "Nothing": ("", "y = None"),
+        "Raises": ("", "raise ValueError('a fault of its own')"),
+    }
+    text = "".join(LAYER.format(name=name, argument=more, body=body) for name, (more, body) in layers.items())
+    (tmp_path / "lab_of_58.py").write_text(f"{text}\nclass NoLayer: pass\n")
+    data = put(tmp_path)
+    for name in (*layers, "NoLayer", "Missing"):
+        refused(["pretrain", data, "--model", f"lab_of_58:{name}", "--out", "m", *TINY], name)
+        refused(["models", "--check", f"lab_of_58:{name}"], name)
+    (tmp_path / "broken_of_58.py").write_text("def x(:\n")
+    refused(["pretrain", data, "--model", "broken_of_58:X", "--out", "m", *TINY], "broken_of_58.py, line 1")
+    refused(["pretrain", data, "--model", "no_lab_of_58:X", "--out", "m", *TINY], "no_lab_of_58")
+
+
+def test_64_a_model_for_which_memory_does_not_suffice_is_named(
+    tmp_path: Path, refused: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    layers = {"AtOnce": f"if self.steps: {MEMORY}", "Later": f"if self.steps > 2: {MEMORY}"}
+    text = "".join(LAYER.format(name=name, argument="", body=body) for name, body in layers.items())
+    (tmp_path / "lab_of_64.py").write_text(text)
+    data = put(tmp_path)
+    told = ("Model 'lab_of_64:AtOnce': out of memory (CUDA out of memory", "train.batch_size")
+    refused(["pretrain", data, "--model", "lab_of_64:AtOnce", "--out", "m", *TINY], *told)
+    refused(["tune", *TUNE, "--models", "lab_of_64:AtOnce", "--data", data, "--out", "t"], *told)
+    bench = ["bench", "--data", data, "--out", "b", *BENCH]
+    refused([*bench, "--models", "none,lab_of_64:AtOnce"], *told)
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(word) for word in [*bench, "--models", "none,lab_of_64:Later"]])
+    assert end.value.code == 2
+    assert "scgraph: Model 'lab_of_64:Later': out of memory (CUDA out of memory" in capsys.readouterr().err
+    assert (tmp_path / "b" / "results.csv").is_file(), "the rows of the model before it are kept"
+
+
 def test_59_a_journal_of_something_else(tmp_path: Path, refused: Run) -> None:
     data = put(tmp_path)
     (tmp_path / "all").mkdir()
