@@ -243,20 +243,26 @@ def probe(
 ) -> list[dict[str, Any]]:
     """Train a linear probe on the frozen features of a saved model, once a seed.
 
+    The probe is that of `scgraph.bench`: `probe_per_model` of the configuration holds for the models it names.
+
     Returns:
         One row a seed: accuracy, balanced accuracy and macro-F1 on the test part, and its size.
 
     Raises:
-        ScgraphError: the data or the model cannot be used; see its subclasses.
+        ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
     from scgraph.bench.inputs import read_probe_sets, split_of
+    from scgraph.bench.per_model import check_per_model
+    from scgraph.bench.protocol import settings_of
     from scgraph.bench.statistics import score
     from scgraph.data import CellStore
     from scgraph.train import embed as vectors
     from scgraph.train import linear_probe
 
     settings = as_bench_config(config)
+    check_per_model([], settings)
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    own = settings_of(saved.model_config.name(), settings).probe
     labelled = read_probe_sets(
         [data], layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
     )[0]
@@ -278,7 +284,7 @@ def probe(
             x[split.validation],
             y[split.validation],
             x[split.test],
-            settings.probe,
+            own,
             classes=len(labelled.classes),
             seed=seed,
         )

@@ -140,6 +140,9 @@ def test_probe_scores_frozen_features() -> None:
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert np.mean([row["accuracy"] for row in rows]) > 0.6  # one in three by chance
     assert rows == probe(saved, make_cells(180), config=config)
+    short = probe(saved, make_cells(180), config=config | {"probe": {"epochs": 1}})
+    assert short != rows
+    assert short == probe(saved, make_cells(180), config=config | {"probe_per_model": {"gnn": {"epochs": 1}}})
 
 
 def test_commands_from_cells_to_vectors(

@@ -276,6 +276,33 @@ def test_several_files_after_one_option() -> None:
         (["pretrain", "pbmc68k_reduced", "--out", "m", "--set", "per_model.tff.rank=4"], "Did you mean 'tf'"),
         (["tune", "--data", "pbmc68k_reduced", "--set", "bench.per_model.gnm.rank=4"], "per_model: there is no model"),
         (["tune", "--data", "pbmc68k_reduced", "--set", "space_per_model.gnm.train.epochs=[1]"], "Did you mean 'gnn'"),
+        (
+            ["probe", "m", "x.h5ad", "--set", "per_model.gnm.rank=4"],
+            "per_model: there is no model 'gnm'. Did you mean 'gnn'",
+        ),
+        (
+            ["bench", "--set", "per_model.no_lab:Conv.rank=4"],
+            "per_model: Model 'no_lab:Conv': there is no module 'no_lab'",
+        ),
+        (["bench", "--set", "per_model.asym:no_lab:Conv.rank=4"], "there is no module 'no_lab'"),
+        (
+            ["probe", "m", "x.h5ad", "--set", "probe_per_model.no_lab:Conv.epochs=4"],
+            "probe_per_model: Model 'no_lab:Conv'",
+        ),
+        (
+            ["bench", "--set", 'train_per_model."torch_geometric.nn:Linear".epochs=4'],
+            "not a subclass of scgraph.nn.GeneConv",
+        ),
+        (
+            [
+                "tune",
+                "--data",
+                "pbmc68k_reduced",
+                "--set",
+                'space_per_model."torch_geometric.nn.SAGEKonv".train.epochs=[1]',
+            ],
+            "space_per_model: Model 'torch_geometric.nn.SAGEKonv': torch_geometric.nn has no 'SAGEKonv'. Did you mean",
+        ),
         (["bench", "--set", "train.learning_rate=.inf"], "train.learning_rate: must be a finite number, not inf"),
         (["bench", "--data", "missing.h5ad"], "missing.h5ad"),
         (["bench", "--data", "pbmc68k_reduce"], "Did you mean 'pbmc68k_reduced'"),

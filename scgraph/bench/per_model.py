@@ -37,11 +37,11 @@ def check_per_model(models: Sequence[str], config: BenchConfig) -> None:
 def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]) -> None:
     """Refuse keys that name no model.
 
-    A configuration may hold settings for models that are not run. A class given by its path is not imported to see
-    whether it exists.
+    A configuration may hold settings for models that are not run. Their names are looked up as those of models that
+    are: a class given by its path is imported.
 
     Raises:
-        ConfigError: as said; the nearest name is suggested.
+        ConfigError: there is no such model, with the nearest name, or a path leads to no convolution.
     """
     from scgraph.registry import ASYMMETRIC, PRESETS, conv_names, is_import_path, model_name
 
@@ -49,5 +49,11 @@ def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]
     run = {key for name in models for key in (name, model_name(name).key)}
     known = run | {*convs, *PRESETS} | {f"{ASYMMETRIC}{conv}" for conv in convs}
     for key in by_model:
-        if key not in known and not is_import_path(key.removeprefix(ASYMMETRIC)):
+        if key in known:
+            continue
+        if not is_import_path(key.removeprefix(ASYMMETRIC)):
             raise ConfigError(f"{table}: there is no model {key!r}.{did_you_mean(key, known)}")
+        try:
+            model_name(key)
+        except ConfigError as error:
+            raise ConfigError(f"{table}: {error} Settings of a model that is not run can be left out.") from error
