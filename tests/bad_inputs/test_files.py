@@ -6,6 +6,8 @@ names the file, before it has written anything.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ import anndata
 import numpy as np
 import pytest
 
+from scgraph.data import prepare
 from tests.bad_inputs.conftest import TINY, Run, put
 
 if TYPE_CHECKING:
@@ -107,13 +110,30 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
 }
 
 
+def every_command_refuses(path: Path, model: Path, refused: Run, *names: object) -> None:
+    refused(["prepare", path, "--out", "store"], *names)
+    refused(["embed", model, path, "--out", "e.h5ad"], *names)
+    refused(["pretrain", path, "--out", "m", *TINY], *names)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_command_refuses_the_file(case: str, tmp_path: Path, model: Path, refused: Run) -> None:
     make, names = CASES[case]
     path = make(tmp_path)
-    refused(["prepare", path, "--out", tmp_path / "store"], path, *names)
-    refused(["embed", model, path, "--out", tmp_path / "e.h5ad"], path, *names)
-    refused(["pretrain", path, "--out", tmp_path / "m", *TINY], path, *names)
+    every_command_refuses(path, model, refused, path, *names)
+
+
+def test_12_a_file_that_another_program_writes(tmp_path: Path, model: Path, refused: Run) -> None:
+    path = put(tmp_path)
+    holding = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+', locking=True); print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", holding, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"\n"
+        every_command_refuses(path, model, refused, path, "another program writes")
+        writer.stdin.close()
+    prepare([path], out=tmp_path / "store")
 
 
 def test_22_fractions_as_counts(tmp_path: Path, model: Path, refused: Run) -> None:

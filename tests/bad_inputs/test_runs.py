@@ -1,7 +1,7 @@
 """Runs and studies that cannot begin or go on: cases 49 to 64 of the bad inputs, through the command line.
 
-Kills, Ctrl-C, locks and servers (50, 57, 60, 62, 65) stand in tests/train/test_resume.py, test_model_io.py and
-tests/tune, with processes of their own.
+Wrong words (53 to 55) stand in tests/test_cli.py; kills, Ctrl-C, locks and servers (50, 57, 60, 62, 65) in
+tests/train/test_resume.py, test_model_io.py and tests/tune, with processes of their own.
 """
 
 from __future__ import annotations
