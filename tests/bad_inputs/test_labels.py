@@ -20,7 +20,7 @@ CASES: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]] = {
     "35 missing": ([None, *TWO[1:]], (), ("cell_type", "cell0")),
     "36 no such column": (TWO, ("--label", "cluster"), ("cluster", "cell_type", "donor")),
     "37 one class": (["T"] * 60, (), ("'T'",)),
-    "38 a class of one cell": (["rare", *TWO[1:]], (), ("rare",)),
+    "38 a class of one cell": (["rare", *TWO[1:]], (), ("rare", "fewer than 3 cells")),
     "39 classes of one donor": ([f"only {donor}" for donor in DONORS], ("--batch-key", "donor"), ("only d",)),
     "40 numbers": (TWO, ("--label", "n_genes"), ("n_genes", "numbers")),
 }

@@ -83,8 +83,14 @@ CASES: dict[str, tuple[Damage, tuple[str, ...]]] = {
         ("config.json", "evil:Conv"),
     ),
     "47 no name": (configured(lambda c: c["model"].update(conv={"a": 1})), ("config.json",)),
-    "48 a path": (configured(lambda c: c["model"].update(network="../../../etc/passwd")), ("config.json",)),
-    "48 a path in an option": (configured(lambda c: c["model"].update(conv_options={"f": "../x"})), ("config.json",)),
+    "48 a path": (
+        configured(lambda c: c["model"].update(network="../../../etc/passwd")),
+        ("config.json", "never built from paths"),
+    ),
+    "48 a path in an option": (
+        configured(lambda c: c["model"].update(conv_options={"f": "../x"})),
+        ("config.json", "never built from paths"),
+    ),
     "48 a path as checksum": (configured(lambda c: c["vocabulary"].update(sha256="../../x")), ("vocabulary",)),
 }
 
