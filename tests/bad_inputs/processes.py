@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
     from pathlib import Path
 
-SECONDS = 60
+SECONDS = 90
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(["scgraph.api", "scgraph.data", "scgraph.train", "anndata", "lightning.pytorch"])
 
@@ -23,7 +23,7 @@ FORKSERVER.set_forkserver_preload(["scgraph.api", "scgraph.data", "scgraph.train
 def run_at_once(words: Sequence[str], folder: Path, *, processes: int = 2) -> list[tuple[int | None, str]]:
     """Run a command several times at once; return the exit codes and what each said.
 
-    The code is None where a process had not ended after a minute.
+    The code is None where a process had not ended in time.
     """
     barrier = FORKSERVER.Barrier(processes)
     texts = [folder / f"stderr-{number}" for number in range(processes)]
