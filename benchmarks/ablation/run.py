@@ -1,6 +1,6 @@
 """How good frozen features are, step by step from the paper's recipe to ours, each step a bench of its own.
 
-Usage: python -m benchmarks.ablation.run --data A.h5ad --corpus ATLAS.h5ad --drop-leaks --out FOLDER
+Usage: python -m benchmarks.ablation.run --data A.h5ad --corpus ATLAS.h5ad --out FOLDER
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from benchmarks.harness.folder import kept_rows, resumable_folder
-from benchmarks.harness.options import Corpus, DropLeaks, Out
+from benchmarks.harness.options import Corpus, Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.harness.text import as_rows, markdown_table, number
 from scgraph.bench.inputs import read_corpus, read_probe_sets
@@ -22,7 +22,7 @@ from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.results import results_csv, results_frame, summarise
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
-from scgraph.options import BatchKey, Label, Layer, Overwrite, Set, bench_settings
+from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set, bench_settings
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def ablation(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: DropLeaks = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every step; the same command goes on after an interruption."""
@@ -71,7 +71,7 @@ def ablation(
     done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     rows = kept_rows(folder, "step", list(done))
     options = ["--models", model, "--data", *data, *(["--corpus", *corpus] if corpus else [])]
-    options += ["--drop-leaks"] if drop_leaks else []
+    options += [] if drop_leaks else ["--keep-leaks"]
     for name, words, settings in plans:
         if name in done:
             continue

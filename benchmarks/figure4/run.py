@@ -13,11 +13,11 @@ import typer
 from benchmarks.figure4.point import PointRequest, run_point
 from benchmarks.harness.children import available_memory_gb
 from benchmarks.harness.folder import Results, resumable_folder, write_figure
-from benchmarks.harness.options import Corpus, DropLeaks, MemoryGb, Out
+from benchmarks.harness.options import Corpus, MemoryGb, Out
 from benchmarks.harness.script import command_line, end, entry_point
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
-from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
+from scgraph.options import Config, DropLeaks, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def figure4(
     memory_gb: MemoryGb = None,
     label: Label = None,
     layer: Layer = None,
-    drop_leaks: DropLeaks = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every model at every number of genes; the same command goes on after an interruption."""

@@ -9,7 +9,7 @@ import typer
 
 from scgraph.errors import ConfigError
 
-__all__ = ["BatchSize", "Channels", "Corpus", "DropLeaks", "MemoryGb", "Out", "Rank", "check_heads", "whole_numbers"]
+__all__ = ["BatchSize", "Channels", "Corpus", "MemoryGb", "Out", "Rank", "check_heads", "whole_numbers"]
 
 HEADS = 8
 
@@ -18,7 +18,6 @@ Channels = Annotated[int, typer.Option(min=8, help="Width C; a multiple of 8.")]
 Rank = Annotated[int, typer.Option(min=1, help="Rank R of the adjacency.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Cells of a batch.")]
 Corpus = Annotated[list[str] | None, typer.Option(help="Cells to pretrain on.  [default: train part]")]
-DropLeaks = Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")]
 MemoryGb = Annotated[
     float | None, typer.Option(min=0.001, help="Limit of a process, 10⁹ bytes.  [default: what is available]")
 ]

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from benchmarks.harness.folder import new_folder
-from benchmarks.harness.options import DropLeaks, Out
+from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
 from benchmarks.table2.paper import SETTINGS
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.files import write_atomic
-from scgraph.options import BatchKey, Label, Layer, Overwrite, Set
+from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set
 from scgraph.terminal import say, show
 
 app = command_line("Table II of the paper, measured.")
@@ -55,7 +55,7 @@ def accuracy(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: DropLeaks = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Pretrain and probe gnn and tf at every setting; the same command goes on after an interruption."""
