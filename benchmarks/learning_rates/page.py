@@ -39,10 +39,10 @@ def moved_apart(points: pd.DataFrame) -> pd.DataFrame:
 def chosen_rates(points: pd.DataFrame, *, shared: float, margin: float) -> pd.DataFrame:
     """The rate of each model, and every other rate beside the one that all models share.
 
-    A rate is stable where one seed moves by no more than `margin` between processors, in the mean over seeds and sets.
-    A model keeps the shared rate where that is stable and no stable rate has a gain over it whose interval lies
-    above 0; otherwise it takes the stable rate with the best mean score, and of equal ones the largest. Where no
-    rate is stable, it takes the one that moves least.
+    A rate is stable where no seed of a set moves by more than `margin` between processors, as far as there are several.
+    A model keeps the shared rate where that is stable and no stable rate has a gain over it whose interval lies above
+    0; otherwise it takes the stable rate with the best mean score, and of equal ones the largest. Where no rate is
+    stable, it takes the one that moves least.
 
     Args:
         points: as measured.
@@ -50,9 +50,10 @@ def chosen_rates(points: pd.DataFrame, *, shared: float, margin: float) -> pd.Da
         margin: in macro-F1.
 
     Returns:
-        One row a model and rate: learning_rate, score (mean over seeds of a set, then over sets), `moved` (mean),
-        `moved_most`, `moved_loss` (largest), `stable`, `gain` over the shared rate with `low` and `high` (95 %, paired
-        by set and seed, the score of a seed being its mean over processors; NaN where there is none), `taken`.
+        One row a model and rate: learning_rate, score (mean over seeds of a set, then over sets), `moved` (mean over
+        seeds), `moved_most` and `moved_loss` (largest), `stable`, `gain` over the shared rate with `low` and `high`
+        (95 %, paired by set and seed, the score of a seed being its mean over processors; NaN where there is none),
+        `taken`.
     """
     import pandas as pd
 
@@ -63,15 +64,15 @@ def chosen_rates(points: pd.DataFrame, *, shared: float, margin: float) -> pd.Da
         listed: list[dict[str, Any]] = []
         for rate in sorted(own["learning_rate"].unique()):
             part = own[own["learning_rate"] == rate]
-            moved = 0.0 if part["moved"].isna().all() else float(part["moved"].mean())
+            most = float(part["moved"].max())
             gain = {"gain": math.nan, "low": math.nan, "high": math.nan}
             if rate != shared and shared in scores:
                 pair = paired_difference(scores[rate].tolist(), scores[shared].tolist(), margin=margin)
                 gain = {"gain": pair.mean, "low": pair.low, "high": pair.high}
             listed.append(
-                {"model": str(model), "learning_rate": float(rate), "score": float(means[rate]), "moved": moved}
-                | {"moved_most": part["moved"].max(), "moved_loss": part["moved_loss"].max()}
-                | {"stable": moved <= margin, **gain}
+                {"model": str(model), "learning_rate": float(rate), "score": float(means[rate])}
+                | {"moved": float(part["moved"].mean()), "moved_most": most, "moved_loss": part["moved_loss"].max()}
+                | {"stable": not most > margin, **gain}
             )
         rows += [{**row, "taken": row is _taken(listed, shared)} for row in listed]
     return pd.DataFrame(rows)
@@ -80,7 +81,7 @@ def chosen_rates(points: pd.DataFrame, *, shared: float, margin: float) -> pd.Da
 def _taken(rows: list[dict[str, Any]], shared: float) -> dict[str, Any]:
     stable = [row for row in rows if row["stable"]]
     if not stable:
-        return min(rows, key=lambda row: row["moved"])
+        return min(rows, key=lambda row: row["moved_most"])
     usual = next((row for row in stable if row["learning_rate"] == shared), None)
     if usual is not None and not any(row["low"] > 0 for row in stable):
         return usual
@@ -119,7 +120,7 @@ def rates_markdown(points: pd.DataFrame, *, shared: float, margin: float) -> str
             number(100 * row["moved"], ".1f"),
             number(100 * row["moved_most"], ".1f"),
             number(row["moved_loss"], ".1e"),
-            "yes" if row["stable"] else "no",
+            "-" if math.isnan(row["moved_most"]) else "yes" if row["stable"] else "no",
         ]
         for _, row in chosen.iterrows()
     ]
@@ -127,9 +128,9 @@ def rates_markdown(points: pd.DataFrame, *, shared: float, margin: float) -> str
     header = ["model", "rate", "macro-F1", over, "moved, mean", "moved, most", "loss moved, most", "stable"]
     blocks += [
         "## What is taken\n",
-        f"In bold. A rate is stable where one seed moves by no more than {100 * margin:g} point in the mean. A model "
-        f"keeps the rate of all, {shared:g}, where that is stable and no stable one has a gain whose interval lies "
-        "above 0; otherwise it takes the stable rate with the best mean. Differences are paired by set and seed.\n",
+        f"In bold. A rate is stable where no seed moves by more than {100 * margin:g} point. A model keeps the rate of "
+        f"all, {shared:g}, where that is stable and no stable one has a gain whose interval lies above 0; otherwise it "
+        "takes the stable rate with the best mean. Differences are paired by set and seed.\n",
         markdown_table(header, rows),
     ]
     return "\n".join(blocks)
