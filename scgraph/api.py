@@ -51,6 +51,7 @@ def pretrain(
     config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
     out: str | Path | None = None,
     layer: str | None = None,
+    values: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     show_progress: bool = False,
@@ -68,6 +69,7 @@ def pretrain(
         config: sizes and rates, as for `scgraph.bench`.
         out: folder for the model; None saves nothing.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         resume: go on with the run in `out`.
         overwrite: replace the run in `out`.
         show_progress: show a bar.
@@ -93,7 +95,7 @@ def pretrain(
     check_per_model([model], settings)
     settings = settings_of(model, settings)
     graph = read_graph(settings)
-    corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer)
+    corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
     for note in corpus_notes(corpus):
         say(note)
     kept, held = stores_to_train_on(corpus, settings, seed=settings.train.seed)
@@ -122,6 +124,7 @@ def embed(
     model: SavedModel | str | Path,
     *,
     layer: str | None = None,
+    values: str | None = None,
     min_matched: float = 0.3,
     device: str = "auto",
     allow_conv: Collection[str] = (),
@@ -136,6 +139,7 @@ def embed(
         adata: counts or log-normalised values; changed in place.
         model: a folder, or what `scgraph.load_model` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         min_matched: share of the model's genes that `adata` must hold.
         device: auto, cpu, cuda or cuda:N.
         allow_conv: convolutions of your own that the model may use.
@@ -153,7 +157,7 @@ def embed(
     from scgraph.train.annotate import zeros_note
 
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    cells = read_cells(adata, layer=layer)
+    cells = read_cells(adata, layer=layer, values=values)
     for note in cells.notes:
         say(note)
     store = CellStore.from_cells(cells, saved.vocabulary, min_matched=min_matched)
@@ -176,6 +180,7 @@ def embed_file(
     *,
     out: str | Path,
     layer: str | None = None,
+    values: str | None = None,
     min_matched: float = 0.3,
     device: str = "auto",
     allow_conv: Collection[str] = (),
@@ -198,7 +203,7 @@ def embed_file(
     saved = load_model(model, allow_conv=allow_conv)
     training = _training(saved)
     check_copy(data, out, OBSM_KEY, channels=saved.model.channels)
-    stream = CellStream(data, layer=layer)
+    stream = CellStream(data, layer=layer, values=values)
     for note in stream.notes:
         say(note)
     vectors, matched = embed_cells(
@@ -237,6 +242,7 @@ def probe(
     config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
     label: str | None = None,
     layer: str | None = None,
+    values: str | None = None,
     batch_key: str | None = None,
     device: str = "auto",
     allow_conv: Collection[str] = (),
@@ -265,7 +271,12 @@ def probe(
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
     own = settings_of(saved.model_config.name(), settings).probe
     labelled = read_probe_sets(
-        [data], layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
+        [data],
+        layer=layer,
+        values=values,
+        label=label,
+        batch_key=batch_key,
+        drop_classes_below=settings.drop_classes_below,
     )[0]
     for note in labelled.cells.notes:
         say(note)
@@ -308,6 +319,7 @@ def profile(
     precision: str = "32-true",
     data: str | Path | None = None,
     layer: str | None = None,
+    values: str | None = None,
     graph: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Costs]:
@@ -337,7 +349,7 @@ def profile(
     settings = parse_config(BenchConfig, plain, source="options")
     place = str(resolve_device(device))
     configs = model_configs(models, settings)
-    store = None if data is None else whole_store(read_corpus([data], layer=layer))
+    store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))
     edges = read_graph(settings)
     network = None
     if edges is not None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.options import AllowConv, Json
+from scgraph.options import AllowConv, Json, ValuesAs
 from scgraph.terminal import say, show, show_rows, write_json
 
 __all__ = ["graph"]
@@ -26,6 +26,7 @@ def graph(
     ] = "logit",
     genes: Annotated[str | None, typer.Option(help="Genes with commas between, or a file with one a line.")] = None,
     data: Annotated[str | None, typer.Option(help="Only genes that these cells express (.h5ad).")] = None,
+    values: ValuesAs = None,
     min_share: Annotated[float, typer.Option(help="Least share of the cells that express a gene.")] = 0.05,
     embeddings: Annotated[Path | None, typer.Option(help="What the model knows of its genes: .h5ad or .tsv.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Picture of the strongest part: .svg or .png.")] = None,
@@ -50,6 +51,7 @@ def graph(
         weights=weights,
         genes=genes,
         data=data,
+        values=values,
         min_share=min_share,
         embeddings=embeddings,
         figure=figure,

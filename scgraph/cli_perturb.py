@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from scgraph.options import AllowConv, Device, Json, Layer, Overwrite, Set, assignments
+from scgraph.options import AllowConv, Device, Json, Layer, Overwrite, Set, ValuesAs, assignments
 from scgraph.terminal import say, show, show_rows, write_json
 
 __all__ = ["perturb"]
@@ -33,6 +33,7 @@ def perturb(
     config: Annotated[str | None, typer.Option(help="YAML file of settings.")] = None,
     set_: Set = None,
     layer: Layer = None,
+    values: ValuesAs = None,
     device: Device = "auto",
     allow_conv: AllowConv = None,
     overwrite: Overwrite = False,
@@ -55,6 +56,7 @@ def perturb(
         control=control,
         covariate=covariate,
         layer=layer,
+        values=values,
         config=settings,
         out=folder,
         device=device or "auto",

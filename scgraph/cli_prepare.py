@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scgraph.errors import ConfigError
-from scgraph.options import Json, Layer, Overwrite
+from scgraph.options import Json, Layer, Overwrite, ValuesAs
 from scgraph.terminal import is_interactive, say, show, write_json
 
 __all__ = ["prepare"]
@@ -24,6 +24,7 @@ def prepare(
     min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
     min_matched: Annotated[float, typer.Option(help="Share of the store's genes each file must hold.")] = 0.3,
     layer: Layer = None,
+    values: ValuesAs = None,
     shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare the checksums of a store instead.")] = None,
     overwrite: Overwrite = False,
@@ -49,6 +50,7 @@ def prepare(
             min_cells=min_cells,
             min_matched=min_matched,
             layer=layer,
+            values=values,
             shard_cells=SHARD_CELLS if shard_cells is None else shard_cells,
             overwrite=overwrite,
             show_progress=is_interactive(),

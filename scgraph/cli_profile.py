@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scgraph.errors import ConfigError
-from scgraph.options import Device, Graph, Json, Models, Precision, model_names
+from scgraph.options import Device, Graph, Json, Models, Precision, ValuesAs, model_names
 from scgraph.terminal import say, show, show_rows, write_json
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def profile(
         str | None, typer.Option(help="Unexpressed genes that a decoder sees, or all.  [default: as many as genes]")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
+    values: ValuesAs = None,
     graph: Graph = None,
     attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
     device: Device = "auto",
@@ -49,6 +50,7 @@ def profile(
         vocabulary_size=vocabulary,
         zero_genes=_zeros(zero_genes),
         data=data,
+        values=values,
         graph=graph,
         say=say,
         attention=attention,

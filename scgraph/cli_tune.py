@@ -19,6 +19,7 @@ from scgraph.options import (
     Models,
     Overwrite,
     Set,
+    ValuesAs,
     assignments,
     model_names,
 )
@@ -45,6 +46,7 @@ def tune(
     out: Annotated[Path, typer.Option(help="Folder for the results; the same one goes on.")] = Path("results/tune"),
     label: Label = None,
     layer: Layer = None,
+    values: ValuesAs = None,
     batch_key: BatchKey = None,
     drop_leaks: DropLeaks = True,
     graph: Graph = None,
@@ -79,6 +81,7 @@ def tune(
         workers=workers,
         label=label,
         layer=layer,
+        values=values,
         batch_key=batch_key,
         drop_leaks=drop_leaks,
         final=not no_final,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw, or raw/X, reads .raw.")]
+ValuesAs = Annotated[
+    str | None,
+    typer.Option("--values", help="What the values are: counts, linear, log1p, log2, log10 or sqrt.  [default: told]"),
+]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
 BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
 DropLeaks = Annotated[

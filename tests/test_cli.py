@@ -61,6 +61,7 @@ def test_options_are_frozen() -> None:
                 "--out",
                 "--label",
                 "--layer",
+                "--values",
                 "--batch-key",
                 "--drop-leaks",
                 "--seeds",
@@ -86,6 +87,7 @@ def test_options_are_frozen() -> None:
                 "--min-cells",
                 "--min-matched",
                 "--layer",
+                "--values",
                 "--shard-cells",
                 "--check",
                 "--overwrite",
@@ -97,6 +99,7 @@ def test_options_are_frozen() -> None:
                 "--out",
                 "--model",
                 "--layer",
+                "--values",
                 "--epochs",
                 "--channels",
                 "--layers",
@@ -119,6 +122,7 @@ def test_options_are_frozen() -> None:
             [
                 "--label",
                 "--layer",
+                "--values",
                 "--batch-key",
                 "--seeds",
                 "--config",
@@ -128,12 +132,15 @@ def test_options_are_frozen() -> None:
                 "--json",
             ]
         ),
-        "embed": sorted(["--out", "--layer", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]),
+        "embed": sorted(
+            ["--out", "--layer", "--values", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]
+        ),
         "graph": sorted(
             [
                 "--out",
                 "--top-k",
                 "--layer",
+                "--values",
                 "--weights",
                 "--genes",
                 "--data",
@@ -160,6 +167,7 @@ def test_options_are_frozen() -> None:
                 "--config",
                 "--set",
                 "--layer",
+                "--values",
                 "--device",
                 "--allow-conv",
                 "--overwrite",
@@ -178,6 +186,7 @@ def test_options_are_frozen() -> None:
                 "--graph",
                 "--zero-genes",
                 "--data",
+                "--values",
                 "--attention",
                 "--device",
                 "--precision",
@@ -198,6 +207,7 @@ def test_options_are_frozen() -> None:
                 "--out",
                 "--label",
                 "--layer",
+                "--values",
                 "--batch-key",
                 "--drop-leaks",
                 "--graph",

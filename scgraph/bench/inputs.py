@@ -12,13 +12,13 @@ from scgraph.data import (
     CellStore,
     Vocabulary,
     check_labels,
-    find_leaks,
     highly_variable,
     is_store,
     read_cells,
     read_network,
 )
 from scgraph.data.checks import MOST_NAMED
+from scgraph.data.leakage import Comparison, compare
 from scgraph.data.reading import BUILT_IN
 from scgraph.errors import ConfigError, DataError
 
@@ -88,6 +88,7 @@ def read_probe_sets(
     sources: Sequence[str | Path | AnnData],
     *,
     layer: str | None = None,
+    values: str | None = None,
     label: str | None = None,
     batch_key: str | None = None,
     drop_classes_below: int = 0,
@@ -103,7 +104,7 @@ def read_probe_sets(
     for source in sources:
         column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
         try:
-            cells = read_cells(source, layer=layer, label=column, batch_key=batch_key)
+            cells = read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key)
         except DataError as error:
             if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
                 raise DataError(
@@ -138,16 +139,18 @@ def _without_rare(cells: Cells, least: int) -> Cells:
     return replace(kept, notes=(*kept.notes, note))
 
 
-def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = None) -> list[Cells] | CellStore:
+def read_corpus(
+    sources: Sequence[str | Path | AnnData], *, layer: str | None = None, values: str | None = None
+) -> list[Cells] | CellStore:
     """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
 
     Raises:
         DataError: a source cannot be used as it is, or a store stands beside other sources.
-        ConfigError: a store is asked for a layer.
+        ConfigError: a store is asked for a layer, or its values are declared.
     """
     stores = [source for source in sources if is_store(source)]
     if not stores:
-        return [read_cells(source, layer=layer) for source in sources]
+        return [read_cells(source, layer=layer, values=values) for source in sources]
     if len(sources) > 1:
         raise DataError(
             f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
@@ -155,6 +158,8 @@ def read_corpus(sources: Sequence[str | Path | AnnData], *, layer: str | None = 
         )
     if layer is not None:
         raise ConfigError(f"{stores[0]}: a store has no layers. Name the layer when you prepare it.")
+    if values is not None:
+        raise ConfigError(f"{stores[0]}: the values of a store are known. Declare them when you prepare it.")
     return CellStore.open(stores[0])
 
 
@@ -306,15 +311,22 @@ def prepare(
     notes: list[str] = []
     leaks = 0
     if isinstance(corpus, CellStore) or corpus:
-        leaked = _leaked(probe.cells.subset(split.test), corpus)
-        leaks = sum(int(found.sum()) for found in leaked)
-        allowed = [np.flatnonzero(~found) if drop_leaks else np.arange(len(found)) for found in leaked]
+        compared = _compared(probe.cells.subset(split.test), corpus)
+        leaks = sum(int(one.leaks.sum()) for one in compared)
+        unlike = sum(int(one.unlike.sum()) for one in compared)
+        allowed = [np.flatnonzero(~one.leaks) if drop_leaks else np.arange(len(one.leaks)) for one in compared]
         train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
         said = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
-        notes.append(
-            f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
-            + (f", {said}." if leaks else ".")
-        )
+        if unlike < sum(len(one.unlike) for one in compared):
+            notes.append(
+                f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
+                + (f", {said}." if leaks else ".")
+            )
+        if unlike:
+            notes.append(
+                f"{probe.cells.name}: {unlike:,} corpus cells cannot be compared with the test cells: one of the two "
+                "has no counts, or they share too few genes. Whether they are the same cells is not known."
+            )
     else:
         kept, held = probe.cells.subset(split.train), probe.cells.subset(split.validation)
         vocabulary = _vocabulary([kept], config)
@@ -324,12 +336,15 @@ def prepare(
     return Prepared(train, validation, whole, leaks, tuple(notes))
 
 
-def _leaked(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[NDArray[np.bool_]]:
-    """Tell for every source which of its cells stand in the test part; a store is read in blocks."""
+def _compared(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[Comparison]:
+    """Compare the cells of every source with the test part; a store is read in blocks."""
     if not isinstance(corpus, CellStore):
-        return [find_leaks(test, cells) for cells in corpus]
-    found = [
-        find_leaks(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
+        return [compare(test, cells) for cells in corpus]
+    blocks = [
+        compare(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
         for start in range(0, len(corpus), _LEAK_BLOCK)
     ]
-    return np.split(np.concatenate(found), np.cumsum(_sources(corpus)[1])[:-1])
+    borders = np.cumsum(_sources(corpus)[1])[:-1]
+    leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
+    unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)
+    return [Comparison(*pair) for pair in zip(leaks, unlike, strict=True)]

@@ -71,6 +71,7 @@ def run_bench(
     out: str | Path | None = None,
     label: str | None = None,
     layer: str | None = None,
+    values: str | None = None,
     batch_key: str | None = None,
     drop_leaks: bool = True,
     overwrite: bool = False,
@@ -88,6 +89,7 @@ def run_bench(
         out: folder for the results; None writes nothing.
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         batch_key: column of obs with donors or batches, which splits keep whole.
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
         overwrite: replace an earlier bench in `out`.
@@ -134,10 +136,16 @@ def run_bench(
     folder = None
     graph = read_graph(settings)
     sets = read_probe_sets(
-        data, layer=layer, label=label, batch_key=batch_key, drop_classes_below=settings.drop_classes_below
+        data,
+        layer=layer,
+        values=values,
+        label=label,
+        batch_key=batch_key,
+        drop_classes_below=settings.drop_classes_below,
     )
-    # A store has no layers: the one that is named is then that of the labelled sets.
-    sources = read_corpus(corpus, layer=None if any(map(is_store, corpus)) else layer)
+    # A store has no layers and one scale: what is named is then meant for the labelled sets.
+    read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
+    sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     cells: CellStore | None = None
     repeated: list[str] = []
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder

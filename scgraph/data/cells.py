@@ -84,16 +84,22 @@ class Cells:
         return log_normalized(self.matrix, self.matrix.data.astype(np.float64))
 
 
-def log_normalized(matrix: sparse.csr_matrix, x: NDArray[np.float64]) -> sparse.csr_matrix:
+def log_normalized(
+    matrix: sparse.csr_matrix, x: NDArray[np.float64], total: float | None = None
+) -> sparse.csr_matrix:
     """Compute `log(1 + 10,000 · x / Σ x)` of values that are proportional to counts within a cell.
 
     Args:
         matrix: Which genes of which cells they are; no row is empty.
         x: The values `[nnz]`, in place of those of `matrix`.
+        total: In place of Σ x, where the matrix lacks genes of the cells.
 
     Returns:
         `[n_cells, n_genes]`, float32.
     """
-    totals = sparse.csr_matrix((x, matrix.indices, matrix.indptr), shape=matrix.shape).sum(axis=1).A1
-    values = np.log1p(x * np.repeat(SCALE / totals, np.diff(matrix.indptr))).astype(np.float32)
+    if total is None:
+        sums = sparse.csr_matrix((x, matrix.indices, matrix.indptr), shape=matrix.shape).sum(axis=1).A1
+    else:
+        sums = np.full(matrix.shape[0], total)
+    values = np.log1p(x * np.repeat(SCALE / sums, np.diff(matrix.indptr))).astype(np.float32)
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)

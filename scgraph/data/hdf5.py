@@ -14,6 +14,7 @@ import numpy as np
 
 from scgraph.data.checks import Compressed
 from scgraph.data.layers import layer_choices, which_layer
+from scgraph.data.scale import log_base
 from scgraph.data.storage import check_claims, check_fits, check_inside, datasets_of
 from scgraph.errors import DataError, did_you_mean
 
@@ -58,13 +59,14 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a file or an AnnData object says, before any of it is checked."""
+    """What a file or an AnnData object says, before any of it is checked; `log_base` as in `scgraph.data.scale`."""
 
     where: str
     matrix: Compressed | NDArray[Any]
     obs: pd.DataFrame
     var: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    log_base: float | None = None
 
 
 @contextmanager
@@ -150,6 +152,7 @@ class Opened:
     where: str
     matrix: StoredMatrix
     tables: Callable[[], tuple[pd.DataFrame, pd.DataFrame]]
+    log_base: float | None = None
 
 
 @contextmanager
@@ -186,7 +189,7 @@ def read_file(path: Path, layer: str | None) -> Source:
     """
     with open_cells(path, layer) as opened, damage(opened.where):
         matrix = opened.matrix.read(opened.where)
-        return Source(opened.where, matrix, *opened.tables())
+        return Source(opened.where, matrix, *opened.tables(), log_base=opened.log_base)
 
 
 def _open_h5ad(file: h5py.File, path: Path, layer: str | None) -> Opened:
@@ -203,7 +206,8 @@ def _open_h5ad(file: h5py.File, path: Path, layer: str | None) -> Opened:
             return _read_old(path, raw=var_key != "var")
         return _read_table(file["obs"], where, "obs"), _read_table(file[var_key], where, var_key)
 
-    return Opened(where, stored_matrix(element, where), tables)
+    logged = None if element.name.startswith("/layers/") else file.get("uns/log1p")
+    return Opened(where, stored_matrix(element, where), tables, log_base(logged))
 
 
 def _find_matrix(file: h5py.File, where: str, layer: str | None) -> tuple[Any, str]:

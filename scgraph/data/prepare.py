@@ -35,6 +35,7 @@ def prepare(
     min_cells: int = 1,
     min_matched: float = 0.3,
     layer: str | None = None,
+    values: str | None = None,
     shard_cells: int = SHARD_CELLS,
     overwrite: bool = False,
     show_progress: bool = False,
@@ -55,6 +56,7 @@ def prepare(
         min_cells: Keep a gene of the united ones where so many cells express it.
         min_matched: Share of the vocabulary that each file must hold.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         shard_cells: Cells of a shard.
         overwrite: Replace a store in `out`.
         show_progress: Show a bar.
@@ -81,7 +83,7 @@ def prepare(
     with new_store_folder(out, overwrite=overwrite) as folder, _bar(show_progress) as step:
         streams = []
         for file in files:
-            stream = CellStream(file, layer=layer, tick=step(f"checking {Path(file).name}"))
+            stream = CellStream(file, layer=layer, values=values, tick=step(f"checking {Path(file).name}"))
             for note in stream.notes:
                 say(f"{stream.name}: {note}")
             streams.append(stream)

@@ -10,11 +10,13 @@ import numpy as np
 
 from scgraph.data.cells import Cells
 from scgraph.data.checks import Compressed, canonical, categories, check_compressed, check_shape, silent_note
+from scgraph.data.evidence import obs_totals
 from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import Source, read_file, stored_matrix
 from scgraph.data.layers import layer_choices, which_layer
 from scgraph.data.names import check_unique, examples, plain
-from scgraph.data.normalize import detect_kind
+from scgraph.data.normalize import ScaleSeen, check_values
+from scgraph.data.scale import log_base
 from scgraph.data.storage import check_claims
 from scgraph.errors import DataError, did_you_mean
 
@@ -39,6 +41,7 @@ def read_cells(
     source: str | Path | AnnData,
     *,
     layer: str | None = None,
+    values: str | None = None,
     label: str | None = None,
     batch_key: str | None = None,
     name: str | None = None,
@@ -50,6 +53,8 @@ def read_cells(
             whose label is `bulk_labels` by default.
         layer: Layer to read instead of X; `"raw"` reads `.raw`. Where a layer is called raw too, `"raw/X"` and
             `"layers/raw"` tell them apart.
+        values: What the values are, where they do not show it themselves: `"counts"`, `"linear"`, `"log1p"`, `"log2"`,
+            `"log10"` or `"sqrt"`, see `scgraph.data.scale.Values`.
         label: Column of obs with the class of every cell.
         batch_key: Column of obs with the batch or donor of every cell.
         name: Short name for tables; the stem of the file by default.
@@ -59,7 +64,9 @@ def read_cells(
 
     Raises:
         DataError: The source cannot be used as it is; the message names it, what was found and what to do.
+        ConfigError: `values` is no word that is known.
     """
+    check_values(values)
     origin: str | None = None
     if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
         layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
@@ -74,7 +81,7 @@ def read_cells(
     else:
         name = name or "adata"
         found = _from_anndata(source, name, layer)
-    return _assemble(found, name, layer=layer, label=label, batch_key=batch_key, sha256=origin)
+    return _assemble(found, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
 
 
 def file_sha256(path: Path) -> str:
@@ -88,6 +95,7 @@ def _assemble(
     name: str,
     *,
     layer: str | None,
+    values: str | None,
     label: str | None,
     batch_key: str | None,
     sha256: str | None,
@@ -111,10 +119,12 @@ def _assemble(
         if not len(kept):
             raise DataError(f"{where}: {NOTHING}")
         matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
-    kind, said_kind, scale = detect_kind(matrix, where, layer=layer)
+    seen = ScaleSeen(where, layer=layer, values=values, log_base=found.log_base)
+    seen.add(matrix, obs_names, obs_totals(obs))
+    kind, said_kind, change = seen.decide()
     notes.append(said_kind)
-    if scale is not None:
-        matrix = scale.to_log1p(matrix)
+    if change is not None:
+        matrix = change(matrix)
     labels = None if label is None else _labels(obs, label, where, notes)
     batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
     for groups, key in ((labels, label), (batches, batch_key)):
@@ -126,6 +136,7 @@ def _assemble(
         "cells": len(obs_names),
         "genes": len(symbols),
         "layer": layer,
+        "values": values,
         "kind": kind,
         "label": label,
         "batch_key": batch_key,
@@ -182,7 +193,8 @@ def _from_anndata(adata: AnnData, where: str, layer: str | None) -> Source:
             matrix = adata.layers[name]
         else:
             matrix, var = raw.X, raw.var
-    return Source(where, _arrays(matrix, where), adata.obs, var)
+    logged = adata.uns.get("log1p") if layer is None or name is None else None
+    return Source(where, _arrays(matrix, where), adata.obs, var, log_base=log_base(logged))
 
 
 def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:

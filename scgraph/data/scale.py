@@ -1,20 +1,19 @@
-"""What values that are no whole numbers show of their scale: sums that all cells share, and multiples of one unit.
+"""Scales of values: what was done to the counts of a cell, and how it is undone.
 
 A value of a gene in a cell is ``v = f(u c)``: its count ``c``, a factor ``u`` of the cell, and a transform ``f``, such
-as ``log(1 + x)``. With the right ``f`` undone the sum over the genes is the same for all cells (where all genes are
-there), and the values of a cell are whole multiples of its smallest one; with a wrong ``f`` they are not. Either is
-enough to know ``f``, and then ``u`` does not matter: ``log(1 + 10⁴ x / Σ x)`` is what the counts of the cell give.
+as ``log(1 + x)``. With ``f`` undone, ``x = u c`` is proportional to the counts, and ``log(1 + 10⁴ x / Σ x)`` is what
+the counts of the cell give, whatever ``u`` was.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scgraph.data.cells import log_normalized
+from scgraph.data.cells import SCALE, log_normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["NATURAL", "Scale", "SumsSeen", "are_multiples", "proportional"]
+__all__ = ["NATURAL", "SCALES", "Change", "Scale", "Values", "log_base", "logarithm"]
 
-_CELLS = 10
-_SPREAD = 1e-4
-_MULTIPLES = 100
+Values = Literal["counts", "linear", "log1p", "log2", "log10", "sqrt"]
+"""What values can be declared to be, of x that is proportional to the counts within a cell: whole counts, ``x``,
+``ln(1 + x)``, ``log2(1 + x)``, ``log10(1 + x)``, ``√x``."""
+
 _HIGHEST = math.log(1e12)
-"""Logarithms above are none of counts; what is above is cut there, so that it cannot overflow."""
+"""Logarithms above are none of counts."""
 
 
 @dataclass(frozen=True)
@@ -36,84 +36,71 @@ class Scale:
     """A transform of values proportional to counts.
 
     Attributes:
+        word: The word that declares it, `""` where none does; see `Values`.
         name: Which one, for people.
         undo: The values proportional to counts, from what was read.
         highest: No value of counts is above.
     """
 
+    word: str
     name: str
     undo: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    highest: float
-
-    def to_log1p(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return ``log(1 + 10⁴ x / Σ x)`` of the values; no row is empty."""
-        return log_normalized(matrix, self.undo(matrix.data.astype(np.float64)))
+    highest: float = math.inf
 
 
-def _logarithm(name: str, base: float) -> Scale:
+@dataclass(frozen=True)
+class Change:
+    """What is done to the values of a file to have log1p of counts per 10,000.
+
+    Attributes:
+        scale: The scale that is undone.
+        total: What x of a whole cell adds up to, where the file lacks genes that are in it; None where the genes of
+            the file are all that counts.
+    """
+
+    scale: Scale
+    total: float | None = None
+
+    def __call__(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return ``log(1 + 10⁴ x / total)`` of the values; no row is empty."""
+        if self.scale is NATURAL and self.total == SCALE:
+            return matrix
+        return log_normalized(matrix, self.scale.undo(matrix.data.astype(np.float64)), self.total)
+
+
+def logarithm(base: float) -> Scale:
+    """Return ``log(1 + x)`` to a base."""
     factor = math.log(base)
-    return Scale(name, lambda values: np.expm1(np.minimum(values * factor, _HIGHEST)), _HIGHEST / factor)
+    word, name = {math.e: ("log1p", "log(1 + x)"), 2.0: ("log2", "log2(1 + x)"), 10.0: ("log10", "log10(1 + x)")}.get(
+        base, ("", f"log(1 + x) to the base {base:g}")
+    )
+    return Scale(word, name, lambda values: np.expm1(values * factor), _HIGHEST / factor)
 
 
-NATURAL = _logarithm("log(1 + x)", math.e)
-_TWICE = math.log1p(_HIGHEST)
+NATURAL = logarithm(math.e)
 
 SCALES = (
     NATURAL,
-    _logarithm("log2(1 + x)", 2.0),
-    _logarithm("log10(1 + x)", 10.0),
-    Scale("square roots", np.square, math.inf),
-    Scale("log(1 + log(1 + x))", lambda values: NATURAL.undo(np.expm1(np.minimum(values, _TWICE))), _TWICE),
+    logarithm(2.0),
+    logarithm(10.0),
+    Scale("linear", "x without a logarithm", lambda values: values),
+    Scale("sqrt", "square roots", np.square),
+    Scale("", "log(1 + log(1 + x))", lambda values: np.expm1(np.expm1(values)), math.log1p(_HIGHEST)),
 )
 """All that is known, the usual one first."""
 
 
-class SumsSeen:
-    """Sums of the cells under every scale that they may have, over a matrix that comes in pieces."""
+def log_base(record: Any) -> float | None:
+    """Return the base that ``uns["log1p"]`` of scanpy records, e where it names none; None where there is no record.
 
-    def __init__(self) -> None:
-        self.cells = 0
-        self.ranges = dict.fromkeys(SCALES, (math.inf, 0.0))
-
-    def add(self, matrix: sparse.csr_matrix) -> None:
-        """Look at some rows, none of them empty; a scale under which sums differ is not asked again."""
-        values = matrix.data.astype(np.float64)
-        top = values.max()
-        self.cells += matrix.shape[0]
-        for scale, (low, high) in list(self.ranges.items()):
-            if top <= scale.highest:
-                sums = np.add.reduceat(scale.undo(values), matrix.indptr[:-1])
-                low, high = min(low, sums.min()), max(high, sums.max())
-                self.ranges[scale] = low, high
-            if top > scale.highest or high - low > _SPREAD * high:
-                del self.ranges[scale]
-
-    def constant(self) -> tuple[Scale, float] | None:
-        """Return the scale under which all cells have one sum, and that sum."""
-        if self.cells < _CELLS or not self.ranges:
-            return None
-        scale, ends = next(iter(self.ranges.items()))
-        return scale, float(np.mean(ends))
-
-
-def are_multiples(x: NDArray[np.float64], indptr: NDArray[np.integer], highest: float = math.inf) -> bool:
-    """Tell whether values are whole multiples of the smallest of their row.
-
-    Args:
-        x: values above 0 `[nnz]`.
-        indptr: row starts; no row is empty.
-        highest: multiples above are not looked at.
+    >>> log_base({"base": 2}), log_base({"base": None}), log_base({}), log_base(None)
+    (2.0, 2.718281828459045, 2.718281828459045, None)
     """
-    ratio = x / np.repeat(np.minimum.reduceat(x, indptr[:-1]), np.diff(indptr))
-    ratio = ratio[(ratio > 1.5) & (ratio < highest)]
-    return len(ratio) >= _MULTIPLES and bool((np.abs(ratio - np.rint(ratio)) < 0.01).mean() > 0.95)
-
-
-def proportional(matrix: sparse.csr_matrix) -> Scale | None:
-    """Return the scale under which the values of these cells are whole multiples of the smallest of their cell."""
-    values = matrix.data.astype(np.float64)
-    top = values.max()
-    for scale in SCALES:
-        if top <= scale.highest and are_multiples(scale.undo(values), matrix.indptr, highest=1e3):
-            return scale
-    return None
+    if record is None:
+        return None
+    try:
+        base = record["base"]
+        number = float(base[()] if hasattr(base, "shape") else base)
+    except (KeyError, TypeError, ValueError, IndexError):
+        return math.e
+    return number if 1 < number < math.inf else None

@@ -17,9 +17,10 @@ from scgraph.data.checks import (
     check_row_starts,
     check_shape,
 )
+from scgraph.data.evidence import obs_totals
 from scgraph.data.features import read_genes
 from scgraph.data.hdf5 import damage, open_cells
-from scgraph.data.normalize import KindSeen
+from scgraph.data.normalize import ScaleSeen
 from scgraph.data.reading import (
     BY_GENE,
     NOTHING,
@@ -57,6 +58,7 @@ class CellStream:
     Args:
         path: The file.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         tick: Told how many cells of the file have been looked at.
 
     Attributes:
@@ -73,12 +75,17 @@ class CellStream:
     """
 
     def __init__(
-        self, path: str | Path, *, layer: str | None = None, tick: Callable[[int, int], None] = lambda done, of: None
+        self,
+        path: str | Path,
+        *,
+        layer: str | None = None,
+        values: str | None = None,
+        tick: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.path = Path(path)
         self.layer = layer
         self.name = self.path.stem
-        where, notes, seen = str(self.path), [], KindSeen()
+        where, notes = str(self.path), []
         empty: list[str] = []
         cells = dropped = 0
         self.entries = 0
@@ -94,6 +101,8 @@ class CellStream:
             notes += genes.notes
             self._genes, self.symbols, self.ensembl = genes.columns, genes.symbols, genes.ensembl
             self._var_names = as_text(var.index)
+            seen = ScaleSeen(where, layer=layer, values=values, log_base=opened.log_base)
+            totals = obs_totals(obs)
             self._expressed = np.zeros(len(self.symbols), dtype=np.int64)
             done = 0
             for matrix, names in self._blocks(opened):
@@ -104,13 +113,14 @@ class CellStream:
                 empty += np.delete(names, kept)[: _NAMED - len(empty)].tolist()
                 self.entries += matrix.nnz
                 self._expressed += np.bincount(matrix.indices, minlength=len(self.symbols))
-                seen.add(matrix[kept])
+                rows = done - len(names) + kept
+                seen.add(matrix[kept], names[kept], {key: column[rows] for key, column in totals.items()})
                 tick(done, len(obs))
         if dropped:
             notes.append(dropped_note(empty, dropped))
         if not cells:
             raise DataError(f"{where}: {NOTHING}")
-        kind, said_kind, self._scale = seen.decide(where, layer=layer)
+        kind, said_kind, self._change = seen.decide()
         self.kind: Kind = kind
         self.notes = (*notes, said_kind)
         self.manifest: dict[str, Any] = {
@@ -119,6 +129,7 @@ class CellStream:
             "cells": cells,
             "genes": len(self.symbols),
             "layer": layer,
+            "values": values,
             "kind": kind,
             "label": None,
             "batch_key": None,
@@ -161,7 +172,7 @@ class CellStream:
                 if len(kept):
                     yield Cells(
                         name=self.name,
-                        matrix=matrix[kept] if self._scale is None else self._scale.to_log1p(matrix[kept]),
+                        matrix=matrix[kept] if self._change is None else self._change(matrix[kept]),
                         kind=self.kind,
                         symbols=self.symbols,
                         ensembl=self.ensembl,

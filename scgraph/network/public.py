@@ -32,6 +32,7 @@ def gene_graph(
     layer: int | None = None,
     genes: str | Path | Sequence[str] | None = None,
     data: str | Path | AnnData | None = None,
+    values: str | None = None,
     min_share: float = 0.05,
     seed: int = 0,
     allow_conv: Collection[str] = (),
@@ -47,6 +48,7 @@ def gene_graph(
         layer: number of a layer, from 1, where each has tables of its own; None takes the mean.
         genes: names, a file with one a line, or None for all that training has seen.
         data: cells; genes that fewer than `min_share` of them express are left out.
+        values: what the values of the cells are, where they do not show it; see `scgraph.data.read_cells`.
         min_share: least share of the cells that express a gene.
         seed: of the modules.
         allow_conv: convolutions of your own that the model may use.
@@ -66,6 +68,7 @@ def gene_graph(
         layer=layer,
         genes=genes,
         data=data,
+        values=values,
         min_share=min_share,
         seed=seed,
         say=say,
@@ -93,6 +96,7 @@ def graph_and_edges(
     layer: int | None,
     genes: str | Path | Sequence[str] | None,
     data: str | Path | AnnData | None,
+    values: str | None,
     min_share: float,
     seed: int,
     say: Callable[[str], None],
@@ -102,7 +106,7 @@ def graph_and_edges(
 
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
-    cells = None if data is None else read_cells(data)
+    cells = None if data is None else read_cells(data, values=values)
     for note in () if cells is None else cells.notes:
         say(note)
     kept = choose_genes(tables, saved.vocabulary, genes=genes, cells=cells, min_share=min_share, say=say)

@@ -79,6 +79,7 @@ def write_network(
     weights: Weights = "logit",
     genes: str | None = None,
     data: str | None = None,
+    values: str | None = None,
     min_share: float = 0.05,
     embeddings: Path | None = None,
     figure: Path | None = None,
@@ -130,6 +131,7 @@ def write_network(
             layer=layer,
             genes=genes,
             data=data,
+            values=values,
             min_share=min_share,
             seed=seed,
             say=say,
@@ -155,7 +157,7 @@ def write_network(
     if check is not None:
         result.sense = check_sense(
             saved,
-            read_cells(check),
+            read_cells(check, values=values),
             layer=layer,
             weights=weights,
             top_k=top_k,

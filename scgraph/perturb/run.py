@@ -66,6 +66,7 @@ def run_perturb(
     control: str | None = None,
     covariate: str | None = None,
     layer: str | None = None,
+    values: str | None = None,
     config: PerturbConfig | str | Path | dict[str, Any] | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -83,6 +84,7 @@ def run_perturb(
         control: label of the control cells; found where exactly one looks like it.
         covariate: column of obs that is to be the same in perturbed cells and the controls they are compared with.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         config: settings, a YAML file of them, or None for the defaults; see `PerturbConfig`.
         out: folder for the results; None writes nothing.
         device: auto, cpu, cuda or cuda:N.
@@ -115,7 +117,7 @@ def run_perturb(
     training = parse_config(TrainConfig, saved.metadata.get("training", {}), source=source)
     gene_tables(saved.model, settings.embedding)  # a table that is not there is refused before anything is read
     columns = {"perturbation": perturbation, "control": control, "covariate": covariate}
-    screen = read_screen(data, saved.vocabulary, settings, **columns, layer=layer)
+    screen = read_screen(data, saved.vocabulary, settings, **columns, layer=layer, values=values)
     genes = [one.genes for one in screen.perturbations]
     shares = {"test_share": settings.test_share, "validation_share": settings.validation_share}
     splits = [split_perturbations(genes, seed=seed, **shares) for seed in range(settings.seeds)]
@@ -249,7 +251,7 @@ def _write(
             model=job.model_name,
         ),
     }
-    origin = {key: screen.cells.manifest[key] for key in ("sha256", "cells", "genes", "kind", "layer")}
+    origin = {key: screen.cells.manifest[key] for key in ("sha256", "cells", "genes", "kind", "layer", "values")}
     origin |= {"perturbation": screen.column, "control": screen.control_label, "covariate": screen.covariate}
     made = {"conv": job.model_name, "vocabulary": job.saved.vocabulary.sha256, "versions": dict(job.saved.versions)}
     write_atomic(folder / "results.csv", csv_text(done.results, float_format="%.6g"))

@@ -100,6 +100,7 @@ def read_screen(
     control: str | None = None,
     covariate: str | None = None,
     layer: str | None = None,
+    values: str | None = None,
 ) -> Screen:
     """Read a screen and measure the change of every perturbation.
 
@@ -118,6 +119,7 @@ def read_screen(
         control: label of the control cells; found where exactly one looks like it.
         covariate: column of obs, such as the cell type, that is to be the same in perturbed cells and their controls.
         layer: layer to read instead of X.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
 
     Raises:
         DataError: the file cannot be read, has no controls, none in any level of the covariate, or too few
@@ -132,7 +134,7 @@ def read_screen(
     column = find_column([str(name) for name in obs.columns], perturbation, where)
     if covariate == column:
         raise DataError(f"{where}: obs[{column!r}] names the perturbations and cannot be the covariate too.")
-    cells = read_cells(data, layer=layer, label=column, batch_key=covariate)
+    cells = read_cells(data, layer=layer, values=values, label=column, batch_key=covariate)
     assert cells.labels is not None
     labels = np.asarray(cells.labels).astype(str)
     names, codes = np.unique(labels, return_inverse=True)
@@ -144,8 +146,8 @@ def read_screen(
             f"{where}: {len(controls)} control cells ({control_label!r}), and at least {config.min_cells} are needed. "
             "Give more, or lower min_cells."
         )
-    values = cells.normalized()
-    strata = make_strata(values, controls, cells.batches, name=str(covariate), least=config.min_cells, where=where)
+    logged = cells.normalized()
+    strata = make_strata(logged, controls, cells.batches, name=str(covariate), least=config.min_cells, where=where)
     groups = obs.iloc[:, [str(name) for name in obs.columns].index(column)].astype(str).to_numpy().astype(str)
     warned = imbalance_notes(obs, groups, control_label, least=config.min_cells, chosen=covariate)
     controls, rows = strata.usable(controls), [strata.usable(own) for own in rows]
@@ -153,18 +155,18 @@ def read_screen(
     labelled = {name: own for name, own in zip(names.tolist(), rows, strict=True) if name != control_label}
     found, notes = _perturbations(cells, labelled, control_label, match.ids, config, where)
     new = _new(cells, config.predict, control_label, match.ids)
-    state = mean_expression(values, controls)
+    state = mean_expression(logged, controls)
     scored = _scored(state, config.most_expressed)
     change = np.empty((len(found), len(scored)), dtype=np.float32)
     for at, one in enumerate(found):
-        change[at] = (mean_expression(values, one.cells) - strata.expected(one.cells))[scored]
+        change[at] = (mean_expression(logged, one.cells) - strata.expected(one.cells))[scored]
     said = (
         f"{len(found)} perturbations of obs[{column!r}] ({sum(len(one.genes) > 1 for one in found)} of two genes), "
         f"{sum(len(one.cells) for one in found):,} cells, against {len(controls):,} controls ({control_label!r})"
     )
     return Screen(
         cells=cells,
-        values=values,
+        values=logged,
         ids=match.ids,
         control=controls,
         perturbations=found,

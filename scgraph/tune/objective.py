@@ -73,11 +73,12 @@ def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
     sets = read_probe_sets(
         job.data,
         layer=job.layer,
+        values=job.values,
         label=job.label,
         batch_key=job.batch_key,
         drop_classes_below=job.bench.drop_classes_below,
     )
-    return sets, read_corpus(job.corpus, layer=job.layer)
+    return sets, read_corpus(job.corpus, layer=job.layer, values=job.values)
 
 
 def data_identity(
@@ -94,7 +95,8 @@ def data_identity(
         cells = probe.cells.manifest
         found[f"data {number}"] = (
             f"{probe.cells.name}, {len(probe.cells):,} cells, {len(probe.classes)} classes of {cells['label']}, "
-            f"batches of {cells['batch_key']}, layer {cells['layer']}, {digest.hexdigest()[:16]}"
+            f"batches of {cells['batch_key']}, layer {cells['layer']}, "
+            f"{'' if cells['values'] is None else cells['values'] + ' values, '}{digest.hexdigest()[:16]}"
         )
     for number, source in enumerate(source_manifests(corpus), 1):
         name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]

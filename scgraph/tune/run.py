@@ -67,6 +67,7 @@ def run_tune(
     workers: int = 1,
     label: str | None = None,
     layer: str | None = None,
+    values: str | None = None,
     batch_key: str | None = None,
     drop_leaks: bool = True,
     final: bool = True,
@@ -97,6 +98,7 @@ def run_tune(
         workers: processes on this machine.
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         batch_key: column of obs with donors or batches, which splits keep whole.
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are kept.
         final: compare the best settings at the end.
@@ -130,6 +132,7 @@ def run_tune(
         study=study,
         label=label,
         layer=layer,
+        values=values,
         batch_key=batch_key,
         drop_leaks=drop_leaks,
         objective=objective,
@@ -314,6 +317,7 @@ def _final(
         out=target,
         label=job.label,
         layer=job.layer,
+        values=job.values,
         batch_key=job.batch_key,
         drop_leaks=job.drop_leaks,
         overwrite=True,

@@ -51,6 +51,7 @@ class Job:
         corpus: files to pretrain on.
         label: column of obs with the classes.
         layer: layer to read.
+        values: what the values are declared to be.
         batch_key: column of obs with batches.
         drop_leaks: leave corpus cells out that stand in a test part.
         identity: what the data are, see `scgraph.tune.objective.data_identity`.
@@ -70,6 +71,7 @@ class Job:
     corpus: list[str] = field(default_factory=list)
     label: str | None = None
     layer: str | None = None
+    values: str | None = None
     batch_key: str | None = None
     drop_leaks: bool = True
     identity: dict[str, str] = field(default_factory=dict)

@@ -155,6 +155,16 @@ def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
     assert f"{len(split.test)} corpus cells have the counts of a test cell" in kept.notes[0]
 
 
+def test_a_corpus_without_counts_is_not_called_free_of_leaks() -> None:
+    estimated = make_cells()
+    estimated.X = estimated.X * np.random.default_rng(0).uniform(0.5, 1, size=estimated.shape)
+    probe, corpus = read_probe_sets([make_cells()])[0], read_corpus([estimated], values="linear")
+    split = make_split(probe.codes, seed=0)
+    prepared = prepare(probe, split, corpus, as_bench_config(QUICK), seed=0, drop_leaks=False)
+    assert f"{estimated.n_obs} corpus cells cannot be compared with the test cells" in prepared.notes[0]
+    assert not any("0 corpus cells have the counts" in note for note in prepared.notes)
+
+
 def test_genes_of_a_corpus_are_those_of_the_cells_to_learn_from() -> None:
     adata = make_cells(60)
     own = ad.AnnData(np.eye(60, dtype=np.float32), adata.obs, pd.DataFrame(index=[f"OF{at}" for at in range(60)]))

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
-from scgraph.data import cell_hashes, find_leaks, read_cells
-from scgraph.data.leakage import LEAST_GENES
+from scgraph.data import CellStore, cell_hashes, find_leaks, prepare, read_cells
+from scgraph.data.leakage import LEAST_GENES, compare
 from scgraph.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -88,3 +88,42 @@ def test_cells_that_share_too_little_are_not_called_the_same(make_adata: Make) -
     assert not find_leaks(read_cells(adata), read_cells(other)).any()
     hashes = cell_hashes(read_cells(adata), Vocabulary.from_cells([read_cells(few)]))
     assert not hashes.any()
+
+
+def test_cells_are_found_whatever_scale_either_file_is_on(make_adata: Make) -> None:
+    probe, same = make_adata(cells=100, genes=200), np.arange(140) >= 100
+    corpus = make_adata(cells=100, genes=200, seed=1)
+    corpus.obs_names = [f"other{at}" for at in range(100)]
+    corpus = anndata.concat([corpus, probe[20:60]], merge="same")
+    for total, base in ((1e6, None), (None, 10)):
+        other = corpus.copy()
+        sc.pp.normalize_total(other, target_sum=total)
+        sc.pp.log1p(other, base=base)
+        for part in (other, other[:, 30:].copy()):
+            compared = compare(read_cells(probe), read_cells(part))
+            np.testing.assert_array_equal(compared.leaks, same)
+            assert not compared.unlike.any()
+
+
+def test_cells_without_counts_are_compared_with_their_like_and_with_no_others(make_adata: Make) -> None:
+    counts = make_adata(cells=100, genes=200)
+    adata = counts.copy()
+    adata.X.data *= np.random.default_rng(0).uniform(0.5, 1, size=adata.X.nnz).astype(np.float32)
+    logged = adata.copy()
+    sc.pp.normalize_total(logged, target_sum=1e6)
+    sc.pp.log1p(logged, base=2)
+    compared = compare(read_cells(adata, values="linear"), read_cells(logged))
+    assert compared.leaks.mean() > 0.9
+    assert not compared.unlike.any()
+    apart = compare(read_cells(counts), read_cells(logged))
+    assert not apart.leaks.any()
+    assert apart.unlike.all()
+
+
+def test_a_store_is_compared_by_the_counts_that_its_values_hold(make_adata: Make, tmp_path: Path) -> None:
+    probe = make_adata(cells=100, genes=200)
+    probe[:40, 20:].copy().write_h5ad(tmp_path / "some.h5ad")
+    prepare([tmp_path / "some.h5ad"], out=tmp_path / "store")
+    compared = compare(read_cells(probe), CellStore.open(tmp_path / "store").cells())
+    assert compared.leaks.all()
+    assert not compare(read_cells(make_adata(cells=100, genes=200, seed=1)), read_cells(probe)).leaks.any()

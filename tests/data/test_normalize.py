@@ -39,24 +39,6 @@ def test_log_values_are_taken_as_they_are(make_adata: Make) -> None:
     np.testing.assert_array_equal(cells.normalized().toarray(), adata.X.toarray())
 
 
-@pytest.mark.parametrize(
-    ("scale", "message"),
-    [(1e4, "neither counts nor log1p values"), (1.0, "every cell adds up to 1:")],
-)
-def test_normalised_values_without_logarithm_are_refused(make_adata: Make, scale: float, message: str) -> None:
-    adata = make_adata()
-    sc.pp.normalize_total(adata, target_sum=scale)
-    with pytest.raises(DataError, match=f"^mine: .* of the values are fractions.*{message}"):
-        read_cells(adata, name="mine")
-
-
-def test_a_part_of_the_genes_of_normalised_values_is_refused_too(make_adata: Make) -> None:
-    adata = make_adata(cells=200, genes=120)
-    sc.pp.normalize_total(adata, target_sum=100)
-    with pytest.raises(DataError, match="whole multiples of the smallest"):
-        read_cells(adata[:, :60].copy())
-
-
 def test_whole_numbers_in_a_layer_of_logarithms_are_refused(make_adata: Make) -> None:
     adata = make_adata()
     adata.layers["logcounts"] = adata.X.copy()

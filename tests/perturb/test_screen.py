@@ -127,8 +127,8 @@ def scaled(adata: ad.AnnData) -> ad.AnnData:
     return adata
 
 
-def linear(adata: ad.AnnData) -> ad.AnnData:
-    adata.X = 1e4 * adata.X / adata.X.sum(axis=1, keepdims=True)
+def estimated(adata: ad.AnnData) -> ad.AnnData:
+    adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.X.shape)
     return adata
 
 
@@ -144,7 +144,7 @@ def linear(adata: ad.AnnData) -> ad.AnnData:
         (lambda adata: adata[np.r_[0:12, 12:84:3]].copy(), "0 perturbations can be used.*fewer than 10 cells.*GENE1"),
         (foreign, "only 0 of 12 genes matched"),
         (scaled, "negative"),
-        (linear, "neither counts nor log1p|no logarithm"),
+        (estimated, "nothing shows their scale.*--values"),
         (lambda adata: make(["control", "stim", "IFNB"]), "none of the 2 perturbations names a gene.*IFNB, stim"),
         (lambda adata: make([f"P{at}" for at in range(7)], column="guide"), "Name the column .*--perturbation.*guide"),
         (lambda adata: "cells", "there is no such file"),
