@@ -9,6 +9,7 @@ import anndata as ad
 import h5py
 import numpy as np
 import pytest
+import scanpy as sc
 from scipy import sparse
 
 import scgraph
@@ -36,6 +37,54 @@ def source(tmp_path: Path) -> Path:
     adata.raw = adata
     adata.write_h5ad(path)
     return path
+
+
+def scaled(total: float | None, base: float | None = None) -> Callable[[ad.AnnData], None]:
+    def change(adata: ad.AnnData) -> None:
+        sc.pp.normalize_total(adata, target_sum=total)
+        if base is not None:
+            sc.pp.log1p(adata, base=base)
+        adata.uns.clear()
+
+    return change
+
+
+SCALES = {
+    "counts": lambda adata: None,
+    "counts per 10,000": scaled(1e4),
+    "counts per million": scaled(1e6),
+    "median total": scaled(None),
+    "log1p of counts per 10,000": scaled(1e4, np.e),
+    "log1p of counts per million": scaled(1e6, np.e),
+    "log1p of the median total": scaled(None, np.e),
+    "log2": scaled(1e4, 2),
+    "log10": scaled(1e4, 10),
+    "log1p of counts": lambda adata: sc.pp.log1p(adata),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_scale_of_one_file_embeds_alike(model: Path, tmp_path: Path, name: str) -> None:
+    whole, adata = make_cells(), make_cells()
+    scgraph.embed(whole, model)
+    SCALES[name](adata)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+    scgraph.embed(adata, model)
+    np.testing.assert_allclose(adata.obsm[OBSM_KEY], whole.obsm[OBSM_KEY], atol=1e-4)
+    assert np.array_equal(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY], adata.obsm[OBSM_KEY])
+
+
+def test_a_scale_that_cannot_be_told_is_refused_before_anything_is_written(model: Path, tmp_path: Path) -> None:
+    adata = make_cells()
+    adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(DataError, match="--values"):
+        embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+    assert not (tmp_path / "out.h5ad").exists()
+    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad", values="linear")
+    scgraph.embed(adata, model, values="linear")
+    assert np.array_equal(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY], adata.obsm[OBSM_KEY])
 
 
 def _novelty(file: h5py.File) -> None:

@@ -84,9 +84,7 @@ class Cells:
         return log_normalized(self.matrix, self.matrix.data.astype(np.float64))
 
 
-def log_normalized(
-    matrix: sparse.csr_matrix, x: NDArray[np.float64], total: float | None = None
-) -> sparse.csr_matrix:
+def log_normalized(matrix: sparse.csr_matrix, x: NDArray[np.float64], total: float | None = None) -> sparse.csr_matrix:
     """Compute `log(1 + 10,000 · x / Σ x)` of values that are proportional to counts within a cell.
 
     Args:

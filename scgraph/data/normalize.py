@@ -86,6 +86,10 @@ class ScaleSeen:
         if len(self.fractional) < _NAMED:
             rows = np.flatnonzero(np.add.reduceat(fractions.astype(np.int64), matrix.indptr[:-1]))
             self.fractional += names[rows[: _NAMED - len(self.fractional)]].tolist()
+        if not self.fractions and self._declared is None and self._recorded is None:
+            for evidence in self._evidence.values():
+                evidence.add_whole(matrix, names)
+            return
         for piece in pieces(matrix, names, totals):
             for evidence in self._evidence.values():
                 if not evidence.settled or evidence is self._declared or evidence is self._recorded:

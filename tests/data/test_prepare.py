@@ -170,7 +170,9 @@ def test_damaged_file_is_refused_and_leaves_nothing(h5ad: Path, case: str) -> No
 def test_fractions_among_the_last_cells_are_seen(h5ad: Path) -> None:
     with h5py.File(h5ad, "r+") as file:
         file["X/data"][-1] = 20.5
-    with pytest.raises(DataError, match=r"such as 20\.5\), and the others are whole.* fractions stand in cells such as cell39"):
+    with pytest.raises(
+        DataError, match=r"such as 20\.5\), and the others are whole.* fractions stand in cells such as cell39"
+    ):
         prepare([h5ad], out=h5ad.parent / "store")
     with h5py.File(h5ad, "r+") as file:
         file["X/data"][...] = 0
