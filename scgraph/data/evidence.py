@@ -203,7 +203,7 @@ class Evidence:
             self.totals.setdefault(key, []).append((unit * column)[known])
 
     def add_whole(self, matrix: sparse.csr_matrix, names: NDArray[np.str_]) -> None:
-        """Look at cells of whole numbers alone, which only `linear` allows, at little cost: most files hold no others."""
+        """Look at cells of whole numbers alone, which only `linear` allows, at little cost."""
         self.cells += matrix.shape[0]
         if self.scale.word != "linear":
             self.possible = False

@@ -12,6 +12,7 @@ import scanpy as sc
 from scipy import sparse
 
 from scgraph.data import CellStore, prepare, read_cells
+from scgraph.data.evidence import whole_multiples
 from scgraph.data.streaming import CellStream
 from scgraph.errors import ConfigError, DataError
 
@@ -177,6 +178,14 @@ def test_a_piece_of_a_file_is_told_as_the_file_is(rows: int) -> None:
         np.testing.assert_allclose(
             values_of(adata[:rows].copy()), values_of(counted(genes=900)[:rows].copy()), rtol=1e-4, atol=1e-5
         )
+
+
+def test_the_smallest_value_of_a_cell_may_be_several_counts() -> None:
+    counts = [np.array([1, 2, 3, 7, 9.0]), np.array([2, 3, 5, 8, 13.0]), np.array([7, 9, 10, 16, 25, 41.0])]
+    indptr = np.cumsum([0, *map(len, counts)])
+    unit, informative, whole = whole_multiples(np.concatenate([0.31 * own for own in counts]), indptr)
+    np.testing.assert_allclose(unit, 0.31)
+    np.testing.assert_array_equal(whole, informative)
 
 
 def rounded(places: int) -> anndata.AnnData:
