@@ -113,7 +113,9 @@ def show_bench(cells: anndata.AnnData, models: list[str]) -> None:
     config = {"model": SIZES, "train": TRAINING, "probe": {"epochs": 10}, "seeds": 2}
     result = scgraph.bench(models, [cells], label="kind", config=config)
     scores = result.results.select_dtypes("number")
-    for column in sorted(name for name in scores if "second" not in name):
+    for column in sorted(str(name) for name in scores):
+        if "second" in column:
+            continue  # a time, not a number of the run
         say("bench", column, " ".join(float(score).hex() for score in scores[column]))
     for cost in result.costs:
         say("bench", cost.model, cost.path, cost.parameters, cost.multiply_adds, cost.adjacency_multiply_adds)

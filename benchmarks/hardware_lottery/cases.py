@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.layers.cases import Case, Sizes, complete_edges, on_nodes, ours
-from scgraph.nn.conv import GNNConv, TransformerConv
+from scgraph.nn.conv.gnn import GNNConv
+from scgraph.nn.conv.transformer import TransformerConv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
 from scgraph.nn.asymmetric import AsymmetricModel, build_model
 from scgraph.nn.block import Block
-from scgraph.nn.conv import GeneConv
+from scgraph.nn.conv import GeneConv, import_files
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
@@ -38,3 +38,6 @@ __all__ = [
     "counted_multiply_adds",
     "positional_encoding",
 ]
+
+# Last, as a file of the zoo may take what it needs from here, as layers outside of the package do.
+import_files()

@@ -17,14 +17,15 @@ from torch.nn.functional import gelu, relu
 
 from scgraph.errors import ConfigError
 from scgraph.nn.block import Block
-from scgraph.nn.conv import GATConv, TransformerConv
+from scgraph.nn.conv.gat import GATConv
+from scgraph.nn.conv.transformer import TransformerConv
 
 if TYPE_CHECKING:
     from torch_geometric.nn import GATConv as PyGGATConv
     from torch_geometric.nn import TransformerConv as PyGTransformerConv
 
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.conv import GNNConv
+    from scgraph.nn.conv.gnn import GNNConv
 
 __all__ = [
     "block_from_encoder_layer",
