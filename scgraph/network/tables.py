@@ -134,7 +134,7 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
         (target, source), tuple(torch.stack([getattr(one, name) for one in before]) for name in ("target", "source"))
     )
     blocks = list(saved.model.blocks)
-    shared = {name for block in blocks for name in block.conv.shares(2)}  # type: ignore[operator, union-attr]
+    shared = {name for block in blocks for name in block.conv.plan(2).shares}  # type: ignore[operator, union-attr]
     return GeneTables(
         names=node_names(saved),
         ensembl=saved.vocabulary.ensembl,

@@ -84,7 +84,7 @@ class Block(nn.Module):
         """Run the block."""
         if not self.recompute or not torch.is_grad_enabled():
             return self._run(x, graph, view, forget=True)
-        shared = self.conv.shares(x.shape[1]) if graph.edge_index is None else ()
+        shared = self.conv.plan(x.shape[1]).shares if graph.edge_index is None else ()
         # What layers share is computed here, so that no run below computes it as its own.
         kept = None if view is None else view.with_only(shared)
 

@@ -171,9 +171,7 @@ class GeneModel(nn.Module):
         """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
         if self.network is None or not graph.is_complete:
             return graph
-        conv = self._conv()
-        pairs_from = conv.pairs_from if conv.reads_pairs(graph.genes.shape[1]) else None
-        return self.network.restrict(graph, pairs_from=pairs_from)
+        return self.network.restrict(graph, pairs_from=self._conv().plan(graph.genes.shape[1]).pairs_from)
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
@@ -219,8 +217,8 @@ class GeneModel(nn.Module):
         return self.stack.blocks[0].conv
 
     def _on_pairs(self, genes: int, edges: float) -> bool:
-        conv = self._conv()
-        return conv.reads_pairs(genes) and edges >= conv.pairs_from * genes**2
+        pairs_from = self._conv().plan(genes).pairs_from
+        return pairs_from is not None and edges >= pairs_from * genes**2
 
     def _restricted_cost(self, genes: int, edges: float) -> tuple[int, int]:
         on_edges = None if self._on_pairs(genes, edges) else round(edges)

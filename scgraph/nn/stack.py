@@ -99,4 +99,4 @@ class Stack:
 
     def path(self, genes: int) -> str:
         """Say in a word how a layer runs the complete graph of G genes."""
-        return self.blocks[0].conv.path(genes)
+        return self.blocks[0].conv.plan(genes).path

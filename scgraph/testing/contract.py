@@ -124,7 +124,7 @@ def complete_equals_message(conv: GeneConv) -> None:
         if not _close(fast, reference):
             _fail(conv, 3, f"outputs differ by {(fast - reference).abs().max():.1e} (padding: {padded}).")
         _same_gradients(case, fast, reference, f"padding: {padded}")
-    if conv.reads_pairs(GENES):
+    if conv.plan(GENES).pairs_from is not None:
         case = _Case(conv)
         some = torch.rand(CELLS, GENES, GENES, generator=torch.Generator().manual_seed(7)) < 0.3
         pairs = some & case.graph.mask.unsqueeze(1) | torch.eye(GENES, dtype=torch.bool)

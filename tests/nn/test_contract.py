@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ CASES = [(name, options) for name in conv_names() for options in [{}, *VARIANTS.
 def test_registered_conv_keeps_contract(name: str, options: dict[str, Any], sentence: int) -> None:
     torch.manual_seed(0)
     SENTENCES[sentence](conv_class(name)(CHANNELS, **options))
+
+
+@pytest.mark.parametrize("name", conv_names())
+def test_the_source_of_a_layer_can_be_opened(name: str) -> None:
+    source = (conv_class(name).__doc__ or "").split("Source:")[1]
+    assert re.search(r"https://(arxiv\.org/abs|doi\.org)/\S+", source)
 
 
 def test_variants_name_registered_convs() -> None:
@@ -177,7 +184,7 @@ class InPlace(Good):
         torch.relu_(x)
         return self.linear(x)
 
-    def edges(self, x: Tensor, edge_index: Tensor, **inputs: Tensor) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **inputs: Tensor) -> Tensor:
         x += self.propagate(edge_index, x=x)
         torch.relu_(x)
         return self.linear(x)

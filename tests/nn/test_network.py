@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch_geometric.utils import to_undirected
 
 from scgraph.errors import ConfigError
 from scgraph.nn import (
+    GeneConv,
     GeneGraph,
     GeneModel,
     GeneNetwork,
@@ -24,12 +26,27 @@ from scgraph.nn import (
 )
 from scgraph.registry import conv_class, conv_names
 
+if TYPE_CHECKING:
+    from scgraph.nn.conv.plan import Plan
+
 V = 30
 GENES = torch.tensor([[3, 17, 8, 1, 25, 0, 0], [30, 2, 3, 4, 5, 6, 7], [9, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]])
 
 
 def some_edges(count: int = 60, seed: int = 0) -> Tensor:
     return torch.randint(1, V + 1, (2, count), generator=torch.Generator().manual_seed(seed))
+
+
+def run_on_pairs(monkeypatch: pytest.MonkeyPatch, name: str, share: float) -> None:
+    """Have a layer that keeps to pairs take them from another share of all pairs on."""
+    cls = conv_class(name)
+    plan = cls.plan
+
+    def planned(conv: GeneConv, genes: int) -> Plan:
+        own = plan(conv, genes)
+        return own if own.pairs_from is None else replace(own, pairs_from=share)
+
+    monkeypatch.setattr(cls, "plan", planned)
 
 
 def plain_edges(genes: Tensor, edge_index: Tensor) -> set[tuple[int, int]]:
@@ -105,7 +122,7 @@ def test_pairs_equal_edges_in_outputs_and_gradients(monkeypatch: pytest.MonkeyPa
     values = torch.rand(GENES.shape, dtype=torch.float64)
     found = []
     for share, pairs in ((0.0, True), (2.0, False)):
-        monkeypatch.setattr(conv_class(name), "pairs_from", share)
+        run_on_pairs(monkeypatch, name, share)
         assert (model.restricted(GeneGraph(GENES)).pairs is not None) == pairs
         out = model(GENES, values)
         loss = out.values.square().sum() + out.cell.sum()
@@ -140,7 +157,7 @@ def test_a_model_without_a_network_has_no_new_keys() -> None:
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("name", ["gnn", "tf", "gat", "gcn", "torch_geometric.nn.GATConv"])
 def test_stated_cost_is_counted(monkeypatch: pytest.MonkeyPatch, name: str, pairs: bool) -> None:
-    monkeypatch.setattr(conv_class(name), "pairs_from", 0.0 if pairs else 2.0)
+    run_on_pairs(monkeypatch, name, 0.0 if pairs else 2.0)
     net = GeneNetwork.from_edges(V, some_edges(200))
     model = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=net)
     graph, values = GeneGraph(torch.arange(1, 9).unsqueeze(0), padded=False), torch.ones(1, 8)

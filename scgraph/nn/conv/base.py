@@ -12,6 +12,7 @@ from torch_geometric.nn import MessagePassing
 
 from scgraph.errors import ContractError, ScgraphError
 from scgraph.nn.adjacency import AdjacencyView
+from scgraph.nn.conv.plan import Plan
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.graph import GeneGraph
 
@@ -55,7 +56,6 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         search_space: what a hyperparameter search may vary, plain data.
         complete_limit: largest cell whose complete graph is written down as edges.
         top_k: senders of a gene that are kept beyond that.
-        pairs_from: share of all pairs that a network must join for pairs to be quicker than its edges.
 
     Args:
         channels: width C of the features.
@@ -71,7 +71,6 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     search_space: ClassVar[dict[str, Any]] = {}
     complete_limit: int = 512
     top_k: int = 16
-    pairs_from: ClassVar[float] = 0.03
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a `forward` or a `complete` that a block could not call."""
@@ -106,11 +105,11 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         """
         if self.uses_adjacency and view is None:
             raise ContractError(f"{type(self).__name__} reads the adjacency; call it with view=adjacency.view(graph).")
-        dense = graph.edge_index is None and (graph.pairs is None or self.reads_pairs(x.shape[1]))
+        dense = graph.edge_index is None and (graph.pairs is None or self.plan(x.shape[1]).pairs_from is not None)
         if dense and type(self).complete is not GeneConv.complete:
             y = self.complete(x, graph, view)
         else:
-            y = self._on_edges(x, graph, view)
+            y = self._run_on_edges(x, graph, view)
         if y.shape != x.shape:
             raise ContractError(
                 f"{type(self).__name__} breaks sentence 1 of the contract: "
@@ -135,28 +134,23 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         """Return the graph with the edges that this layer runs on where it has no `complete`."""
         if graph.edge_index is not None:
             return graph
-        if graph.pairs is not None or graph.genes.shape[1] <= self.complete_limit or view is None:
+        top_k = self.plan(graph.genes.shape[1]).top_k
+        if graph.pairs is not None or top_k is None or view is None:
             return graph.with_complete_edges()
-        return graph.with_top_k_edges(view, self.top_k)
+        return graph.with_top_k_edges(view, top_k)
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Run the layer on edges of flattened nodes. ``[N, C]`` to ``[N, C]``."""
         out: Tensor = self.propagate(edge_index, x=x, **edge_inputs)
         return out
 
-    def shares(self, genes: int) -> tuple[str, ...]:
-        """Return the properties of `AdjacencyView` that layers share for cells of G genes; by default none."""
-        return ()
-
-    def reads_pairs(self, genes: int) -> bool:
-        """Whether `complete` keeps to `GeneGraph.pairs` for cells of G genes; by default it does not."""
-        return False
-
-    def path(self, genes: int) -> str:
-        """Say in a word how `forward` runs the complete graph of G genes."""
+    def plan(self, genes: int) -> Plan:
+        """Say how `forward` runs the complete graph of G genes; what a subclass may say stands at `Plan`."""
         if type(self).complete is not GeneConv.complete:
-            return "complete"
-        return "edges" if genes <= self.complete_limit or not self.uses_adjacency else f"top-{self.top_k} edges"
+            return Plan("complete")
+        if genes <= self.complete_limit or not self.uses_adjacency:
+            return Plan("edges")
+        return Plan(f"top-{self.top_k} edges", top_k=self.top_k)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """Return the multiply-adds of the matrix products of this layer for one cell, without the static logits.
@@ -235,7 +229,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
                 f"({type(error).__name__}: {said}).{hint}"
             ) from error
 
-    def _on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def _run_on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         cells, genes, channels = x.shape
         graph = self.with_edges(graph, view)
         edge_index = graph.edge_index
@@ -246,7 +240,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         asked = ", ".join(inspect.signature(self.message).parameters)
         hint = f" message({asked}) is offered the features (x_i, x_j) and {', '.join(inputs) or 'nothing else'}."
         with self.explained(hint, x=flat, edge_index=edge_index, **inputs):
-            y = self.edges(flat, edge_index, **inputs)
+            y = self.on_edges(flat, edge_index, **inputs)
         if y.shape[0] != cells * genes:
             raise ContractError(
                 f"{type(self).__name__} breaks sentence 1 of the contract: "

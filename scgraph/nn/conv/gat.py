@@ -11,6 +11,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.plan import Plan
 from scgraph.nn.functional import gat_attention, pair_attention
 from scgraph.registry import register_conv
 
@@ -28,8 +29,9 @@ class GATConv(GeneConv):
     Each head has its own a_t, a_s and, with `use_adjacency`, its own weight c for the static logit A_ij,
     which then is the edge attribute.
 
-    Source: Veličković et al., "Graph attention networks" (2018), Eq. 1-6; equal to PyTorch Geometric's
-    `GATConv` without added self loops, whose edge attribute of width 1 is A_ij.
+    Source: Veličković et al., "Graph attention networks" (2018), Eq. 1-6,
+    https://arxiv.org/abs/1710.10903; equal to PyTorch Geometric's `GATConv` without added self loops, whose edge
+    attribute of width 1 is A_ij.
 
     Args:
         channels: width C.
@@ -43,7 +45,6 @@ class GATConv(GeneConv):
 
     cost: ClassVar[str] = "G C² and a sort of G; with the adjacency G² C more"
     summary: ClassVar[str] = "graph attention, optionally with the adjacency as edge attribute"
-    pairs_from: ClassVar[float] = 0.25
     search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
     def __init__(
@@ -74,7 +75,7 @@ class GATConv(GeneConv):
         if self.edge is not None:
             nn.init.ones_(self.edge)
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Attend along the edges. ``[N, C]`` to ``[N, C]``."""
         z = self.linear(x).view(-1, self.heads, self.channels // self.heads)
         alpha = ((z * self.source).sum(-1), (z * self.target).sum(-1))
@@ -115,17 +116,11 @@ class GATConv(GeneConv):
             y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
         return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
 
-    def reads_pairs(self, genes: int) -> bool:
-        """Always, with all pairs formed."""
-        return True
-
-    def shares(self, genes: int) -> tuple[str, ...]:
-        """The static logits, where they enter."""
-        return () if self.edge is None else ("logits",)
-
-    def path(self, genes: int) -> str:
-        """Whether all pairs are formed."""
-        return "sorted sums" if self.edge is None else "all pairs"
+    def plan(self, genes: int) -> Plan:
+        """Sorted sums, or all pairs with the static logits that layers share; those of a network are all formed."""
+        if self.edge is None:
+            return Plan("sorted sums", pairs_from=0.25)
+        return Plan("all pairs", shares=("logits",), pairs_from=0.25)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C²``, and ``G² C`` with the adjacency; elementwise products and the sort are not counted."""

@@ -8,6 +8,7 @@ from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message 
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from scgraph.nn.conv.mapped import MappedConv
+from scgraph.nn.conv.plan import Plan
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class GCNConv(MappedConv):
     products and never built: 2·G·R·C.
 
     Source: Kipf and Welling, "Semi-supervised classification with graph convolutional networks" (2017),
-    Eq. 2; equal to PyTorch Geometric's `GCNConv` with these edge weights and no added self loops.
+    Eq. 2, https://arxiv.org/abs/1609.02907; equal to PyTorch Geometric's `GCNConv` with these edge weights and no
+    added self loops.
 
     Shapes:
         x ``[B, G, C]``, view of rank R, output ``[B, G, C]``.
@@ -54,9 +56,9 @@ class GCNConv(MappedConv):
         mapped: Tensor = self.linear(x)
         return target @ (source.transpose(1, 2) @ mapped)
 
-    def shares(self, genes: int) -> tuple[str, ...]:
-        """The scaled tables."""
-        return ("symmetric_normalized",)
+    def plan(self, genes: int) -> Plan:
+        """Two thin products with the scaled tables that layers share."""
+        return Plan("complete", shares=("symmetric_normalized",))
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C² + 2 G R C``."""

@@ -9,6 +9,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.mapped import MappedConv
+from scgraph.nn.conv.plan import PAIRS_FROM, Plan
 from scgraph.nn.functional import streaming_attention
 from scgraph.registry import register_conv
 
@@ -28,7 +29,7 @@ class GNNConv(MappedConv):
     streamed instead: each layer forms the weights of some receiving genes at a time, and G×G numbers are never held.
 
     Source: "Graph Neural Networks as a Substitute for Transformers in Single-Cell Transcriptomics",
-    Eq. 11-12; the tables of rank 48 are from section IV-B.
+    https://arxiv.org/abs/2507.04125, Eq. 11-12; the tables of rank 48 are from section IV-B.
 
     Args:
         channels: width C.
@@ -59,30 +60,21 @@ class GNNConv(MappedConv):
         """One product of the shared softmax, ``[B, G, G]``, with the mapped features, or streams of it."""
         assert view is not None
         mapped: Tensor = self.linear(x)
-        if self._streams(x.shape[1]):
-            return streaming_attention(view.target, view.source, graph.key_mask(), mapped)
-        return view.softmax @ mapped
+        if self.plan(x.shape[1]).shares:
+            return view.softmax @ mapped
+        return streaming_attention(view.target, view.source, graph.key_mask(), mapped)
 
-    def reads_pairs(self, genes: int) -> bool:
-        """Where the weights are written down."""
-        return not self._streams(genes)
-
-    def shares(self, genes: int) -> tuple[str, ...]:
-        """The softmax, where it is written down."""
-        return () if self._streams(genes) else ("softmax",)
-
-    def path(self, genes: int) -> str:
-        """Whether a cell is streamed."""
-        return "streamed" if self._streams(genes) else "shared weights"
+    def plan(self, genes: int) -> Plan:
+        """Write the weights down for all layers, or stream long cells, for which pairs cannot be kept to."""
+        if genes >= self.stream_from:
+            return Plan("streamed")
+        return Plan("shared weights", shares=("softmax",), pairs_from=PAIRS_FROM)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C² + G² C``, and ``G² R`` where streamed."""
-        logits = genes**2 * rank if self._streams(genes) else 0
+        logits = 0 if self.plan(genes).shares else genes**2 * rank
         return genes * self.channels**2 + genes**2 * self.channels + logits
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
         """``G² R``, or nothing where the layers form the logits themselves."""
-        return 0 if self._streams(genes) else genes**2 * rank
-
-    def _streams(self, genes: int) -> bool:
-        return genes >= self.stream_from
+        return genes**2 * rank if self.plan(genes).shares else 0

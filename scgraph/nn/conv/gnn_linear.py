@@ -8,6 +8,7 @@ from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message 
 from torch_geometric.utils import scatter
 
 from scgraph.nn.conv.mapped import MappedConv
+from scgraph.nn.conv.plan import Plan
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class GNNLinearConv(MappedConv):
     G×G anywhere.
 
     Source: the kernel form of attention of Katharopoulos et al., "Transformers are RNNs" (2020), Eq. 4-6,
-    with queries and keys looked up by gene as in Eq. 11-12 of "Graph Neural Networks as a Substitute for
-    Transformers in Single-Cell Transcriptomics".
+    https://arxiv.org/abs/2006.16236, with queries and keys looked up by gene as in Eq. 11-12 of "Graph Neural
+    Networks as a Substitute for Transformers in Single-Cell Transcriptomics", https://arxiv.org/abs/2507.04125.
 
     Shapes:
         x ``[B, G, C]``, view of rank R, output ``[B, G, C]``.
@@ -56,9 +57,9 @@ class GNNLinearConv(MappedConv):
         mapped: Tensor = self.linear(x)
         return target @ (source.transpose(1, 2) @ mapped)
 
-    def shares(self, genes: int) -> tuple[str, ...]:
-        """The scaled tables."""
-        return ("row_normalized",)
+    def plan(self, genes: int) -> Plan:
+        """Two thin products with the scaled tables that layers share."""
+        return Plan("complete", shares=("row_normalized",))
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``G C² + 2 G R C``."""

@@ -31,6 +31,6 @@ class MappedConv(GeneConv):
         super().reset_parameters()
         self.linear.reset_parameters()
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Map linearly, then pass messages. ``[N, C]`` to ``[N, C]``."""
-        return super().edges(self.linear(x), edge_index, **edge_inputs)
+        return super().on_edges(self.linear(x), edge_index, **edge_inputs)

@@ -22,7 +22,8 @@ class MeanConv(MappedConv):
 
     The control that shows what gene-gene weights are worth: it is `gnn` with all logits 0.
 
-    Source: Zaheer et al., "Deep sets" (2017), Eq. 4; PyTorch Geometric's mean aggregation.
+    Source: Zaheer et al., "Deep sets" (2017), Eq. 4, https://arxiv.org/abs/1703.06114; PyTorch Geometric's mean
+    aggregation.
 
     Shapes:
         x ``[B, G, C]``, output ``[B, G, C]``.

@@ -23,7 +23,8 @@ class NoneConv(MappedConv):
 
     The control that shows what any interaction is worth. Other edges of a graph are ignored.
 
-    Source: the graph convolution of Kipf and Welling (2017) on a graph of self loops.
+    Source: the graph convolution of Kipf and Welling (2017), https://arxiv.org/abs/1609.02907, on a graph of self
+    loops.
 
     Shapes:
         x ``[B, G, C]``, output ``[B, G, C]``.
@@ -32,10 +33,10 @@ class NoneConv(MappedConv):
     cost: ClassVar[str] = "G C²"
     summary: ClassVar[str] = "control: no interaction between genes"
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Any) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Any) -> Tensor:
         """Map linearly, with one self loop a node, whatever the graph. ``[N, C]`` to ``[N, C]``."""
         loops = torch.arange(x.shape[0], device=x.device).expand(2, -1)
-        return super().edges(x, loops)
+        return super().on_edges(x, loops)
 
     def message(self, x_j: Tensor) -> Tensor:
         """``Θ x_j`` with j = i, ``[E, C]``."""

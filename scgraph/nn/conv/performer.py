@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
-from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.attention import AttentionConv
 from scgraph.nn.random_features import feature_attention, log_features, orthogonal_gaussian
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
 
 __all__ = ["PerformerConv"]
 
 
 @register_conv("performer")
-class PerformerConv(GeneConv):
+class PerformerConv(AttentionConv):
     """``y_i = W_o Σ_j α_ij v(x_j)`` with ``α_ij = φ(q_i) · φ(k_j) / Σ_l φ(q_i) · φ(k_l)``.
 
     ``φ_r(x) = exp(w_r · x - |x|² / 2) / √M`` with M orthogonal Gaussian rows w_r, and q, k the projections of `tf`
@@ -30,7 +29,8 @@ class PerformerConv(GeneConv):
 
     The rows w_r are drawn by `reset_parameters`, shared by the heads, and saved with the weights; they do not learn.
 
-    Source: Choromanski et al., "Rethinking attention with Performers" (2021), FAVOR+, Eq. 4 and section 2.4.
+    Source: Choromanski et al., "Rethinking attention with Performers" (2021), FAVOR+, Eq. 4 and section 2.4,
+    https://arxiv.org/abs/2009.14794.
 
     Args:
         channels: width C.
@@ -42,38 +42,28 @@ class PerformerConv(GeneConv):
     """
 
     feed_forward: ClassVar[bool] = True
-    activation: ClassVar[str] = "none"
     cost: ClassVar[str] = "4 G C² + 4 G M C + G M H with M random features, and 2 G C² of feed-forward: linear in G"
     summary: ClassVar[str] = "softmax attention by random features (FAVOR+) and a feed-forward, linear in G"
-    search_space: ClassVar[dict[str, Any]] = {"heads": [1, 2, 4, 8]}
 
     def __init__(self, channels: int, *, heads: int = 8, features: int | None = None) -> None:
-        super().__init__(channels)
-        if heads < 1 or channels % heads:
-            raise ConfigError(f"heads ({heads}) must divide channels ({channels}).")
+        super().__init__(channels, heads=heads)
         features = 2 * channels // heads if features is None else features
         if features < 1:
             raise ConfigError(f"features must be at least 1, not {features}.")
-        self.heads = heads
         self.features = features
-        self.query_key_value = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
         self.register_buffer("rows", torch.empty(features, channels // heads))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the linear maps and the random features anew."""
         super().reset_parameters()
-        self.query_key_value.reset_parameters()
-        self.out.reset_parameters()
         self.rows.copy_(orthogonal_gaussian(*self.rows.shape))
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
-        """Attend along the edges. ``[N, C]`` to ``[N, C]``."""
-        query, key, value = self._parts(x)
-        y: Tensor = self.propagate(edge_index, query=query, key=key, value=value)
-        out: Tensor = self.out(y.flatten(1))
-        return out
+    def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log φ(q), log φ(k) and v, ``[..., H, M]`` and ``[..., H, D]``."""
+        query, key, value = super().projected(x)
+        scale = value.shape[-1] ** -0.25
+        return log_features(query * scale, self.rows), log_features(key * scale, self.rows), value
 
     def message(
         self,
@@ -89,21 +79,13 @@ class PerformerConv(GeneConv):
         alpha: Tensor = softmax(logits, index, ptr, size_i)
         return alpha.to(value_j.dtype).unsqueeze(-1) * value_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, key_mask: Tensor | None, view: AdjacencyView | None
+    ) -> Tensor:
         """Two thin products a head; see `scgraph.nn.random_features.feature_attention`."""
-        query, key, value = (part.transpose(1, 2) for part in self._parts(x))
-        y = feature_attention(query, key, graph.key_mask(), value)
-        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
-        return out
+        return feature_attention(query, key, key_mask, value)
 
     def multiply_adds(self, genes: int, rank: int) -> int:
         """``4 G C² + 4 G M C + G M H``: maps, features of queries and keys, two products, and the denominators."""
         maps = 4 * genes * self.channels**2
         return maps + genes * self.features * (4 * self.channels + self.heads)
-
-    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log φ(q), log φ(k) and v, ``[..., H, M]`` and ``[..., H, D]``."""
-        width = self.channels // self.heads
-        query, key, value = self.query_key_value(x).unflatten(-1, (3, self.heads, width)).unbind(-3)
-        scale = width**-0.25
-        return log_features(query * scale, self.rows), log_features(key * scale, self.rows), value

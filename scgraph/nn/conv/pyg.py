@@ -10,6 +10,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError, ContractError
 from scgraph.nn.conv.base import GeneConv
+from scgraph.nn.conv.plan import Plan
 from scgraph.nn.conv.pyg_arguments import asked_of_forward, built, constructor, parameters
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class PyGConv(GeneConv):
     - ``edge_attr`` ``[E, edge_dim]``: the static logit in every column; `edge_dim` is 1 unless set, and with
       `edge_dim` None there are no attributes.
     - neither: messages are not weighted. Each is multiplied by ``1 + l - stop_gradient(l)``, which is 1 and lets
-      the logit l learn whether the edge helps (a straight-through estimator; Bengio et al. 2013).
+      the logit l learn whether the edge helps (a straight-through estimator; Bengio et al. 2013,
+      https://arxiv.org/abs/1308.3432).
 
     Self loops that a layer would add are switched off, since each gene sends to itself already. The layer sees
     real genes only, so that a batch norm inside it is not moved by padding. `wrapped` makes the subclass of a layer.
@@ -73,14 +75,9 @@ class PyGConv(GeneConv):
         super().reset_parameters()
         self.layer.reset_parameters()
 
-    def with_edges(self, graph: GeneGraph, view: AdjacencyView | None) -> GeneGraph:
-        """Return the graph with the `top_k` strongest senders of each gene, also for small cells."""
-        assert view is not None
-        return graph.with_top_k_edges(view, self.top_k) if graph.is_complete else super().with_edges(graph, view)
-
-    def path(self, genes: int) -> str:
-        """How many senders a gene keeps."""
-        return f"top-{self.top_k} edges"
+    def plan(self, genes: int) -> Plan:
+        """The `top_k` strongest senders of each gene, also in small cells."""
+        return Plan(f"top-{self.top_k} edges", top_k=self.top_k)
 
     def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return ``edge_weight`` ``[E]``, ``edge_attr`` ``[E, edge_dim]``, or ``straight`` ``[E]`` of the logits."""
@@ -93,7 +90,7 @@ class PyGConv(GeneConv):
             inputs["edge_attr"] = logits.unsqueeze(-1).expand(-1, self.edge_width)
         return inputs or {"straight": logits}
 
-    def edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
+    def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Run the layer. ``[N, C]`` to ``[N, C]``.
 
         Raises:
@@ -114,7 +111,7 @@ class PyGConv(GeneConv):
             )
         return y
 
-    def _on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def _run_on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         cells, genes, channels = x.shape
         graph = self.with_edges(graph, view)
         edge_index = graph.edge_index
@@ -137,7 +134,7 @@ class PyGConv(GeneConv):
         offered = {name: tensor for name, tensor in inputs.items() if name != "straight"}
         hint = f" forward({', '.join(parameters(self.layer_class.forward))}) is offered these and nothing else."
         with self.explained(hint, x=nodes, edge_index=edge_index, **offered):
-            y = self.edges(nodes, edge_index, **inputs)
+            y = self.on_edges(nodes, edge_index, **inputs)
         if place is not None:
             y = y.new_zeros(cells * genes, channels).index_copy(0, place, y)
         return y.reshape(x.shape)
