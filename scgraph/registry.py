@@ -231,7 +231,7 @@ def _checked(name: str, candidate: object) -> type[GeneConv]:
         if issubclass(candidate, GeneConv) and candidate is not GeneConv:
             return candidate
         if not issubclass(candidate, GeneConv) and candidate is not MessagePassing:
-            from scgraph.nn.conv.pyg import wrapped
+            from scgraph.nn.pyg.conv import wrapped
 
             return wrapped(candidate)
     raise ConfigError(

@@ -70,7 +70,6 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
 
     from scgraph.nn import build_model
     from scgraph.nn.asymmetric import decoder_width
-    from scgraph.nn.conv.pyg import PyGConv
     from scgraph.registry import conv_class
     from scgraph.testing import try_out
     from scgraph.train.network import with_network
@@ -89,7 +88,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
         options_of = (own.conv_options, own.decoder_options)
         for conv, width, options in zip(own.convs(), widths, options_of, strict=False):
             cls = conv_class(conv)
-            if not cls.__module__.startswith(BUILT_IN) or issubclass(cls, PyGConv):
+            if not cls.__module__.startswith(BUILT_IN):
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(width, **options))
     if config.graph is not None and not any(map(_reads_graph, configs.values())):

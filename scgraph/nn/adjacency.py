@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scgraph.nn import functional
+from scgraph.nn.kernels import attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,7 +100,7 @@ class AdjacencyView:
         # Logits of its own: those of `logits` would be held as long as the view.
         return self._keep(
             "softmax",
-            lambda: functional.masked_softmax(self.target @ self.source.transpose(1, 2), self.graph.key_mask()),
+            lambda: attention.masked_softmax(self.target @ self.source.transpose(1, 2), self.graph.key_mask()),
         )
 
     @property
@@ -112,12 +112,12 @@ class AdjacencyView:
     @property
     def row_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D⁻¹ φ(T) φ(S)ᵀ``, each ``[B, G, R]``."""
-        return self._keep("row_normalized", lambda: functional.row_normalized(*self.positive))
+        return self._keep("row_normalized", lambda: attention.row_normalized(*self.positive))
 
     @property
     def symmetric_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D^-1/2 φ(T) φ(S)ᵀ D^-1/2``, each ``[B, G, R]``."""
-        return self._keep("symmetric_normalized", lambda: functional.symmetric_normalized(*self.positive))
+        return self._keep("symmetric_normalized", lambda: attention.symmetric_normalized(*self.positive))
 
     def with_only(self, names: Iterable[str]) -> AdjacencyView:
         """Return a view that holds nothing but the tables and the named properties, computed here if need be.

@@ -11,8 +11,8 @@ from torch.nn.functional import embedding
 from scgraph.errors import ConfigError
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import ValueHead
+from scgraph.nn.kernels.recompute import recomputed
 from scgraph.nn.model import GeneModel, ModelOutput
-from scgraph.nn.recompute import forgotten
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class AsymmetricModel(GeneModel):
             raise ConfigError("An asymmetric model runs on complete graphs; leave edge_index out.")
         panel = GeneGraph(genes, padded=padded)
         cell, x = self.features(panel, values, mask, width=width)
-        with forgotten(self.decoder.norm, x) as normed:
+        with recomputed(self.decoder.norm, x) as normed:
             predicted: Tensor = self.value_head(normed)
         if padded:
             predicted = predicted.masked_fill(~panel.mask, 0.0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scgraph.errors import ConfigError, ContractError, did_you_mean
-from scgraph.nn.recompute import forgotten
+from scgraph.nn.kernels.recompute import recomputed
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
@@ -83,28 +83,28 @@ class Block(nn.Module):
     def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
         """Run the block."""
         if not self.recompute or not torch.is_grad_enabled():
-            return self._run(x, graph, view, forget=True)
+            return self._run(x, graph, view, recompute_norm=True)
         shared = self.conv.plan(x.shape[1]).shares if graph.edge_index is None else ()
         # What layers share is computed here, so that no run below computes it as its own.
         kept = None if view is None else view.with_only(shared)
 
         def run(x: Tensor) -> Tensor:
-            return self._run(x, graph, None if kept is None else kept.with_only(shared), forget=False)
+            return self._run(x, graph, None if kept is None else kept.with_only(shared), recompute_norm=False)
 
         draws = any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
         again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=draws)
         return again
 
-    def _run(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None, *, forget: bool) -> Tensor:
+    def _run(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None, *, recompute_norm: bool) -> Tensor:
         if not self.norm_first:
             return self._run_norm_last(x, graph, view)
-        with forgotten(self.norm, x, enabled=forget) as normed:
+        with recomputed(self.norm, x, enabled=recompute_norm) as normed:
             y = self.conv(normed, graph, view)
         x = x + self.dropout(self.activation(y))
         if self.feed_forward is None:
             return x
         norm, first, *rest = self.feed_forward
-        with forgotten(norm, x, enabled=forget) as normed:
+        with recomputed(norm, x, enabled=recompute_norm) as normed:
             y = first(normed)
         for layer in rest:
             y = layer(y)

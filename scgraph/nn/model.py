@@ -11,9 +11,9 @@ from scgraph.errors import ConfigError
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import GeneGraph
 from scgraph.nn.head import CellHead, ValueHead
+from scgraph.nn.kernels.recompute import recomputed
 from scgraph.nn.positional import GenePositions
 from scgraph.nn.readout import MeanReadout
-from scgraph.nn.recompute import forgotten
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class GeneModel(nn.Module):
         """
         graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
         x = self.encode(graph, values, mask)
-        with forgotten(self.norm, x) as normed:
+        with recomputed(self.norm, x) as normed:
             cell = self.readout(normed if self.readout_norm else x, graph)
             predicted: Tensor = self.value_head(normed)
         if padded:

@@ -14,9 +14,9 @@ from scgraph.errors import ContractError
 from scgraph.nn.adjacency import FactorizedAdjacency
 from scgraph.nn.block import Block
 from scgraph.nn.conv.base import GeneConv
-from scgraph.nn.conv.pyg import PyGConv
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.graph import GeneGraph
+from scgraph.nn.pyg.conv import PyGConv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

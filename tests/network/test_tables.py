@@ -13,7 +13,7 @@ from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.errors import ConfigError
 from scgraph.network import Edges, gene_tables, strongest_senders, to_networkx
 from scgraph.network import edges as edges_module
-from scgraph.nn import functional
+from scgraph.nn.kernels import attention
 from scgraph.train import SavedModel, pretrain
 from tests.network.conftest import NAMES, UNSEEN, cells, planted, small_config
 
@@ -77,10 +77,7 @@ def test_softmax_weights_are_those_of_the_layer(layered: SavedModel) -> None:
     tables = gene_tables(layered)
     some = torch.tensor([0, 5, 9, 30])
     expected = torch.stack(
-        [
-            functional.masked_softmax(t[some] @ s[some].T, None)
-            for t, s in zip(tables.target, tables.source, strict=True)
-        ]
+        [attention.masked_softmax(t[some] @ s[some].T, None) for t, s in zip(tables.target, tables.source, strict=True)]
     )
     assert torch.allclose(tables.scores(some, some, "softmax"), expected.mean(dim=0), atol=1e-6)
     second = gene_tables(layered, layer=2)
@@ -90,7 +87,7 @@ def test_softmax_weights_are_those_of_the_layer(layered: SavedModel) -> None:
 def test_positive_layers_weigh_by_their_own_weights(tmp_path: Path) -> None:
     tables = gene_tables(planted(tmp_path / "m", small_config("gnn-linear")))
     genes = torch.arange(60)
-    target, source = functional.row_normalized(
+    target, source = attention.row_normalized(
         *(torch.nn.functional.softplus(table[:1]) for table in (tables.target, tables.source))
     )
     assert torch.allclose(tables.scores(genes, genes, "softmax"), (target @ source.transpose(1, 2))[0], atol=1e-6)

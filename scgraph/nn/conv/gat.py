@@ -12,7 +12,7 @@ from torch_geometric.utils import softmax
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.conv.plan import Plan
-from scgraph.nn.functional import gat_attention, pair_attention
+from scgraph.nn.kernels.attention import gat_attention, pair_attention
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ class GCNConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.functional.symmetric_normalized`."""
+        """Two thin products; see `scgraph.nn.kernels.attention.symmetric_normalized`."""
         assert view is not None
         target, source = view.symmetric_normalized
         mapped: Tensor = self.linear(x)

@@ -51,7 +51,7 @@ class GNNLinearConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.functional.row_normalized`."""
+        """Two thin products; see `scgraph.nn.kernels.attention.row_normalized`."""
         assert view is not None
         target, source = view.row_normalized
         mapped: Tensor = self.linear(x)

@@ -9,7 +9,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.nn.conv.attention import AttentionConv
 from scgraph.nn.conv.plan import PAIRS_FROM, Plan
-from scgraph.nn.functional import hybrid_attention
+from scgraph.nn.kernels.attention import hybrid_attention
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class HybridConv(AttentionConv):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, key_mask: Tensor | None, view: AdjacencyView | None
     ) -> Tensor:
-        """One attention call on concatenated queries and keys; see `scgraph.nn.functional.hybrid_attention`."""
+        """One attention call on concatenated queries and keys; see `scgraph.nn.kernels.attention.hybrid_attention`."""
         assert view is not None
         return hybrid_attention(query, key, value, view.target, view.source, key_mask)
 

@@ -10,7 +10,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.attention import AttentionConv
-from scgraph.nn.random_features import feature_attention, log_features, orthogonal_gaussian
+from scgraph.nn.kernels.random_features import feature_attention, log_features, orthogonal_gaussian
 from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PerformerConv(AttentionConv):
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, key_mask: Tensor | None, view: AdjacencyView | None
     ) -> Tensor:
-        """Two thin products a head; see `scgraph.nn.random_features.feature_attention`."""
+        """Two thin products a head; see `scgraph.nn.kernels.random_features.feature_attention`."""
         return feature_attention(query, key, key_mask, value)
 
     def multiply_adds(self, genes: int, rank: int) -> int:

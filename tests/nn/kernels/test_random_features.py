@@ -7,7 +7,7 @@ import torch
 
 from scgraph.nn import GeneGraph
 from scgraph.nn.conv import PerformerConv, TransformerConv
-from scgraph.nn.random_features import (
+from scgraph.nn.kernels.random_features import (
     feature_attention,
     feature_attention_reference,
     log_features,

@@ -11,7 +11,7 @@ from torch.nn.functional import leaky_relu
 from scgraph.bench.measuring import saved_bytes
 from scgraph.nn import FactorizedAdjacency, GeneGraph
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
-from scgraph.nn.functional import (
+from scgraph.nn.kernels.attention import (
     gat_attention,
     hybrid_attention,
     masked_softmax,

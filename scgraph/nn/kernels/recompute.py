@@ -13,11 +13,11 @@ from scgraph.errors import ContractError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["forgotten"]
+__all__ = ["recomputed"]
 
 
 @contextmanager
-def forgotten(function: Callable[[Tensor], Tensor], x: Tensor, *, enabled: bool = True) -> Iterator[Tensor]:
+def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, enabled: bool = True) -> Iterator[Tensor]:
     """Give ``function(x)``, and compute it again in the backward pass wherever the body wants it kept.
 
     Meant for a norm in front of a linear map: the norm keeps its input and the map would keep its output, one more

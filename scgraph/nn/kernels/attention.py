@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scgraph.nn.streaming import streaming_attention
+from scgraph.nn.kernels.streaming import streaming_attention
 
 if TYPE_CHECKING:
     from torch import Tensor

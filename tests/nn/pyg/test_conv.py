@@ -219,7 +219,7 @@ def test_what_cannot_run_is_told_the_sentence(name: str, options: dict[str, Any]
 
 
 def test_a_subclass_that_hands_everything_on_is_built_as_its_base() -> None:
-    from scgraph.nn.conv.pyg import wrapped
+    from scgraph.nn.pyg.conv import wrapped
 
     class Handing(pyg.GCNConv):  # type: ignore[misc]
         def __init__(self, *given: Any, **options: Any) -> None:
@@ -241,7 +241,7 @@ def test_a_tuple_gives_its_first(graph: GeneGraph, adjacency: FactorizedAdjacenc
         def forward(self, x: Any, edge_index: Any, edge_attr: Any = None) -> Any:
             return super().forward(x, edge_index, edge_attr, return_attention_weights=True)
 
-    from scgraph.nn.conv.pyg import wrapped
+    from scgraph.nn.pyg.conv import wrapped
 
     assert wrapped(WithAttention) is wrapped(WithAttention)
     conv: GeneConv = wrapped(WithAttention)(16)

@@ -22,7 +22,7 @@ NARROW = (torch.bfloat16, torch.float16)
 def streaming_attention(
     target: Tensor, source: Tensor, key_mask: Tensor | None, x: Tensor, *, block: int = BLOCK
 ) -> Tensor:
-    """`scgraph.nn.functional.static_attention` without the weights ``[B, G, G]``.
+    """`scgraph.nn.kernels.attention.static_attention` without the weights ``[B, G, G]``.
 
     The weights of `block` receiving genes are formed, used and forgotten. Backward forms them again from the
     logarithms of the row sums, at ``G²·R`` more multiply-adds, so ``B·block·G`` numbers of working memory do.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scgraph.nn.streaming import NARROW
+from scgraph.nn.kernels.streaming import NARROW
 
 if TYPE_CHECKING:
     from torch import Tensor

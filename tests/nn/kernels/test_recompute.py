@@ -14,7 +14,7 @@ from scgraph.config import ModelConfig
 from scgraph.errors import ContractError
 from scgraph.nn import GeneConv, GeneGraph, GeneModel
 from scgraph.nn.block import Block
-from scgraph.nn.recompute import forgotten
+from scgraph.nn.kernels.recompute import recomputed
 from scgraph.registry import conv_names
 
 CPU = torch.device("cpu")
@@ -54,27 +54,27 @@ def test_recomputed_blocks_give_the_same_numbers(conv: str | type[GeneConv], dro
 
 
 @pytest.mark.parametrize("conv", conv_names())
-def test_forgotten_norms_change_no_number(conv: str, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recomputed_norms_change_no_number(conv: str, cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     model = GeneModel(30, conv=conv, channels=8, layers=3, rank=4, feed_forward=8)
-    forgetting = run(model, cells)
+    again = run(model, cells)
     with monkeypatch.context() as patch:
-        patch.setattr(torch.compiler, "is_compiling", lambda: True)  # where nothing is forgotten
+        patch.setattr(torch.compiler, "is_compiling", lambda: True)  # where nothing is computed again
         plain = run(model, cells)
     for name, tensor in plain.items():
-        assert torch.equal(forgetting[name], tensor), name
+        assert torch.equal(again[name], tensor), name
 
 
-def test_forgotten_output_is_not_kept() -> None:
+def test_recomputed_output_is_not_kept() -> None:
     norm, linear = nn.LayerNorm(64), nn.Linear(64, 64)
     x = torch.randn(10, 64, requires_grad=True)
 
     def forward(*, enabled: bool) -> Tensor:
-        with forgotten(norm, x, enabled=enabled) as y:
+        with recomputed(norm, x, enabled=enabled) as y:
             return linear(y).square().sum()
 
-    kept, forgot = (saved_bytes(lambda on=on: forward(enabled=on), CPU) for on in (False, True))
-    assert kept - forgot == 10 * 64 * 4
+    kept, recomputes = (saved_bytes(lambda on=on: forward(enabled=on), CPU) for on in (False, True))
+    assert kept - recomputes == 10 * 64 * 4
 
 
 def test_an_output_changed_in_place_is_kept_as_the_body_reads_it() -> None:
@@ -82,26 +82,26 @@ def test_an_output_changed_in_place_is_kept_as_the_body_reads_it() -> None:
     x = torch.randn(4, 6, requires_grad=True)
     gradients = []
     for enabled in (False, True):
-        with forgotten(norm, x, enabled=enabled) as y:
+        with recomputed(norm, x, enabled=enabled) as y:
             torch.relu_(y)
             z = linear(y)
         gradients.append(torch.autograd.grad(z.square().sum(), [x, *norm.parameters(), *linear.parameters()]))
-    for plain, forgetting in zip(*gradients, strict=True):
-        assert torch.equal(plain, forgetting)
+    for plain, again in zip(*gradients, strict=True):
+        assert torch.equal(plain, again)
 
 
 @pytest.mark.parametrize("enabled", [False, True])
 def test_what_is_changed_after_it_was_kept_is_refused(enabled: bool) -> None:
     norm, linear = nn.LayerNorm(6), nn.Linear(6, 6)
     x = torch.randn(4, 6)
-    with forgotten(norm, x, enabled=enabled) as y:
+    with recomputed(norm, x, enabled=enabled) as y:
         z = linear(y).exp()
         z.mul_(2.0)
     with pytest.raises((RuntimeError, ContractError), match=r"changed in place|inplace operation"):
         z.sum().backward()
     for parameter in norm.parameters():
         parameter.requires_grad_(False)  # then nothing else keeps x
-    with forgotten(norm, x, enabled=enabled) as y:
+    with recomputed(norm, x, enabled=enabled) as y:
         z = linear(y)
     x.add_(1.0)
     if enabled:  # else the output was kept, which x does not matter to

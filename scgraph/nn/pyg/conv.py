@@ -11,7 +11,7 @@ from torch_geometric.utils import softmax
 from scgraph.errors import ConfigError, ContractError
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.conv.plan import Plan
-from scgraph.nn.conv.pyg_arguments import asked_of_forward, built, constructor, parameters
+from scgraph.nn.pyg.arguments import asked_of_forward, built, constructor, parameters
 
 if TYPE_CHECKING:
     from torch_geometric.nn import MessagePassing

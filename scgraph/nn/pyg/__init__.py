@@ -1,0 +1,1 @@
+"""Layers of PyTorch Geometric, and other message passing that knows nothing of cells, as convolutions."""
