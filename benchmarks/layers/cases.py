@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
-from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ def named_case(name: str) -> Case:
     return found[name]
 
 
-def _graph(sizes: Sizes) -> GeneGraph:
+def _graph(sizes: Sizes) -> CellGraph:
     # As many genes in the vocabulary as in the cell: larger tables would add what does not grow with G.
-    return GeneGraph(torch.arange(1, sizes.genes + 1).expand(sizes.cells, -1).contiguous(), padded=False)
+    return CellGraph(torch.arange(1, sizes.genes + 1).expand(sizes.cells, -1).contiguous(), padded=False)
 
 
 def ours(name: str, *, edges: bool = False, **options: Any) -> Callable[[Sizes], Built]:

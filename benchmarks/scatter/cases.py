@@ -14,7 +14,7 @@ from torch_geometric.utils import scatter, segment
 
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
-from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def measure_scatter(sizes: ScatterSizes, *, rounds: int, seconds: float, with_sc
     torch.manual_seed(0)
     ids = torch.stack([torch.randperm(sizes.genes) + 1 for _ in range(sizes.cells)])
     adjacency = FactorizedAdjacency(sizes.genes, sizes.rank)
-    complete = GeneGraph(ids, padded=False)
-    graph = complete.with_top_k_edges(adjacency.view(complete), sizes.top_k)
+    complete = CellGraph(ids, padded=False)
+    graph = adjacency.view(complete).top_k_graph(sizes.top_k)
     assert graph.edge_index is not None
     cases = [*_ours(sizes, graph, adjacency), *_pyg(sizes, graph.edge_index), *_sums(sizes, graph.edge_index)]
     steps: dict[str, Callable[[], object]] = {}
@@ -186,7 +186,7 @@ def _step(module: nn.Module, forward: Callable[[Tensor], Tensor], shape: Sequenc
     return run
 
 
-def _ours(sizes: ScatterSizes, graph: GeneGraph, adjacency: FactorizedAdjacency) -> list[Case]:
+def _ours(sizes: ScatterSizes, graph: CellGraph, adjacency: FactorizedAdjacency) -> list[Case]:
     cases = []
     for name in conv_names():
         cls = conv_class(name)

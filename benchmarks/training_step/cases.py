@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
-from scgraph.nn import GeneEncoder, GeneGraph, GeneModel, ValueHead
+from scgraph.nn import CellGraph, GeneEncoder, GeneModel, ValueHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -208,7 +208,7 @@ class PeerModel(nn.Module):
 
     def forward(self, genes: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         """Predict the values."""
-        x = self.body(self.encoder(GeneGraph(genes, padded=False), values, mask))
+        x = self.body(self.encoder(CellGraph(genes, padded=False), values, mask))
         predicted: Tensor = self.head(self.norm(x))
         return predicted
 

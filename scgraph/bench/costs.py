@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
-from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
+from scgraph.nn import AsymmetricModel, CellGraph, GeneModel, build_model, counted_multiply_adds
 from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
@@ -245,9 +245,9 @@ def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> i
         weight = next(model.parameters())
         ids = torch.arange(1, genes + zeros + 1, device=weight.device).unsqueeze(0)
         values = (ids <= genes).to(weight.dtype)
-        graph, seen = GeneGraph(ids[:, :genes], padded=False), values[:, :genes]
+        graph, seen = CellGraph(ids[:, :genes], padded=False), values[:, :genes]
         if isinstance(model, AsymmetricModel):
-            panel = GeneGraph(ids, padded=False)
+            panel = CellGraph(ids, padded=False)
             whole = counted_multiply_adds(lambda: model.features(panel, values, width=genes))
         else:
             whole = counted_multiply_adds(lambda: model.encode(graph, seen))
@@ -265,7 +265,7 @@ def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> i
 def _counted_on(model: GeneModel, ids: Tensor) -> int:
     """Count a batch, whose edges decide how it runs, and divide by its cells."""
     weight = next(model.parameters())
-    graph, values = GeneGraph(ids, padded=False), weight.new_ones(ids.shape)
+    graph, values = CellGraph(ids, padded=False), weight.new_ones(ids.shape)
     whole = counted_multiply_adds(lambda: model.encode(graph, values))
     before = counted_multiply_adds(lambda: model.embedded(graph, values))
     return (whole - before) // len(ids)

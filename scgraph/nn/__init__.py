@@ -12,7 +12,7 @@ from scgraph.nn.block import Block
 from scgraph.nn.conv import GeneConv, import_files
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
-from scgraph.nn.graph import GeneGraph
+from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.model import GeneModel, ModelOutput
 from scgraph.nn.network import GeneNetwork
@@ -23,11 +23,11 @@ __all__ = [
     "AdjacencyView",
     "AsymmetricModel",
     "Block",
+    "CellGraph",
     "CellHead",
     "FactorizedAdjacency",
     "GeneConv",
     "GeneEncoder",
-    "GeneGraph",
     "GeneModel",
     "GeneNetwork",
     "GenePositions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from scgraph.nn.kernels import attention
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["LARGEST_BLOCK", "AdjacencyView", "FactorizedAdjacency"]
 
@@ -55,7 +56,7 @@ class FactorizedAdjacency(nn.Module):
         nn.init.normal_(self.target, std=sd)
         nn.init.normal_(self.source, std=sd)
 
-    def view(self, graph: GeneGraph) -> AdjacencyView:
+    def view(self, graph: CellGraph) -> AdjacencyView:
         """Look up the rows of the genes of a batch."""
         return AdjacencyView(
             graph,
@@ -80,7 +81,7 @@ class AdjacencyView:
         source: rows of the sending genes, ``[B, G, R]``.
     """
 
-    def __init__(self, graph: GeneGraph, target: Tensor, source: Tensor) -> None:
+    def __init__(self, graph: CellGraph, target: Tensor, source: Tensor) -> None:
         self.graph = graph
         self.target = target
         self.source = source
@@ -164,6 +165,10 @@ class AdjacencyView:
             with torch.no_grad():
                 self._top_k[k] = self._strongest(k)
         return self._top_k[k]
+
+    def top_k_graph(self, k: int) -> CellGraph:
+        """Return the graph with the edges from the k strongest senders of each gene, itself among them."""
+        return replace(self.graph, edge_index=self.top_k_edges(k))
 
     def _strongest(self, k: int) -> Tensor:
         cells, genes = self.graph.genes.shape

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from scgraph.errors import ConfigError
-from scgraph.nn.graph import GeneGraph
+from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import ValueHead
 from scgraph.nn.kernels.recompute import recomputed
 from scgraph.nn.model import GeneModel, ModelOutput
@@ -75,7 +75,7 @@ class ValueDecoder(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(
-        self, graph: GeneGraph, encoded: Tensor, shown: Tensor, mask: Tensor | None, mask_token: Tensor
+        self, graph: CellGraph, encoded: Tensor, shown: Tensor, mask: Tensor | None, mask_token: Tensor
     ) -> Tensor:
         """Return the features of all genes of the panel, before the norm.
 
@@ -186,7 +186,7 @@ class AsymmetricModel(GeneModel):
         """
         if edge_index is not None:
             raise ConfigError("An asymmetric model runs on complete graphs; leave edge_index out.")
-        panel = GeneGraph(genes, padded=padded)
+        panel = CellGraph(genes, padded=padded)
         cell, x = self.features(panel, values, mask, width=width)
         with recomputed(self.decoder.norm, x) as normed:
             predicted: Tensor = self.value_head(normed)
@@ -196,7 +196,7 @@ class AsymmetricModel(GeneModel):
         return ModelOutput(predicted, cell, cell_values)
 
     def features(
-        self, panel: GeneGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+        self, panel: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the vectors of the cells ``[B, C]`` and the features behind the decoder's blocks ``[B, P, C']``."""
         shown = panel.mask & values.ne(0)
@@ -251,7 +251,7 @@ def decoder_width(channels: int) -> int:
     return -(-channels // 16) * 8
 
 
-def shown_genes(genes: Tensor, values: Tensor, shown: Tensor, width: int | None = None) -> tuple[GeneGraph, Tensor]:
+def shown_genes(genes: Tensor, values: Tensor, shown: Tensor, width: int | None = None) -> tuple[CellGraph, Tensor]:
     """Move the shown genes of each cell to the left and drop the others.
 
     Args:
@@ -270,5 +270,5 @@ def shown_genes(genes: Tensor, values: Tensor, shown: Tensor, width: int | None 
     order = torch.arange(genes.shape[1], device=genes.device).expand_as(genes)
     kept = torch.zeros_like(genes[:, :1]).repeat(1, width + 1).scatter(1, column, order)[:, :width]
     padding = torch.arange(width, device=genes.device) >= count
-    graph = GeneGraph(genes.gather(1, kept).masked_fill(padding, 0))
+    graph = CellGraph(genes.gather(1, kept).masked_fill(padding, 0))
     return graph, values.gather(1, kept).masked_fill(padding, 0.0)

@@ -14,7 +14,7 @@ from scgraph.nn.kernels.recompute import recomputed
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
     from scgraph.nn.conv.base import GeneConv
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["ACTIVATIONS", "Block"]
 
@@ -80,7 +80,7 @@ class Block(nn.Module):
             else None
         )
 
-    def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def forward(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Run the block."""
         if not self.recompute or not torch.is_grad_enabled():
             return self._run(x, graph, view, recompute_norm=True)
@@ -95,7 +95,7 @@ class Block(nn.Module):
         again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=draws)
         return again
 
-    def _run(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None, *, recompute_norm: bool) -> Tensor:
+    def _run(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None, *, recompute_norm: bool) -> Tensor:
         if not self.norm_first:
             return self._run_norm_last(x, graph, view)
         with recomputed(self.norm, x, enabled=recompute_norm) as normed:
@@ -111,7 +111,7 @@ class Block(nn.Module):
         result: Tensor = x + y
         return result
 
-    def _run_norm_last(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def _run_norm_last(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         counted = not (x.is_inference() or torch.compiler.is_compiling())
         version = x._version if counted else 0
         y = self.conv(x, graph, view)

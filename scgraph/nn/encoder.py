@@ -11,7 +11,7 @@ from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn.values import BinnedValues, DiscretisedValues
 
 if TYPE_CHECKING:
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["VALUE_ENCODINGS", "GeneEncoder"]
 
@@ -71,7 +71,7 @@ class GeneEncoder(nn.Module):
                 with torch.no_grad():
                     table.weight[0].zero_()
 
-    def forward(self, graph: GeneGraph, values: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, graph: CellGraph, values: Tensor, mask: Tensor | None) -> Tensor:
         """Embed the genes of a batch. ``[B, G]`` to ``[B, G, C]``."""
         value = values.unsqueeze(-1)
         if mask is not None:

@@ -12,13 +12,11 @@ from torch_geometric.utils import to_dense_batch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from scgraph.nn.adjacency import AdjacencyView
-
-__all__ = ["GeneGraph"]
+__all__ = ["CellGraph"]
 
 
 @dataclass(frozen=True)
-class GeneGraph:
+class CellGraph:
     """One graph a cell: its genes are the nodes, and every gene sends to every gene, itself included.
 
     The complete graph is never written down: `edge_index` is None, and a convolution with a
@@ -70,7 +68,7 @@ class GeneGraph:
         """Set the features of padding to zero. ``[B, G, C]`` to ``[B, G, C]``."""
         return x * self.mask.unsqueeze(-1).to(x.dtype) if self.padded else x
 
-    def with_complete_edges(self) -> GeneGraph:
+    def with_complete_edges(self) -> CellGraph:
         """Write the complete graph, or its `pairs`, down as edges: for small graphs and for tests only."""
         _cells, genes = self.genes.shape
         mask = self.mask
@@ -80,10 +78,6 @@ class GeneGraph:
         cell, target, source = pairs.nonzero(as_tuple=True)
         edge_index = torch.stack((cell * genes + source, cell * genes + target))
         return replace(self, edge_index=edge_index, pairs=None)
-
-    def with_top_k_edges(self, view: AdjacencyView, k: int) -> GeneGraph:
-        """Keep for each gene its k strongest senders in the learned adjacency, always itself among them."""
-        return replace(self, edge_index=view.top_k_edges(k))
 
     def to_batch(
         self, x: Tensor | None = None, values: Tensor | None = None, edge_logits: Tensor | None = None
@@ -99,7 +93,9 @@ class GeneGraph:
             ValueError: edge logits for a graph that has no edges written down.
         """
         if self.edge_index is None and edge_logits is not None:
-            raise ValueError("edge_logits belong to edges: call with_complete_edges or with_top_k_edges first.")
+            raise ValueError(
+                "edge_logits belong to edges: call with_complete_edges or AdjacencyView.top_k_graph first."
+            )
         edge_index = self.edge_index if self.edge_index is not None else self.with_complete_edges().edge_index
         if edge_index is None:
             raise AssertionError("a graph with edges has an edge_index")
@@ -123,7 +119,7 @@ class GeneGraph:
         return Batch.from_data_list(cells)
 
     @classmethod
-    def from_batch(cls, batch: Batch) -> tuple[GeneGraph, Tensor | None]:
+    def from_batch(cls, batch: Batch) -> tuple[CellGraph, Tensor | None]:
         """Convert back: the graph with its edges, and the node features as ``[B, G, C]`` if there are any."""
         genes, mask = to_dense_batch(batch.genes, batch.batch, batch_size=batch.num_graphs)
         width = genes.shape[1]

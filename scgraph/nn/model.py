@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
 from scgraph.nn.encoder import GeneEncoder
-from scgraph.nn.graph import GeneGraph
+from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.kernels.recompute import recomputed
 from scgraph.nn.positional import GenePositions
@@ -148,7 +148,7 @@ class GeneModel(nn.Module):
                 network leaves of it.
             padded: False promises that no id is 0 and saves the masks.
         """
-        graph = GeneGraph(genes, edge_index=edge_index, padded=padded)
+        graph = CellGraph(genes, edge_index=edge_index, padded=padded)
         x = self.encode(graph, values, mask)
         with recomputed(self.norm, x) as normed:
             cell = self.readout(normed if self.readout_norm else x, graph)
@@ -158,16 +158,16 @@ class GeneModel(nn.Module):
         cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
         return ModelOutput(predicted, cell, cell_values)
 
-    def encode(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    def encode(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
         return self.stack.run(self.embedded(graph, values, mask), self.restricted(graph))
 
-    def embedded(self, graph: GeneGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    def embedded(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes in front of the first block, with hints of their place, ``[B, G, C]``."""
         x: Tensor = self.encoder(graph, values, mask)
         return x if self.positions is None else x + self.positions(graph)
 
-    def restricted(self, graph: GeneGraph) -> GeneGraph:
+    def restricted(self, graph: CellGraph) -> CellGraph:
         """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
         if self.network is None or not graph.is_complete:
             return graph
@@ -175,7 +175,7 @@ class GeneModel(nn.Module):
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
-        graph = GeneGraph(genes)
+        graph = CellGraph(genes)
         x = self.encode(graph, values)
         cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
         return cell

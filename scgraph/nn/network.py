@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["LARGEST_LOOKUP", "GeneNetwork"]
 
@@ -101,7 +101,7 @@ class GeneNetwork(nn.Module):
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def restrict(self, graph: GeneGraph, *, pairs_from: float | None = None) -> GeneGraph:
+    def restrict(self, graph: CellGraph, *, pairs_from: float | None = None) -> CellGraph:
         """Return the graph with the edges of the network, or with the same written as pairs ``[B, G, G]``.
 
         Args:

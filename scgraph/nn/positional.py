@@ -19,7 +19,7 @@ from scgraph.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["POSITIONAL", "GenePositions", "positional_encoding"]
 
@@ -60,7 +60,7 @@ class GenePositions(nn.Module):
         """Draw the linear map anew; the encoding stays."""
         self.linear.reset_parameters()
 
-    def forward(self, graph: GeneGraph) -> Tensor:
+    def forward(self, graph: CellGraph) -> Tensor:
         """Look the genes up and map their encodings."""
         hint: Tensor = self.linear(nn.functional.embedding(graph.genes, self.encoding))
         return hint

@@ -9,7 +9,7 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["MeanReadout"]
 
@@ -20,7 +20,7 @@ class MeanReadout(nn.Module):
     Source: global mean pooling, `torch_geometric.nn.global_mean_pool`.
     """
 
-    def forward(self, x: Tensor, graph: GeneGraph) -> Tensor:
+    def forward(self, x: Tensor, graph: CellGraph) -> Tensor:
         """Average over the real genes; zeros for a cell without genes."""
         count = graph.mask.sum(dim=1, keepdim=True).clamp(min=1)
         return graph.zero_padding(x).sum(dim=1) / count

@@ -13,7 +13,7 @@ from scgraph.registry import conv_class
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["Stack", "build_adjacencies", "build_blocks", "build_convs"]
 
@@ -77,7 +77,7 @@ class Stack:
         self.tables = [table for table in adjacencies if isinstance(table, FactorizedAdjacency)]
         self.rank = rank
 
-    def run(self, x: Tensor, graph: GeneGraph) -> Tensor:
+    def run(self, x: Tensor, graph: CellGraph) -> Tensor:
         """Run the blocks one after another. ``[B, G, C]`` to ``[B, G, C]``."""
         views = [table.view(graph) for table in self.tables]
         for number, block in enumerate(self.blocks):

@@ -104,7 +104,7 @@ def control_features(
     """
     import torch
 
-    from scgraph.nn import GeneGraph
+    from scgraph.nn import CellGraph
     from scgraph.train.embedding import alike
 
     model = model.to(device).eval()
@@ -117,7 +117,7 @@ def control_features(
     for part in alike(rows, np.minimum(lengths[rows], most), _BATCH):
         ids, values = store.batch(part, genes=most, seed=seed, epoch=0)
         with torch.inference_mode():
-            graph = GeneGraph(torch.from_numpy(ids).to(device))
+            graph = CellGraph(torch.from_numpy(ids).to(device))
             x = model.norm(model.encode(graph, torch.from_numpy(values).to(device, dtype)))
         flat = torch.from_numpy(ids).flatten()
         total.index_add_(0, flat, x.flatten(0, 1).double().cpu())

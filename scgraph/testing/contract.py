@@ -15,7 +15,7 @@ from scgraph.nn.adjacency import FactorizedAdjacency
 from scgraph.nn.block import Block
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.counting import counted_multiply_adds
-from scgraph.nn.graph import GeneGraph
+from scgraph.nn.graph import CellGraph
 from scgraph.nn.pyg.conv import PyGConv
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ class _Case:
         if padded:
             genes[0, 7:] = 0
             genes[1, 1:] = 0  # a cell with a single gene
-        self.graph = GeneGraph(genes, padded=padded)
+        self.graph = CellGraph(genes, padded=padded)
         x = torch.randn(CELLS, GENES, conv.channels, generator=generator, dtype=torch.float64)
         self.x = self.graph.zero_padding(x).requires_grad_()
         self.weight = torch.randn(CELLS, GENES, conv.channels, generator=generator, dtype=torch.float64)
 
-    def run(self, graph: GeneGraph | None = None, x: Tensor | None = None, view: AdjacencyView | None = None) -> Tensor:
+    def run(self, graph: CellGraph | None = None, x: Tensor | None = None, view: AdjacencyView | None = None) -> Tensor:
         graph = self.graph if graph is None else graph
         # A copy, as a layer may work in place on its input, which is the output of a norm.
         x = (self.x if x is None else x).clone()
@@ -71,7 +71,7 @@ class _Case:
             out: Tensor = self.conv(x, graph, self.view(graph) if view is None else view)
         return out
 
-    def view(self, graph: GeneGraph) -> AdjacencyView | None:
+    def view(self, graph: CellGraph) -> AdjacencyView | None:
         return self.adjacency.view(graph) if self.conv.uses_adjacency else None
 
     def gradients(self, out: Tensor) -> dict[str, Tensor]:
@@ -147,7 +147,7 @@ def permutation(conv: GeneConv) -> None:
     """4: permuting the genes of a cell permutes the output."""
     case = _Case(conv, padded=False)
     order = torch.randperm(GENES, generator=torch.Generator().manual_seed(3))
-    permuted = case.run(GeneGraph(case.graph.genes[:, order], padded=False), case.x[:, order])
+    permuted = case.run(CellGraph(case.graph.genes[:, order], padded=False), case.x[:, order])
     if not _close(permuted, case.run()[:, order]):
         _fail(conv, 4, f"permuting {GENES} genes changes what a gene gets; is the position used?")
 
@@ -160,15 +160,15 @@ def padding(conv: GeneConv) -> None:
     noise[:, :GENES] = torch.where(case.graph.mask.unsqueeze(-1), case.x, noise[:, :GENES])
     narrow = {"complete": case.run(), "edges": case.run(case.graph.with_complete_edges())}
     for name, graph in {
-        "complete": GeneGraph(wide_genes),
-        "edges": GeneGraph(wide_genes).with_complete_edges(),
+        "complete": CellGraph(wide_genes),
+        "edges": CellGraph(wide_genes).with_complete_edges(),
     }.items():
         wide = case.run(graph, noise)
         if bool(wide[~graph.mask].any()):
             _fail(conv, 5, f"the output of padding is not zero ({name}).")
         if not _close(wide[:, :GENES], narrow[name]):
             _fail(conv, 5, f"features at padding change the output of real genes ({name}).")
-    empty = case.run(GeneGraph(torch.zeros_like(case.graph.genes)))
+    empty = case.run(CellGraph(torch.zeros_like(case.graph.genes)))
     if not bool(empty.isfinite().all()):
         _fail(conv, 5, "a cell without genes gives values that are not finite.")
 

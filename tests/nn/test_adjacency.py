@@ -1,4 +1,4 @@
-"""The strongest senders: found in blocks of rows, the same as from all logits at once."""
+"""The strongest senders of a gene, found in blocks of rows, are those of all logits at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from scgraph.nn import FactorizedAdjacency, GeneGraph, adjacency
+from scgraph.nn import CellGraph, FactorizedAdjacency, adjacency
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
@@ -31,7 +31,21 @@ def view_of(cells: int, genes: int) -> AdjacencyView:
     ids = torch.stack([torch.randperm(200)[:genes] + 1 for _ in range(cells)])
     ids[0, genes // 2 :] = 0
     ids[1] = 0
-    return FactorizedAdjacency(200, 6).double().view(GeneGraph(ids))
+    return FactorizedAdjacency(200, 6).double().view(CellGraph(ids))
+
+
+def test_top_k_keeps_the_strongest_senders_and_itself() -> None:
+    torch.manual_seed(0)
+    view = FactorizedAdjacency(9, 3).view(CellGraph(torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])))
+    edge_index = view.top_k_graph(3).edge_index
+    assert edge_index is not None
+    for gene in range(6):
+        senders = edge_index[0][edge_index[1] == gene].tolist()
+        strongest = view.logits[0, gene].argsort(descending=True).tolist()
+        others = [g for g in strongest if g != gene][:2]
+        assert sorted(senders) == sorted([gene, *others])
+    padding = torch.tensor([9, 10, 11])
+    assert not torch.isin(edge_index, padding).any()
 
 
 @pytest.mark.parametrize("k", [1, 5, 64])

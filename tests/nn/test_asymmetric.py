@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scgraph.config import ModelConfig
 from scgraph.errors import ConfigError
-from scgraph.nn import AsymmetricModel, GeneGraph, GeneModel, build_model, counted_multiply_adds
+from scgraph.nn import AsymmetricModel, CellGraph, GeneModel, build_model, counted_multiply_adds
 from scgraph.nn.asymmetric import shown_genes
 
 # Expressed genes first, then padding, then genes that are not expressed, then padding.
@@ -31,7 +31,7 @@ def test_a_batch_equals_each_cell_by_hand(conv: str, decoder: str) -> None:
     out = model(GENES, values, HIDDEN)
     for cell in range(3):
         keep = (VALUES[cell] > 0) & ~HIDDEN[cell]
-        graph = GeneGraph(GENES[cell][keep].unsqueeze(0), padded=False) if keep.any() else GeneGraph(GENES[:1, -1:])
+        graph = CellGraph(GENES[cell][keep].unsqueeze(0), padded=False) if keep.any() else CellGraph(GENES[:1, -1:])
         given = values[cell][keep].unsqueeze(0) if keep.any() else values[:1, -1:]
         normed = model.norm(model.encode(graph, given))
         encoded = dict(zip(GENES[cell][keep].tolist(), normed[0], strict=False))
@@ -40,7 +40,7 @@ def test_a_batch_equals_each_cell_by_hand(conv: str, decoder: str) -> None:
             model.encoder.mask_token if HIDDEN[cell, at] else encoded.get(gene, model.decoder.zero_token)
             for gene, at in panel
         ]
-        own = GeneGraph(torch.tensor([[gene for gene, _ in panel]]), padded=False)
+        own = CellGraph(torch.tensor([[gene for gene, _ in panel]]), padded=False)
         x = model.decoder.gene(own.genes) + model.decoder.project(torch.stack(tokens)).unsqueeze(0)
         found = model.value_head(model.decoder.norm(model.decoder.stack.run(x, own)))[0]
         torch.testing.assert_close(out.values[cell][[at for _, at in panel]], found, rtol=1e-9, atol=1e-9)
@@ -113,8 +113,8 @@ def test_stated_multiply_adds_are_what_a_run_counts(conv: str, decoder: str, zer
     genes = 6 + (6 if zeros is None else zeros)
     ids = torch.arange(1, genes + 1).unsqueeze(0)
     values = (ids <= 6).float()
-    whole = counted_multiply_adds(lambda: model.features(GeneGraph(ids, padded=False), values))
-    encoder = counted_multiply_adds(lambda: model.encoder(GeneGraph(ids[:, :6], padded=False), values[:, :6], None))
+    whole = counted_multiply_adds(lambda: model.features(CellGraph(ids, padded=False), values))
+    encoder = counted_multiply_adds(lambda: model.encoder(CellGraph(ids[:, :6], padded=False), values[:, :6], None))
     assert whole - encoder == model.multiply_adds(6, zeros)
     assert model.multiply_adds(6, zeros) - model.decoder_multiply_adds(6, zeros) == model.stack.multiply_adds(6)
 

@@ -13,7 +13,7 @@ from torch_geometric.nn import GATConv as PyGGATConv
 from torch_geometric.nn import TransformerConv as PyGTransformerConv
 
 from scgraph.errors import ConfigError
-from scgraph.nn import Block, FactorizedAdjacency, GeneGraph
+from scgraph.nn import Block, CellGraph, FactorizedAdjacency
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
 from scgraph.nn.convert import (
     block_from_encoder_layer,
@@ -25,7 +25,7 @@ from scgraph.nn.convert import (
 )
 
 GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
-GRAPH = GeneGraph(GENES)
+GRAPH = CellGraph(GENES)
 C = 12
 
 Run = Callable[[Tensor], Tensor]
@@ -165,7 +165,7 @@ def test_a_layer_goes_on_training_with_its_dropouts(norm_first: bool, recompute:
     theirs.dropout.p, theirs.dropout2.p = 0.2, 0.3
     block = block_from_encoder_layer(theirs)
     block.recompute = recompute
-    graph, x = GeneGraph(GENES[:1], padded=False), torch.randn(1, 6, C, requires_grad=True)
+    graph, x = CellGraph(GENES[:1], padded=False), torch.randn(1, 6, C, requires_grad=True)
     found = []
     for run in (theirs, lambda x: block(x, graph, None)):
         torch.manual_seed(1)
@@ -179,7 +179,7 @@ def test_a_layer_goes_on_training_with_its_dropouts(norm_first: bool, recompute:
 def test_attention_dropout_on_edges_and_without() -> None:
     torch.manual_seed(0)
     conv = TransformerConv(C, heads=3, attention_dropout=0.5)
-    graph, x = GeneGraph(GENES[:1].repeat(400, 1), padded=False), torch.randn(1, 6, C).repeat(400, 1, 1)
+    graph, x = CellGraph(GENES[:1].repeat(400, 1), padded=False), torch.randn(1, 6, C).repeat(400, 1, 1)
     without = conv.eval()(x, graph)
     torch.testing.assert_close(without, conv(x, graph.with_complete_edges()))
     conv.train()
@@ -223,7 +223,7 @@ def test_what_has_no_counterpart_is_refused(convert: Any, given: Any, said: str)
 def test_double_weights_keep_their_digits() -> None:
     torch.manual_seed(0)
     theirs = nn.MultiheadAttention(C, 3, batch_first=True).double()
-    graph, x = GeneGraph(GENES[:1], padded=False), torch.randn(1, 6, C).double()
+    graph, x = CellGraph(GENES[:1], padded=False), torch.randn(1, 6, C).double()
     found = transformer_from_attention(theirs)(x, graph)
     torch.testing.assert_close(found, theirs(x, x, x)[0], rtol=0, atol=1e-12)
     gnn, view = GNNConv(C).double(), FactorizedAdjacency(9, 4).double().view(graph)

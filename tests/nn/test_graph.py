@@ -8,7 +8,7 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import GCNConv as PyGGCNConv
 from torch_geometric.transforms import LocalDegreeProfile
 
-from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.nn.conv import GCNConv
 
 GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
@@ -19,7 +19,7 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def _flat(graph: GeneGraph, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _flat(graph: CellGraph, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     edge_index = graph.with_complete_edges().edge_index
     assert edge_index is not None
     return x.reshape(-1, x.shape[-1]), edge_index
@@ -30,7 +30,7 @@ def test_gcn_equals_pyg_with_the_same_edge_weights() -> None:
     with torch.no_grad():
         theirs.lin.weight.copy_(ours.linear.weight)
         ours.linear.bias.zero_()
-    graph, x = GeneGraph(GENES), torch.randn(2, 6, 5)
+    graph, x = CellGraph(GENES), torch.randn(2, 6, 5)
     flat, edge_index = _flat(graph, x)
     view = FactorizedAdjacency(9, 3).view(graph)
     expected = theirs(flat, edge_index, view.edge_weights(edge_index)).view(2, 6, 5)
@@ -39,9 +39,9 @@ def test_gcn_equals_pyg_with_the_same_edge_weights() -> None:
 
 @pytest.mark.parametrize("k", [None, 2])
 def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
-    graph, x = GeneGraph(GENES), torch.randn(2, 6, 5)
+    graph, x = CellGraph(GENES), torch.randn(2, 6, 5)
     view = FactorizedAdjacency(9, 3).view(graph)
-    with_edges = graph.with_complete_edges() if k is None else graph.with_top_k_edges(view, k)
+    with_edges = graph.with_complete_edges() if k is None else view.top_k_graph(k)
     assert with_edges.edge_index is not None
     batch = with_edges.to_batch(x=x, values=torch.ones(2, 6), edge_logits=view.edge_logits(with_edges.edge_index))
     assert isinstance(batch, Batch)
@@ -49,7 +49,7 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
     assert batch.num_nodes == 9
     assert batch.edge_attr.shape == (batch.num_edges,)
     batch.validate()
-    back, features = GeneGraph.from_batch(batch)
+    back, features = CellGraph.from_batch(batch)
     assert torch.equal(back.genes, GENES)
     assert features is not None
     assert torch.equal(features, graph.zero_padding(x))
@@ -58,27 +58,13 @@ def test_graph_goes_to_pyg_and_back(k: int | None) -> None:
 
 
 def test_pyg_transforms_run_on_a_cell() -> None:
-    batch = GeneGraph(GENES).to_batch()
+    batch = CellGraph(GENES).to_batch()
     assert batch.num_edges == 6 * 6 + 3 * 3
     profiled = LocalDegreeProfile()(batch[1])
     assert profiled.x.shape == (3, 5)
     assert torch.equal(profiled.x[:, 0], torch.full((3,), 3.0))
 
 
-def test_top_k_keeps_the_strongest_senders_and_itself() -> None:
-    graph = GeneGraph(GENES)
-    view = FactorizedAdjacency(9, 3).view(graph)
-    edge_index = graph.with_top_k_edges(view, 3).edge_index
-    assert edge_index is not None
-    for gene in range(6):
-        senders = edge_index[0][edge_index[1] == gene].tolist()
-        strongest = view.logits[0, gene].argsort(descending=True).tolist()
-        others = [g for g in strongest if g != gene][:2]
-        assert sorted(senders) == sorted([gene, *others])
-    padding = torch.tensor([9, 10, 11])
-    assert not torch.isin(edge_index, padding).any()
-
-
 def test_edge_attributes_need_edges() -> None:
     with pytest.raises(ValueError, match="with_complete_edges"):
-        GeneGraph(GENES).to_batch(edge_logits=torch.ones(3))
+        CellGraph(GENES).to_batch(edge_logits=torch.ones(3))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scgraph.errors import ConfigError
-from scgraph.nn import FactorizedAdjacency, GeneGraph, GeneModel, counted_multiply_adds
+from scgraph.nn import CellGraph, FactorizedAdjacency, GeneModel, counted_multiply_adds
 from scgraph.nn.encoder import VALUE_ENCODINGS
 from scgraph.registry import conv_names
 
@@ -45,7 +45,7 @@ def test_padding_and_masked_values_change_nothing(conv: str, encoding: str) -> N
 @pytest.mark.parametrize("conv", conv_names())
 def test_edges_and_complete_agree_through_the_stack(conv: str) -> None:
     model = _model(conv).double()
-    edges = GeneGraph(GENES).with_complete_edges().edge_index
+    edges = CellGraph(GENES).with_complete_edges().edge_index
     fast, slow = model(GENES, VALUES.double()), model(GENES, VALUES.double(), edge_index=edges)
     torch.testing.assert_close(fast.cell, slow.cell, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(fast.values, slow.values, rtol=1e-9, atol=1e-9)
@@ -55,7 +55,7 @@ def test_edges_and_complete_agree_through_the_stack(conv: str) -> None:
 @pytest.mark.parametrize("conv", conv_names())
 def test_stated_multiply_adds_are_what_a_run_counts(conv: str, shared: bool) -> None:
     model = _model(conv, shared_adjacency=shared)
-    graph = GeneGraph(GENES[:1], padded=False)
+    graph = CellGraph(GENES[:1], padded=False)
     counted = counted_multiply_adds(lambda: model.encode(graph, VALUES[:1]))
     encoder = counted_multiply_adds(lambda: model.encoder(graph, VALUES[:1], None))
     assert counted - encoder == model.multiply_adds(6)
@@ -87,7 +87,7 @@ def test_multiply_adds_are_the_papers(channels: int, genes: int, tf: float, gnn:
 def test_adjacency_is_factorised_and_directed() -> None:
     adjacency = FactorizedAdjacency(9, 3)
     dense = adjacency.target @ adjacency.source.T
-    graph = GeneGraph(GENES)
+    graph = CellGraph(GENES)
     torch.testing.assert_close(adjacency.view(graph).logits[0], dense[GENES[0]][:, GENES[0]])
     torch.testing.assert_close(adjacency.logits(torch.tensor(3), torch.tensor(1)), dense[3, 1])
     assert sum(p.numel() for p in adjacency.parameters()) == 2 * 10 * 3
@@ -101,7 +101,7 @@ def test_a_logit_starts_with_a_standard_deviation_of_one() -> None:
 
 @pytest.mark.parametrize("encoding", VALUE_ENCODINGS)
 def test_genes_that_are_seen_are_encoded_as_if_nothing_were_hidden(encoding: str) -> None:
-    encoder, graph = _model("none", value_encoding=encoding).encoder, GeneGraph(GENES)
+    encoder, graph = _model("none", value_encoding=encoding).encoder, CellGraph(GENES)
     assert torch.equal(encoder(graph, VALUES, MASK)[~MASK], encoder(graph, VALUES, None)[~MASK])
 
 

@@ -15,8 +15,8 @@ from torch_geometric.utils import to_undirected
 
 from scgraph.errors import ConfigError
 from scgraph.nn import (
+    CellGraph,
     GeneConv,
-    GeneGraph,
     GeneModel,
     GeneNetwork,
     counted_multiply_adds,
@@ -72,7 +72,7 @@ def test_edges_of_a_batch_are_those_of_the_definition(monkeypatch: pytest.Monkey
     assert (found[1].diff() >= 0).all()
     monkeypatch.setattr(network, "LARGEST_LOOKUP", 1)  # one cell at a time
     assert torch.equal(net.edges(GENES), found)
-    graph = net.restrict(GeneGraph(GENES), pairs_from=0.0)
+    graph = net.restrict(CellGraph(GENES), pairs_from=0.0)
     assert graph.pairs is not None
     assert set(zip(*graph.with_complete_edges().edge_index.tolist(), strict=True)) == plain_edges(GENES, edge_index)
     assert graph.pairs.diagonal(dim1=1, dim2=2).all()
@@ -92,7 +92,7 @@ def test_every_layer_keeps_to_the_network(name: str) -> None:
     net = GeneNetwork.from_edges(V, edge_index)
     model = GeneModel(V, conv=name, channels=8, layers=1, rank=4, network=net).eval()
     values = torch.rand(GENES.shape)
-    graph = GeneGraph(GENES)
+    graph = CellGraph(GENES)
 
     def features(values: Tensor) -> Tensor:
         return model.encode(graph, values).detach().flatten(0, 1)
@@ -123,7 +123,7 @@ def test_pairs_equal_edges_in_outputs_and_gradients(monkeypatch: pytest.MonkeyPa
     found = []
     for share, pairs in ((0.0, True), (2.0, False)):
         run_on_pairs(monkeypatch, name, share)
-        assert (model.restricted(GeneGraph(GENES)).pairs is not None) == pairs
+        assert (model.restricted(CellGraph(GENES)).pairs is not None) == pairs
         out = model(GENES, values)
         loss = out.values.square().sum() + out.cell.sum()
         found.append((out.values, torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)))
@@ -160,7 +160,7 @@ def test_stated_cost_is_counted(monkeypatch: pytest.MonkeyPatch, name: str, pair
     run_on_pairs(monkeypatch, name, 0.0 if pairs else 2.0)
     net = GeneNetwork.from_edges(V, some_edges(200))
     model = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=net)
-    graph, values = GeneGraph(torch.arange(1, 9).unsqueeze(0), padded=False), torch.ones(1, 8)
+    graph, values = CellGraph(torch.arange(1, 9).unsqueeze(0), padded=False), torch.ones(1, 8)
     edges = net.edges(graph.genes).shape[1]
     whole = counted_multiply_adds(lambda: model.encode(graph, values))
     embedding = counted_multiply_adds(lambda: model.encoder(graph, values, None))
@@ -272,7 +272,7 @@ def test_hints_enter_through_a_linear_map() -> None:
     plain = GeneModel(180, conv="none", channels=8, layers=1)
     plain.load_state_dict(model.state_dict(), strict=False)
     genes, values = torch.tensor([[5, 170, 0]]), torch.rand(1, 3)
-    graph = GeneGraph(genes)
+    graph = CellGraph(genes)
     assert model.positions is not None
     added = model.positions(graph)
     torch.testing.assert_close(added[0, 0], model.positions.linear.weight @ hints[5])
@@ -288,6 +288,6 @@ def test_pairs_reach_only_layers_that_read_them() -> None:
     torch.manual_seed(0)
     conv = conv_class("mean")(4)
     pairs = torch.eye(3, dtype=torch.bool).unsqueeze(0)
-    graph = replace(GeneGraph(torch.tensor([[1, 2, 3]]), padded=False), pairs=pairs)
+    graph = replace(CellGraph(torch.tensor([[1, 2, 3]]), padded=False), pairs=pairs)
     x = torch.randn(1, 3, 4)
     torch.testing.assert_close(conv(x, graph), conv.linear(x))

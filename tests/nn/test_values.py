@@ -10,7 +10,7 @@ import torch
 
 from scgraph.config import ModelConfig
 from scgraph.errors import ConfigError
-from scgraph.nn import GeneEncoder, GeneGraph
+from scgraph.nn import CellGraph, GeneEncoder
 from scgraph.nn.encoder import VALUE_ENCODINGS
 from scgraph.nn.values import LARGEST, BinnedValues, DiscretisedValues, bin_of
 
@@ -61,7 +61,7 @@ def test_discretised_values_learn_a_step_that_no_linear_map_can() -> None:
 def test_the_mask_token_stands_for_a_hidden_value(encoding: str) -> None:
     torch.manual_seed(0)
     encoder = GeneEncoder(9, 4, value_encoding=encoding, bins=3)
-    graph = GeneGraph(torch.tensor([[1, 2, 0]]))
+    graph = CellGraph(torch.tensor([[1, 2, 0]]))
     values, mask = torch.tensor([[math.inf, 2.0, 5.0]]), torch.tensor([[True, False, False]])
     x = encoder(graph, values, mask)
     torch.testing.assert_close(x[0, 0], encoder.gene.weight[1] + encoder.mask_token)

@@ -11,7 +11,7 @@ from scgraph.nn.conv.base import GeneConv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["AttentionConv"]
 
@@ -68,7 +68,7 @@ class AttentionConv(GeneConv):
         y: Tensor = self.propagate(edge_index, query=query, key=key, value=value, **edge_inputs)
         return self.merged(y.flatten(1), x)
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Attend over all genes of a cell at once; see `attend`."""
         query, key, value = (part.transpose(1, 2) for part in self.projected(x))
         y = self.attend(query, key, value, graph.key_mask(), view)

@@ -14,7 +14,7 @@ from scgraph.errors import ContractError, ScgraphError
 from scgraph.nn.adjacency import AdjacencyView
 from scgraph.nn.conv.plan import Plan
 from scgraph.nn.counting import counted_multiply_adds
-from scgraph.nn.graph import GeneGraph
+from scgraph.nn.graph import CellGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         self.channels = channels
         self._counts: dict[tuple[int, int, int | None], tuple[int, int]] = {}
 
-    def forward(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None = None) -> Tensor:
+    def forward(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None = None) -> Tensor:
         """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
 
         Args:
@@ -117,11 +117,11 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             )
         return graph.zero_padding(y)
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Run the layer on the complete graph without edges; optional. ``[B, G, C]`` to ``[B, G, C]``."""
         raise NotImplementedError
 
-    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: CellGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return what `message` is given for each edge besides the features, ``{name: [E, ...]}``.
 
         By default ``edge_logit``, the static logits, where the layer uses the adjacency.
@@ -130,14 +130,14 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             return {"edge_logit": view.edge_logits(edge_index)}
         return {}
 
-    def with_edges(self, graph: GeneGraph, view: AdjacencyView | None) -> GeneGraph:
+    def with_edges(self, graph: CellGraph, view: AdjacencyView | None) -> CellGraph:
         """Return the graph with the edges that this layer runs on where it has no `complete`."""
         if graph.edge_index is not None:
             return graph
         top_k = self.plan(graph.genes.shape[1]).top_k
         if graph.pairs is not None or top_k is None or view is None:
             return graph.with_complete_edges()
-        return graph.with_top_k_edges(view, top_k)
+        return view.top_k_graph(top_k)
 
     def on_edges(self, x: Tensor, edge_index: Tensor, **edge_inputs: Tensor) -> Tensor:
         """Run the layer on edges of flattened nodes. ``[N, C]`` to ``[N, C]``."""
@@ -186,7 +186,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         """
         if (genes, rank, edges) not in self._counts:
             like = next(self.parameters(), torch.empty(0))
-            graph = GeneGraph(torch.arange(1, genes + 1, device=like.device).unsqueeze(0), padded=False)
+            graph = CellGraph(torch.arange(1, genes + 1, device=like.device).unsqueeze(0), padded=False)
             if edges:
                 number = torch.arange(edges, device=like.device)
                 graph = replace(graph, edge_index=torch.stack((number + number // genes, number)) % genes)
@@ -229,7 +229,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
                 f"({type(error).__name__}: {said}).{hint}"
             ) from error
 
-    def _run_on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def _run_on_edges(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         cells, genes, channels = x.shape
         graph = self.with_edges(graph, view)
         edge_index = graph.edge_index

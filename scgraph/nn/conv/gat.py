@@ -17,7 +17,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["GATConv"]
 
@@ -100,7 +100,7 @@ class GATConv(GeneConv):
         alpha: Tensor = softmax(logits, index, ptr, size_i)
         return alpha.unsqueeze(-1) * z_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Attention from two numbers a gene and head: sorted sums, or ``[B, H, G, G]`` with the adjacency or pairs."""
         cells, genes, channels = x.shape
         z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]

@@ -13,7 +13,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["GCNConv"]
 
@@ -37,7 +37,7 @@ class GCNConv(MappedConv):
     cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "graph convolution on a positive factorised adjacency, linear in G"
 
-    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: CellGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the normalised edge weights, ``[E]``."""
         assert view is not None
         weight = view.edge_weights(edge_index)
@@ -49,7 +49,7 @@ class GCNConv(MappedConv):
         """``d_i^-1/2 Â_ij d_j^-1/2 Θ x_j``, ``[E, C]``."""
         return edge_weight.unsqueeze(-1) * x_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Two thin products; see `scgraph.nn.kernels.attention.symmetric_normalized`."""
         assert view is not None
         target, source = view.symmetric_normalized

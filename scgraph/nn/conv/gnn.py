@@ -15,7 +15,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["GNNConv"]
 
@@ -56,7 +56,7 @@ class GNNConv(MappedConv):
         alpha: Tensor = softmax(edge_logit, index, ptr, size_i)
         return alpha.unsqueeze(-1) * x_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """One product of the shared softmax, ``[B, G, G]``, with the mapped features, or streams of it."""
         assert view is not None
         mapped: Tensor = self.linear(x)

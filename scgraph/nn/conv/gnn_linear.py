@@ -13,7 +13,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["GNNLinearConv"]
 
@@ -39,7 +39,7 @@ class GNNLinearConv(MappedConv):
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}
 
-    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: CellGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return the weights of the edges, those of a receiving gene adding up to 1, ``[E]``."""
         assert view is not None
         weight = view.edge_weights(edge_index)
@@ -50,7 +50,7 @@ class GNNLinearConv(MappedConv):
         """``α_ij Θ x_j``, ``[E, C]``."""
         return edge_weight.unsqueeze(-1) * x_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Two thin products; see `scgraph.nn.kernels.attention.row_normalized`."""
         assert view is not None
         target, source = view.row_normalized

@@ -11,7 +11,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["MeanConv"]
 
@@ -39,7 +39,7 @@ class MeanConv(MappedConv):
         """``Θ x_j``, ``[E, C]``."""
         return x_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Average first, so that the linear map runs once a cell."""
         count = graph.mask.sum(dim=1).clamp(min=1).view(-1, 1, 1)
         mean = graph.zero_padding(x).sum(dim=1, keepdim=True) / count

@@ -12,7 +12,7 @@ from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["NoneConv"]
 
@@ -42,7 +42,7 @@ class NoneConv(MappedConv):
         """``Θ x_j`` with j = i, ``[E, C]``."""
         return x_j
 
-    def complete(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """A linear map of each gene."""
         mapped: Tensor = self.linear(x)
         return mapped

@@ -18,7 +18,7 @@ class Plan:
         path: the way it takes, in a word.
         shares: the properties of `AdjacencyView` that it reads and that layers share.
         pairs_from: where a network restricts the graph, share of all pairs from which they are quicker written as
-            `GeneGraph.pairs` for `complete` than as edges; None where `complete` does not keep to pairs.
+            `CellGraph.pairs` for `complete` than as edges; None where `complete` does not keep to pairs.
         top_k: senders of a gene that the edges come from, where there is no `complete`; None for all genes of the cell.
     """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch_geometric.nn import MessagePassing
 
     from scgraph.nn.adjacency import AdjacencyView
-    from scgraph.nn.graph import GeneGraph
+    from scgraph.nn.graph import CellGraph
 
 __all__ = ["PyGConv", "wrapped"]
 
@@ -79,7 +79,7 @@ class PyGConv(GeneConv):
         """The `top_k` strongest senders of each gene, also in small cells."""
         return Plan(f"top-{self.top_k} edges", top_k=self.top_k)
 
-    def edge_inputs(self, edge_index: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
+    def edge_inputs(self, edge_index: Tensor, graph: CellGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
         """Return ``edge_weight`` ``[E]``, ``edge_attr`` ``[E, edge_dim]``, or ``straight`` ``[E]`` of the logits."""
         assert view is not None
         logits = view.edge_logits(edge_index)
@@ -111,7 +111,7 @@ class PyGConv(GeneConv):
             )
         return y
 
-    def _run_on_edges(self, x: Tensor, graph: GeneGraph, view: AdjacencyView | None) -> Tensor:
+    def _run_on_edges(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         cells, genes, channels = x.shape
         graph = self.with_edges(graph, view)
         edge_index = graph.edge_index

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch_geometric.typing
 
-from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.registry import conv_class, conv_names
 
 pytestmark = pytest.mark.scatter
@@ -20,7 +20,7 @@ def test_edge_path_is_the_same_with_torch_scatter(name: str, monkeypatch: pytest
     torch.manual_seed(0)
     conv = conv_class(name)(8).double()
     adjacency = FactorizedAdjacency(20, 3).double()
-    graph = GeneGraph(torch.tensor([[3, 1, 4, 2, 6], [9, 12, 6, 0, 0]])).with_complete_edges()
+    graph = CellGraph(torch.tensor([[3, 1, 4, 2, 6], [9, 12, 6, 0, 0]])).with_complete_edges()
     x = torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
 
     def run() -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import leaky_relu
 
 from scgraph.bench.measuring import saved_bytes
-from scgraph.nn import FactorizedAdjacency, GeneGraph
+from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
 from scgraph.nn.kernels.attention import (
     gat_attention,
@@ -175,7 +175,7 @@ def test_hybrid_is_tf_without_tables_and_weighs_as_gnn_without_queries() -> None
     hybrid, transformer, gnn = HybridConv(8, heads=2), TransformerConv(8, heads=2), GNNConv(8)
     transformer.load_state_dict(hybrid.state_dict())
     adjacency = FactorizedAdjacency(9, rank=3)
-    graph = GeneGraph(torch.tensor([[3, 1, 4, 0], [2, 5, 6, 7]]))
+    graph = CellGraph(torch.tensor([[3, 1, 4, 0], [2, 5, 6, 7]]))
     x = torch.randn(2, 4, 8)
     with torch.no_grad():
         hybrid.query_key_value.weight[:16] = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scgraph.nn import GeneGraph
+from scgraph.nn import CellGraph
 from scgraph.nn.conv import PerformerConv, TransformerConv
 from scgraph.nn.kernels.random_features import (
     feature_attention,
@@ -65,7 +65,7 @@ def test_error_against_softmax_attention_falls_with_the_root_of_the_features() -
     torch.manual_seed(0)
     exact = TransformerConv(16, heads=2)
     # Small logits: the variance of a feature grows with the exponential of |q + k|².
-    graph, x = GeneGraph(torch.arange(1, 65).unsqueeze(0), padded=False), torch.randn(1, 64, 16) / 2
+    graph, x = CellGraph(torch.arange(1, 65).unsqueeze(0), padded=False), torch.randn(1, 64, 16) / 2
     wanted = exact(x, graph)
     errors = []
     for features in (64, 256, 1024):
@@ -96,7 +96,7 @@ def test_features_are_drawn_by_the_seed_and_saved() -> None:
 def test_half_precision_keeps_the_digits_of_the_exponent() -> None:
     torch.manual_seed(0)
     conv = PerformerConv(16, heads=2)
-    graph, x = GeneGraph(torch.arange(1, 33).unsqueeze(0), padded=False), 3 * torch.randn(1, 32, 16)
+    graph, x = CellGraph(torch.arange(1, 33).unsqueeze(0), padded=False), 3 * torch.randn(1, 32, 16)
     full = conv(x, graph)
     with torch.autocast("cpu", torch.bfloat16):
         narrow = conv(x, graph)

@@ -12,7 +12,7 @@ from scgraph.bench.costs import profile
 from scgraph.bench.measuring import saved_bytes
 from scgraph.config import ModelConfig
 from scgraph.errors import ContractError
-from scgraph.nn import GeneConv, GeneGraph, GeneModel
+from scgraph.nn import CellGraph, GeneConv, GeneModel
 from scgraph.nn.block import Block
 from scgraph.nn.kernels.recompute import recomputed
 from scgraph.registry import conv_names
@@ -116,7 +116,7 @@ def test_norms_behind_refuse_a_layer_that_works_in_place(recompute: bool) -> Non
             return torch.relu_(x)
 
     block = Block(InPlace(4), activation="none", feed_forward=0, dropout=0.0, recompute=recompute, norm_first=False)
-    graph = GeneGraph(torch.tensor([[1, 2]]), padded=False)
+    graph = CellGraph(torch.tensor([[1, 2]]), padded=False)
     for x in (torch.randn(1, 2, 4), torch.randn(1, 2, 4, requires_grad=True) * 1.0):
         with pytest.raises(ContractError, match=r"InPlace works in place .* norms behind"):
             block(x, graph, None)

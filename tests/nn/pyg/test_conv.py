@@ -10,7 +10,7 @@ import torch_geometric.nn as pyg
 from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError, ContractError
-from scgraph.nn import FactorizedAdjacency, GeneConv, GeneGraph, GeneModel
+from scgraph.nn import CellGraph, FactorizedAdjacency, GeneConv, GeneModel
 from scgraph.registry import conv_class
 from scgraph.testing import SENTENCES, check_conv, try_out
 
@@ -42,8 +42,8 @@ def built(name: str, channels: int = 16, **options: Any) -> Any:
 
 
 @pytest.fixture
-def graph() -> GeneGraph:
-    return GeneGraph(GENES)
+def graph() -> CellGraph:
+    return CellGraph(GENES)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_layer_keeps_the_contract(name: str, options: dict[str, Any], _asks: str
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("name", "options", "asks"), LAYERS, ids=str)
 def test_equals_the_layer_called_by_hand(
-    name: str, options: dict[str, Any], asks: str, training: bool, graph: GeneGraph, adjacency: FactorizedAdjacency
+    name: str, options: dict[str, Any], asks: str, training: bool, graph: CellGraph, adjacency: FactorizedAdjacency
 ) -> None:
     conv = built(name, top_k=3, **options).train(training)
     x, view = torch.randn(2, 6, 16), adjacency.view(graph)
@@ -87,7 +87,7 @@ def test_equals_the_layer_called_by_hand(
 
 
 def test_gcn_of_pyg_on_all_senders_is_gnn(adjacency: FactorizedAdjacency) -> None:
-    graph = GeneGraph(GENES[:1], padded=False)
+    graph = CellGraph(GENES[:1], padded=False)
     theirs, ours = built("GCNConv", 5), conv_class("gnn")(5)
     with torch.no_grad():
         ours.linear.weight.copy_(theirs.layer.lin.weight)
@@ -99,7 +99,7 @@ def test_gcn_of_pyg_on_all_senders_is_gnn(adjacency: FactorizedAdjacency) -> Non
 @pytest.mark.parametrize("name", ["SAGEConv", "GCNConv", "GATv2Conv"])
 def test_the_tables_learn_which_senders_help(name: str) -> None:
     """A target that only gene 1 can tell: more genes come to hear it, whatever the layer asks for."""
-    graph = GeneGraph(torch.arange(1, 9).repeat(16, 1), padded=False)
+    graph = CellGraph(torch.arange(1, 9).repeat(16, 1), padded=False)
 
     def gains(seed: int) -> tuple[float, int]:
         """By how much the logits of gene 1 as a sender rise, and how many more genes hear it."""
@@ -130,7 +130,7 @@ def test_the_tables_learn_which_senders_help(name: str) -> None:
 
 
 def test_batch_norm_inside_a_layer_sees_no_padding(adjacency: FactorizedAdjacency) -> None:
-    narrow, wide = GeneGraph(GENES), GeneGraph(torch.nn.functional.pad(GENES, (0, 4)))
+    narrow, wide = CellGraph(GENES), CellGraph(torch.nn.functional.pad(GENES, (0, 4)))
     x = torch.randn(2, 6, 16)
     one, other = built("GENConv").train(), built("GENConv").train()
     y = one(x, narrow, adjacency.view(narrow))
@@ -236,7 +236,7 @@ def test_a_subclass_that_hands_everything_on_is_built_as_its_base() -> None:
         wrapped(Fixed)(16, K=2)
 
 
-def test_a_tuple_gives_its_first(graph: GeneGraph, adjacency: FactorizedAdjacency) -> None:
+def test_a_tuple_gives_its_first(graph: CellGraph, adjacency: FactorizedAdjacency) -> None:
     class WithAttention(pyg.GATv2Conv):  # type: ignore[misc]
         def forward(self, x: Any, edge_index: Any, edge_attr: Any = None) -> Any:
             return super().forward(x, edge_index, edge_attr, return_attention_weights=True)
