@@ -307,7 +307,8 @@ def models(
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
-    from scgraph.registry import ASYMMETRIC, PRESETS, conv_class, conv_names
+    from scgraph.nn.conv.registry import ASYMMETRIC, conv_class, conv_names
+    from scgraph.registry import PRESETS
 
     if check is not None:
         from scgraph.testing import SENTENCES, check_conv

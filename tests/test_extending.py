@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scgraph import registry
 from scgraph.bench.protocol import model_configs
 from scgraph.bench.run import as_bench_config
+from scgraph.nn.conv import registry
 from tests.bench.conftest import QUICK, make_cells
 
 # All commands run before the first test.

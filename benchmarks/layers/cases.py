@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn import CellGraph, FactorizedAdjacency
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from torch_geometric.utils import scatter, segment
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
 from scgraph.nn import CellGraph, FactorizedAdjacency
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -101,7 +101,7 @@ def entries(models: Sequence[str], variants: Sequence[tuple[str, dict[str, Any]]
     Raises:
         ConfigError: a model or an option does not exist.
     """
-    from scgraph.registry import conv_names
+    from scgraph.nn.conv.registry import conv_names
 
     known = [*conv_names(), TORCH_ENCODER, BERT]
     found = []

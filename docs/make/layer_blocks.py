@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 from scgraph.testing import SENTENCES
 
 __all__ = ["contract_block", "layers_block"]

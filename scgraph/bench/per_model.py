@@ -43,7 +43,8 @@ def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]
     Raises:
         ConfigError: there is no such model, with the nearest name, or a path leads to no convolution.
     """
-    from scgraph.registry import ASYMMETRIC, PRESETS, conv_names, is_import_path, model_name
+    from scgraph.nn.conv.registry import ASYMMETRIC, conv_names, is_import_path
+    from scgraph.registry import PRESETS, model_name
 
     convs = conv_names()
     run = {key for name in models for key in (name, model_name(name).key)}

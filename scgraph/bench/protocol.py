@@ -70,7 +70,7 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
 
     from scgraph.nn import build_model
     from scgraph.nn.asymmetric import decoder_width
-    from scgraph.registry import conv_class
+    from scgraph.nn.conv.registry import conv_class
     from scgraph.testing import try_out
     from scgraph.train.network import with_network
 
@@ -159,7 +159,7 @@ def measure(
         TrainingError: memory does not suffice for a model, or its loss is no number.
     """
     from scgraph.nn import GeneConv
-    from scgraph.registry import conv_class
+    from scgraph.nn.conv.registry import conv_class
 
     measured = Measured()
     for probe in sets:

@@ -10,6 +10,7 @@ from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
 from scgraph.nn.asymmetric import AsymmetricModel, build_model
 from scgraph.nn.block import Block
 from scgraph.nn.conv import GeneConv, import_files
+from scgraph.nn.conv.registry import conv_class, conv_names, register_conv
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
@@ -35,8 +36,11 @@ __all__ = [
     "ModelOutput",
     "ValueHead",
     "build_model",
+    "conv_class",
+    "conv_names",
     "counted_multiply_adds",
     "positional_encoding",
+    "register_conv",
 ]
 
 # Last, as a file of the zoo may take what it needs from here, as layers outside of the package do.

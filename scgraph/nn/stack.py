@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from scgraph.errors import ConfigError
 from scgraph.nn.adjacency import FactorizedAdjacency
 from scgraph.nn.block import Block
-from scgraph.registry import conv_class
+from scgraph.nn.conv.registry import conv_class
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv

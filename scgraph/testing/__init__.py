@@ -11,6 +11,6 @@ In a test of your own package:
 
 from __future__ import annotations
 
-from scgraph.testing.contract import SENTENCES, ConvContract, check_conv, remarks, try_out
+from scgraph.nn.contract import SENTENCES, ConvContract, check_conv, remarks, try_out
 
 __all__ = ["SENTENCES", "ConvContract", "check_conv", "remarks", "try_out"]

@@ -121,7 +121,7 @@ def importable_conv(name: str) -> str:
     Raises:
         ConfigError: it was defined in the script or notebook that is running.
     """
-    from scgraph.registry import conv_class
+    from scgraph.nn.conv.registry import conv_class
 
     module = conv_class(name).__module__
     if module == "__main__":

@@ -217,7 +217,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[str]) -> ModelConfig:
     from scgraph.config import ModelConfig
-    from scgraph.registry import conv_names
+    from scgraph.nn.conv.registry import conv_names
 
     path = folder / CONFIG
     for conv in [values.get("conv"), *([values["decoder"]] if "decoder" in values else [])]:

@@ -43,7 +43,8 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
     Raises:
         ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
     """
-    from scgraph.registry import conv_class, model_name
+    from scgraph.nn.conv.registry import conv_class
+    from scgraph.registry import model_name
 
     named = model_name(name)
     cls = conv_class(named.conv)
@@ -73,7 +74,8 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
 def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
     from scgraph.bench.protocol import settings_of
-    from scgraph.registry import conv_class, model_name
+    from scgraph.nn.conv.registry import conv_class
+    from scgraph.registry import model_name
 
     settings = settings_of(name, base).model_dump()
     signature = inspect.signature(conv_class(model_name(name).conv).__init__).parameters

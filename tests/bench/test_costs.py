@@ -12,7 +12,7 @@ from scgraph.bench.loading import loading_rate
 from scgraph.bench.measuring import matmul_peak, saved_bytes
 from scgraph.config import ModelConfig
 from scgraph.memory import available_memory, is_out_of_memory, limited_memory
-from scgraph.registry import conv_names
+from scgraph.nn.conv.registry import conv_names
 
 
 def test_an_encoder_and_a_light_decoder_save_one_to_two_orders_of_magnitude() -> None:

@@ -207,7 +207,7 @@ def test_the_edge_path_is_measured_with_torch_scatter_and_without(
 ) -> None:
     from torch_geometric.typing import WITH_TORCH_SCATTER
 
-    from scgraph.registry import conv_names
+    from scgraph.nn.conv.registry import conv_names
 
     out = tmp_path / "out"
     words = [

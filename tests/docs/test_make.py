@@ -13,7 +13,7 @@ import pytest
 
 from docs.make import __main__ as command
 from docs.make import pages, reproduction_claims, results_blocks, results_pages, sources, study_block, synthetic_blocks
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
     from pathlib import Path

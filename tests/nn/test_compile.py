@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.nn import AsymmetricModel, GeneModel
-from scgraph.registry import conv_names
+from scgraph.nn.conv.registry import conv_names
 from scgraph.train.module import MaskedValueModule
 
 Cells = tuple[Tensor, Tensor, Tensor]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from scgraph.errors import ContractError
 from scgraph.nn import GeneConv, GeneModel
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.contract import CHANNELS
+from scgraph.nn.conv.registry import conv_class, conv_names
 from scgraph.testing import SENTENCES, ConvContract, check_conv, try_out
-from scgraph.testing.contract import CHANNELS
 
 # Options under which a layer runs other code; every name also runs with its defaults.
 VARIANTS: dict[str, list[dict[str, Any]]] = {

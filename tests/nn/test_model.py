@@ -7,8 +7,8 @@ import torch
 
 from scgraph.errors import ConfigError
 from scgraph.nn import CellGraph, FactorizedAdjacency, GeneModel, counted_multiply_adds
+from scgraph.nn.conv.registry import conv_names
 from scgraph.nn.encoder import VALUE_ENCODINGS
-from scgraph.registry import conv_names
 
 GENES = torch.tensor([[3, 1, 4, 2, 6, 5], [9, 2, 6, 0, 0, 0]])
 VALUES = torch.tensor([[0.5, 1.0, 2.0, 0.1, 3.0, 1.5], [1.0, 2.0, 0.5, 0.0, 0.0, 0.0]])

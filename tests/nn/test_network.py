@@ -24,7 +24,7 @@ from scgraph.nn import (
     positional,
     positional_encoding,
 )
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.plan import Plan

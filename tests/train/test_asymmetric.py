@@ -17,7 +17,8 @@ from scgraph.data.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
 from scgraph.launch import World
 from scgraph.nn import AsymmetricModel, build_model
-from scgraph.registry import model_name, register_conv
+from scgraph.nn.conv.registry import register_conv
+from scgraph.registry import model_name
 from scgraph.train import embed, load_model, masked_value_loss, pretrain, save_model, together
 from scgraph.train.loader import CellLoader
 from scgraph.train.module import MaskedValueModule

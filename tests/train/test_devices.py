@@ -352,7 +352,9 @@ def test_devices_that_cannot_be_had_are_refused(
 def test_a_conv_of_the_running_script_is_refused(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from scgraph.nn.conv import NoneConv
 
-    monkeypatch.setattr("scgraph.registry._convs", {"here": type("Here", (NoneConv,), {"__module__": "__main__"})})
+    monkeypatch.setattr(
+        "scgraph.nn.conv.registry._convs", {"here": type("Here", (NoneConv,), {"__module__": "__main__"})}
+    )
     with pytest.raises(ConfigError, match="'here' is defined in the script that runs"):
         crew.importable_conv("here")
 

@@ -12,8 +12,8 @@ from torch_geometric.utils import softmax
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.conv.plan import Plan
+from scgraph.nn.conv.registry import register_conv
 from scgraph.nn.kernels.attention import gat_attention, pair_attention
-from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

@@ -9,7 +9,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from scgraph.nn.conv.mapped import MappedConv
 from scgraph.nn.conv.plan import Plan
-from scgraph.registry import register_conv
+from scgraph.nn.conv.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

@@ -10,8 +10,8 @@ from torch_geometric.utils import softmax
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.mapped import MappedConv
 from scgraph.nn.conv.plan import PAIRS_FROM, Plan
+from scgraph.nn.conv.registry import register_conv
 from scgraph.nn.kernels.attention import streaming_attention
-from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

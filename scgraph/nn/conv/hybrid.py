@@ -9,8 +9,8 @@ from torch_geometric.utils import softmax
 
 from scgraph.nn.conv.attention import AttentionConv
 from scgraph.nn.conv.plan import PAIRS_FROM, Plan
+from scgraph.nn.conv.registry import register_conv
 from scgraph.nn.kernels.attention import hybrid_attention
-from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor  # noqa: TC002  # PyG reads the annotations of message when it runs
 
 from scgraph.nn.conv.mapped import MappedConv
-from scgraph.registry import register_conv
+from scgraph.nn.conv.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor  # PyG reads the annotations of message when it runs
 
 from scgraph.nn.conv.mapped import MappedConv
-from scgraph.registry import register_conv
+from scgraph.nn.conv.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

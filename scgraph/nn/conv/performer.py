@@ -10,8 +10,8 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.attention import AttentionConv
+from scgraph.nn.conv.registry import register_conv
 from scgraph.nn.kernels.random_features import feature_attention, log_features, orthogonal_gaussian
-from scgraph.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

@@ -11,7 +11,7 @@ from torch_geometric.utils import softmax
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.attention import AttentionConv
 from scgraph.nn.conv.plan import PAIRS_FROM, Plan
-from scgraph.registry import register_conv
+from scgraph.nn.conv.registry import register_conv
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView

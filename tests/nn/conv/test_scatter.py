@@ -7,7 +7,7 @@ import torch
 import torch_geometric.typing
 
 from scgraph.nn import CellGraph, FactorizedAdjacency
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 
 pytestmark = pytest.mark.scatter
 

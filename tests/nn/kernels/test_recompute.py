@@ -14,8 +14,8 @@ from scgraph.config import ModelConfig
 from scgraph.errors import ContractError
 from scgraph.nn import CellGraph, GeneConv, GeneModel
 from scgraph.nn.block import Block
+from scgraph.nn.conv.registry import conv_names
 from scgraph.nn.kernels.recompute import recomputed
-from scgraph.registry import conv_names
 
 CPU = torch.device("cpu")
 Cells = tuple[Tensor, Tensor, Tensor]

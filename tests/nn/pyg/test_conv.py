@@ -11,7 +11,7 @@ from torch_geometric.utils import softmax
 
 from scgraph.errors import ConfigError, ContractError
 from scgraph.nn import CellGraph, FactorizedAdjacency, GeneConv, GeneModel
-from scgraph.registry import conv_class
+from scgraph.nn.conv.registry import conv_class
 from scgraph.testing import SENTENCES, check_conv, try_out
 
 # Layer, its options, and what it asks for: edge weights, attributes, or neither.

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch_geometric.nn
 
-from scgraph import registry
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneConv
-from scgraph.nn.conv import GNNConv
-from scgraph.registry import conv_class, conv_names, is_import_path, register_conv
+from scgraph.nn.conv import GNNConv, registry
+from scgraph.nn.conv.registry import conv_class, conv_names, is_import_path, register_conv
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -161,7 +160,7 @@ def test_names_of_installed_packages(tmp_path: Path) -> None:
 import sys
 from scgraph.errors import ConfigError
 from scgraph.nn.conv import GNNConv
-from scgraph.registry import conv_class, conv_names
+from scgraph.nn.conv.registry import conv_class, conv_names
 names = conv_names()
 assert names[-5:] == ["both", "gone", "lab", "lab.v2", "sage-pyg"], names
 assert names.count("gnn") == 1
