@@ -12,7 +12,7 @@ from scgraph.bench.costs import profile, saving
 from scgraph.bench.protocol import measure, model_configs, settings_of
 from scgraph.bench.results import UNTRAINED
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
-from scgraph.nn import AsymmetricModel, build_model
+from scgraph.nn import build_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def counted(models: Sequence[str], shares: Sequence[float], sizes: dict[str, int
             times = saving(config, genes=seen, vocabulary_size=vocabulary)
             with torch.device("meta"):
                 plain = build_model(2, conv=REFERENCE, channels=config.channels, layers=config.layers)
-            total = plain.multiply_adds(vocabulary)
+            total = plain.cost(vocabulary).multiply_adds
             row = {"model": name, "share": share, "vocabulary": vocabulary, "expressed": expressed, "seen": seen}
             rows.append({**row, "multiply_adds": round(total / times), "reference": total, "times_fewer": times})
     return rows
@@ -113,10 +113,11 @@ def trained(
             config = configs[row["model"]]
             with torch.device("meta"):
                 model = build_model(2, **config.model_kwargs())
-            more |= {"channels": config.channels, "block_parameters": model.block_parameters()}
+            cost = model.cost(own.train.genes)
+            more |= {"channels": config.channels, "block_parameters": cost.block_parameters}
             more |= {
                 "multiply_adds": _adds(config, own),
-                "multiply_adds_embedding": model.stack.multiply_adds(own.train.genes),
+                "multiply_adds_embedding": cost.encoder_multiply_adds,
             }
             more |= {"untrained_macro_f1": blank[row["model"] + UNTRAINED, row["seed"]]}
         rows.append({**row, **more})
@@ -131,6 +132,4 @@ def _adds(config: ModelConfig, settings: BenchConfig) -> int:
     genes = settings.train.genes
     with torch.device("meta"):
         model = build_model(2, **config.model_kwargs())
-    if isinstance(model, AsymmetricModel):
-        return model.multiply_adds(genes, settings.train.zeros_shown(settings.n_top_genes or 20_000))
-    return model.multiply_adds(genes)
+    return model.cost(genes, zeros=settings.train.zeros_shown(settings.n_top_genes or 20_000)).multiply_adds

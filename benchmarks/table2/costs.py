@@ -59,7 +59,8 @@ def stated_multiply_adds(config: ModelConfig, genes: int) -> tuple[int, int]:
     """Multiply-adds of one cell, whole and of the adjacency alone, without building the weights."""
     with torch.device("meta"):
         model = GeneModel(2, **config.model_kwargs())
-    return model.multiply_adds(genes), model.adjacency_multiply_adds(genes)
+    cost = model.cost(genes)
+    return cost.multiply_adds, cost.adjacency_multiply_adds
 
 
 def multiply_adds_like_paper(config: ModelConfig, genes: int) -> int:

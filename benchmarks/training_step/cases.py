@@ -180,11 +180,11 @@ class TrainingStep:
     def multiply_adds(self) -> int:
         """Multiply-adds of the blocks and the adjacency, a cell; a Transformer of another library has those of tf."""
         if isinstance(self.model, GeneModel):
-            return self.model.multiply_adds(self.sizes.genes)
+            return self.model.cost(self.sizes.genes).multiply_adds
         sizes = self.sizes
         with torch.device("meta"):
             own = GeneModel(2, conv="tf", channels=sizes.channels, layers=sizes.layers)
-        return own.multiply_adds(sizes.genes)
+        return own.cost(sizes.genes).multiply_adds
 
 
 class PeerModel(nn.Module):

@@ -182,15 +182,8 @@ def profile(
             raise
         saved = math.nan
     edges = None if model.network is None else model.network.edges(ids).shape[1] / batch_size
-    if isinstance(model, AsymmetricModel):
-        multiply_adds = model.multiply_adds(genes, zeros)
-        adjacency_multiply_adds = model.adjacency_multiply_adds(genes, zeros)
-        decoder_multiply_adds = model.decoder_multiply_adds(genes, zeros)
-    else:
-        multiply_adds = model.multiply_adds(genes, edges=edges or 0)
-        adjacency_multiply_adds = model.adjacency_multiply_adds(genes, edges=edges or 0)
-        decoder_multiply_adds = 0
-    rate = 6 * multiply_adds * per_second
+    cost = model.cost(genes, zeros=zeros, edges=edges or 0)
+    rate = 6 * cost.multiply_adds * per_second
     return Costs(
         model=config.name(),
         channels=config.channels,
@@ -198,22 +191,22 @@ def profile(
         layers=config.layers,
         rank=config.rank,
         parameters=sum(p.numel() for p in model.parameters()),
-        block_parameters=model.block_parameters(),
-        multiply_adds=multiply_adds,
+        block_parameters=cost.block_parameters,
+        multiply_adds=cost.multiply_adds,
         counted_multiply_adds=_counted(config, model, genes, zeros) if edges is None else _counted_on(model, ids),
-        adjacency_multiply_adds=adjacency_multiply_adds,
+        adjacency_multiply_adds=cost.adjacency_multiply_adds,
         out_of_memory=math.isnan(per_second),
         saved_mb=saved / batch_size / 1e6,
         cells_per_second=per_second,
         matmul_share=None if peak is None or math.isnan(rate) else rate / peak,
-        path=model.path(genes, edges=edges or 0),
+        path=cost.path,
         attention=attention,
         device=torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu",
         precision=precision,
         batch_size=batch_size,
         edges=edges,
         panel=panel if config.asymmetric else 0,
-        decoder_multiply_adds=decoder_multiply_adds,
+        decoder_multiply_adds=cost.decoder_multiply_adds,
     )
 
 
@@ -231,11 +224,8 @@ def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabul
     with torch.device("meta"):
         model = build_model(2, **config.model_kwargs())
         plain = build_model(2, conv="tf", channels=config.channels, layers=config.layers)
-    if isinstance(model, AsymmetricModel):
-        own = model.multiply_adds(genes, vocabulary_size - genes if zeros is None else zeros)
-    else:
-        own = model.multiply_adds(genes)
-    return plain.multiply_adds(vocabulary_size) / own
+    own = model.cost(genes, zeros=vocabulary_size - genes if zeros is None else zeros)
+    return plain.cost(vocabulary_size).multiply_adds / own.multiply_adds
 
 
 def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> int:

@@ -11,6 +11,7 @@ from scgraph.nn.asymmetric import AsymmetricModel, build_model
 from scgraph.nn.block import Block
 from scgraph.nn.conv import GeneConv, import_files
 from scgraph.nn.conv.registry import conv_class, conv_names, register_conv
+from scgraph.nn.cost import Cost
 from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
@@ -26,6 +27,7 @@ __all__ = [
     "Block",
     "CellGraph",
     "CellHead",
+    "Cost",
     "FactorizedAdjacency",
     "GeneConv",
     "GeneEncoder",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from scgraph.errors import ConfigError
+from scgraph.nn.cost import Cost, stack_cost
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import ValueHead
 from scgraph.nn.kernels.recompute import recomputed
@@ -208,35 +209,19 @@ class AsymmetricModel(GeneModel):
         cell = self.readout(normed if self.readout_norm else x, graph)
         return cell, self.decoder(panel, normed, shown, mask, self.encoder.mask_token)
 
-    def multiply_adds(self, genes: int, zeros: int | None = None, *, edges: float = 0) -> int:
-        """Return the multiply-adds of the matrix products of encoder and decoder for one cell, nothing masked.
+    def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:
+        """Return what encoder and decoder cost one cell, nothing masked.
 
         Args:
             genes: expressed genes of the cell, which the encoder sees.
             zeros: unexpressed genes that the decoder sees beside them; None takes as many.
             edges: makes no difference: there is no network.
         """
-        return self.stack.multiply_adds(genes) + self.decoder_multiply_adds(genes, zeros)
-
-    def decoder_multiply_adds(self, genes: int, zeros: int | None = None) -> int:
-        """Return the decoder's part of `multiply_adds`, the projection of the encoder's features included."""
         panel = genes + (genes if zeros is None else zeros)
         project = self.decoder.project
         # Two tokens go through the projection beside the genes.
-        return (genes + 2) * project.in_features * project.out_features + self.decoder.stack.multiply_adds(panel)
-
-    def adjacency_multiply_adds(self, genes: int, zeros: int | None = None, *, edges: float = 0) -> int:
-        """Return the part of `multiply_adds` that forms static logits, of encoder and decoder."""
-        panel = genes + (genes if zeros is None else zeros)
-        return self.stack.adjacency_multiply_adds(genes) + self.decoder.stack.adjacency_multiply_adds(panel)
-
-    def block_parameters(self) -> int:
-        """Return the number of weights in the blocks of encoder and decoder."""
-        return self.stack.parameters() + self.decoder.stack.parameters()
-
-    def path(self, genes: int, *, edges: float = 0) -> str:
-        """Say in a word how layers of encoder and decoder run complete graphs."""
-        return f"{self.stack.path(genes)}, {self.decoder.stack.path(2 * genes)}"
+        projection = (genes + 2) * project.in_features * project.out_features
+        return stack_cost(self.stack, genes).with_decoder(stack_cost(self.decoder.stack, panel), projection)
 
 
 def build_model(vocabulary_size: int, *, decoder: str | type[GeneConv] | None = None, **options: Any) -> GeneModel:

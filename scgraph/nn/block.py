@@ -128,7 +128,3 @@ class Block(nn.Module):
                 y = layer(y)
             x = norm(x + y)
         return x
-
-    def multiply_adds(self, genes: int, rank: int) -> int:
-        """Return the multiply-adds of the matrix products for one cell."""
-        return self.conv.multiply_adds(genes, rank) + 2 * genes * self.conv.channels * self.width

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
+from scgraph.nn.cost import Cost, stack_cost
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
@@ -171,7 +172,7 @@ class GeneModel(nn.Module):
         """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
         if self.network is None or not graph.is_complete:
             return graph
-        return self.network.restrict(graph, pairs_from=self._conv().plan(graph.genes.shape[1]).pairs_from)
+        return self.network.restrict(graph, pairs_from=self.stack.blocks[0].conv.plan(graph.genes.shape[1]).pairs_from)
 
     def embed(self, genes: Tensor, values: Tensor) -> Tensor:
         """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
@@ -180,49 +181,15 @@ class GeneModel(nn.Module):
         cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
         return cell
 
-    def multiply_adds(self, genes: int, *, edges: float = 0) -> int:
-        """Return the multiply-adds of the matrix products in the blocks and the adjacency, a cell of G genes.
-
-        The embeddings and the heads are left out, as in the paper: they are the same for every model. Those of a model
-        with a network are counted in a run; weighing and adding messages is no product of matrices.
+    def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:
+        """Return what one cell costs.
 
         Args:
             genes: genes of the cell, G.
-            edges: edges between them in the network, self loops included.
+            zeros: makes no difference: there is no decoder that sees unexpressed genes.
+            edges: edges between the genes in the network, self loops included, where there is one.
         """
-        if self.network is None:
-            return self.stack.multiply_adds(genes)
-        blocks = self.stack.blocks
-        feed_forward = sum(2 * genes * self.channels * block.width for block in blocks)
-        layer, _ = self._restricted_cost(genes, edges)
-        return feed_forward + layer * len(blocks) + self.adjacency_multiply_adds(genes, edges=edges)
-
-    def adjacency_multiply_adds(self, genes: int, *, edges: float = 0) -> int:
-        """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
-        if self.network is None:
-            return self.stack.adjacency_multiply_adds(genes)
-        return self._restricted_cost(genes, edges)[1] * len(self.adjacencies)
-
-    def block_parameters(self) -> int:
-        """Return the number of weights in the blocks, without the tables of the vocabulary and the heads."""
-        return self.stack.parameters()
-
-    def path(self, genes: int, *, edges: float = 0) -> str:
-        """Say in a word how a layer runs G genes, of which a network joins so many pairs."""
-        if self.network is None:
-            return self.stack.path(genes)
-        return "network pairs" if self._on_pairs(genes, edges) else "network edges"
-
-    def _conv(self) -> GeneConv:
-        return self.stack.blocks[0].conv
-
-    def _on_pairs(self, genes: int, edges: float) -> bool:
-        pairs_from = self._conv().plan(genes).pairs_from
-        return pairs_from is not None and edges >= pairs_from * genes**2
-
-    def _restricted_cost(self, genes: int, edges: float) -> tuple[int, int]:
-        on_edges = None if self._on_pairs(genes, edges) else round(edges)
-        return self._conv().restricted_multiply_adds(genes, self.rank, on_edges)
+        return stack_cost(self.stack, genes, edges=None if self.network is None else edges)
 
     @property
     def stack(self) -> Stack:

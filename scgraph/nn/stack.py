@@ -1,4 +1,4 @@
-"""A stack of blocks around one convolution: built, run and counted."""
+"""A stack of blocks around one convolution: built and run."""
 
 from __future__ import annotations
 
@@ -83,20 +83,3 @@ class Stack:
         for number, block in enumerate(self.blocks):
             x = block(x, graph, views[number % len(views)] if views else None)
         return x
-
-    def multiply_adds(self, genes: int) -> int:
-        """Return the multiply-adds of the matrix products in the blocks and the adjacency, a cell of G genes."""
-        blocks = sum(block.multiply_adds(genes, self.rank) for block in self.blocks)
-        return blocks + self.adjacency_multiply_adds(genes)
-
-    def adjacency_multiply_adds(self, genes: int) -> int:
-        """Return the part of `multiply_adds` that forms the static logits, once an adjacency."""
-        return self.blocks[0].conv.adjacency_multiply_adds(genes, self.rank) * len(self.tables)
-
-    def parameters(self) -> int:
-        """Return the number of weights in the blocks."""
-        return sum(weight.numel() for block in self.blocks for weight in block.parameters())
-
-    def path(self, genes: int) -> str:
-        """Say in a word how a layer runs the complete graph of G genes."""
-        return self.blocks[0].conv.plan(genes).path

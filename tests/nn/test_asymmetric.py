@@ -115,8 +115,12 @@ def test_stated_multiply_adds_are_what_a_run_counts(conv: str, decoder: str, zer
     values = (ids <= 6).float()
     whole = counted_multiply_adds(lambda: model.features(CellGraph(ids, padded=False), values))
     encoder = counted_multiply_adds(lambda: model.encoder(CellGraph(ids[:, :6], padded=False), values[:, :6], None))
-    assert whole - encoder == model.multiply_adds(6, zeros)
-    assert model.multiply_adds(6, zeros) - model.decoder_multiply_adds(6, zeros) == model.stack.multiply_adds(6)
+    cost = model.cost(6, zeros=zeros)
+    assert whole - encoder == cost.multiply_adds
+    alone = GeneModel(20, conv=conv, channels=16, layers=2, rank=3).cost(6)
+    assert cost.encoder_multiply_adds == alone.multiply_adds
+    assert cost.path.startswith(f"{alone.path}, ")
+    assert cost.block_parameters > alone.block_parameters
 
 
 def test_the_formula_of_the_docstring() -> None:
@@ -126,7 +130,7 @@ def test_the_formula_of_the_docstring() -> None:
     w, p, c, d, m, h = 2_000, 20_000, 256, 128, 32, 8
     encoder = 6 * (6 * w * c * c + 2 * w * w * c)
     decoder = (w + 2) * c * d + 2 * p * (6 * d * d + 4 * m * d + m * h)
-    assert model.multiply_adds(w, p - w) == encoder + decoder
+    assert model.cost(w, zeros=p - w).multiply_adds == encoder + decoder
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ def test_stated_cost_is_counted(monkeypatch: pytest.MonkeyPatch, name: str, pair
     edges = net.edges(graph.genes).shape[1]
     whole = counted_multiply_adds(lambda: model.encode(graph, values))
     embedding = counted_multiply_adds(lambda: model.encoder(graph, values, None))
-    assert model.multiply_adds(8, edges=edges) == whole - embedding
-    assert model.path(8, edges=edges) == (
+    assert model.cost(8, edges=edges).multiply_adds == whole - embedding
+    assert model.cost(8, edges=edges).path == (
         "network pairs" if pairs and name in ("gnn", "tf", "gat") else "network edges"
     )
 

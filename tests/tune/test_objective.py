@@ -101,7 +101,7 @@ def test_values_are_the_settings_of_the_trial(tiny_file: Path) -> None:
     assert [epoch for _, epoch in reported] == [0, 1]
     assert reported[-1][0] == loss
     own = settings_of("gnn", job.bench).model.model_copy(update={"channels": 16})
-    assert cost == GeneModel(2, **own.model_kwargs()).multiply_adds(16)
+    assert cost == GeneModel(2, **own.model_kwargs()).cost(16).multiply_adds
     assert measure("gnn", VALUES, quiet).values == outcome.values
     assert measure("gnn", {**VALUES, "train.learning_rate": 0.001}, quiet).values[0] != loss
     with pytest.raises(ConfigError, match="channels"):
