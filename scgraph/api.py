@@ -361,10 +361,10 @@ def profile(
     size = max(vocabulary_size, genes)
     zeros = settings.train.zeros_beside(size)
     loading = {
-        asymmetric: loading_rate(
-            genes, zeros=zeros if asymmetric else None, batch_size=batch_size, vocabulary_size=size, store=store
+        sees_zeros: loading_rate(
+            genes, zeros=zeros if sees_zeros else None, batch_size=batch_size, vocabulary_size=size, store=store
         )
-        for asymmetric in sorted({config.asymmetric for config in configs.values()})
+        for sees_zeros in sorted({config.sees_zeros for config in configs.values()})
     }
     return [
         replace(
@@ -380,7 +380,7 @@ def profile(
                 peak=peak,
                 network=network,
                 store=store,
-            ).waiting_at(loading[configs[name].asymmetric]),
+            ).waiting_at(loading[configs[name].sees_zeros]),
             model=name,
         )
         for name in models

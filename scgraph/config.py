@@ -131,12 +131,22 @@ class ModelConfig(_Config):
         """Return what the model is called on a command line."""
         return f"asym:{self.conv}" if self.asymmetric else self.conv
 
+    @property
+    def sees_zeros(self) -> bool:
+        """Whether the model is shown unexpressed genes beside the expressed ones."""
+        return self.asymmetric
+
+    def stacks(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Return convolution, number of blocks and conv_options of every stack, that which embeds the cell first."""
+        stacks = [(self.conv, self.layers, self.conv_options)]
+        return [*stacks, (self.decoder, self.decoder_layers, self.decoder_options)] if self.asymmetric else stacks
+
     def convs(self) -> list[str]:
-        """Return the names of the convolutions that are built: the encoder's and, if there is one, the decoder's."""
-        return [self.conv, self.decoder] if self.asymmetric else [self.conv]
+        """Return the names of the convolutions that are built, a stack of blocks each."""
+        return [conv for conv, _, _ in self.stacks()]
 
     def model_kwargs(self) -> dict[str, Any]:
-        """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel`.
+        """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel` alone.
 
         Those of a graph come from `scgraph.train.network`.
         """

@@ -19,13 +19,13 @@ class ModelName:
 
     Attributes:
         conv: name of the convolution, of the encoder where there is a decoder.
-        asymmetric: whether there is a decoder.
+        prefix: what stands in front of it: `ASYMMETRIC` where there is a decoder.
         usual: settings of `model` that the name brings, where nothing is said for this model alone.
         summary: what it is, in a few words, for the tables.
     """
 
     conv: str
-    asymmetric: bool = False
+    prefix: str = ""
     usual: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
 
@@ -33,13 +33,18 @@ class ModelName:
     def key(self) -> str:
         """The shortest name: that which the convolution is registered under, with its prefix."""
         key = conv_class(self.conv).key or self.conv
-        return f"{ASYMMETRIC}{key}" if self.asymmetric else key
+        return f"{self.prefix}{key}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of `model` that follow from the name and nothing else."""
+        return {"conv": self.conv, "asymmetric": self.prefix == ASYMMETRIC}
 
 
 PRESETS: Mapping[str, ModelName] = {
     "xtrimogene": ModelName(
         "tf",
-        asymmetric=True,
+        ASYMMETRIC,
         usual={"value_encoding": "discretised", "decoder": "performer"},
         summary="asym:tf with a performer decoder and discretised values, after xTrimoGene",
     )
@@ -56,7 +61,7 @@ def model_name(name: str) -> ModelName:
     known = PRESETS.get(name)
     if known is None:
         conv = name.removeprefix(ASYMMETRIC)
-        known = ModelName(conv, asymmetric=conv != name)
+        known = ModelName(conv, ASYMMETRIC if conv != name else "")
     conv_class(known.conv)
     return known
 

@@ -35,7 +35,7 @@ def counted(models: Sequence[str], shares: Sequence[float], sizes: dict[str, int
         expressed = round(share * vocabulary)
         for name, config in configs.items():
             # A model without a decoder has to see all genes to say something about all of them.
-            seen = expressed if config.asymmetric else vocabulary
+            seen = expressed if config.sees_zeros else vocabulary
             times = saving(config, genes=seen, vocabulary_size=vocabulary)
             with torch.device("meta"):
                 plain = build_model(2, conv=REFERENCE, channels=config.channels, layers=config.layers)
@@ -55,7 +55,7 @@ def measured(
     found: dict[str, list[Any]] = {name: [] for name in configs}
     for _ in range(rounds):
         for name, config in configs.items():
-            genes, zeros = (expressed, panel - expressed) if config.asymmetric else (panel, None)
+            genes, zeros = (expressed, panel - expressed) if config.sees_zeros else (panel, None)
             found[name].append(
                 profile(config, genes=genes, zeros=zeros, vocabulary_size=panel, batch_size=1, seconds=seconds)
             )

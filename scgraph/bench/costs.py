@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scgraph.bench.measuring import DTYPES, saved_bytes
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
-from scgraph.nn import AsymmetricModel, CellGraph, GeneModel, build_model, counted_multiply_adds
+from scgraph.nn import CellGraph, CellModel, build_model, counted_multiply_adds
 from scgraph.train.network import network_parts
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def profile(
     torch.manual_seed(0)
     if network is not None and network.size < genes:
         raise ConfigError(f"genes: {genes:,} a cell, and the vocabulary of the network has {network.size:,}.")
-    zeros = (genes if zeros is None else zeros) if config.asymmetric else 0
+    zeros = (genes if zeros is None else zeros) if config.sees_zeros else 0
     panel = genes + zeros
     vocabulary_size = max(vocabulary_size, panel) if network is None else network.size
     place = torch.device(device)
@@ -149,7 +149,7 @@ def profile(
     mask = torch.rand(batch_size, panel, device=place) < 0.15
     values[:, genes:] = 0.0
     options = {}
-    if config.asymmetric:
+    if config.sees_zeros:
         # Its loader knows how many genes the encoder sees, so the model need not count them.
         mask[:, genes:] = torch.rand(batch_size, zeros, device=place) < 0.03
         options["width"] = int((values.ne(0) & ~mask).sum(dim=1).max())
@@ -205,7 +205,7 @@ def profile(
         precision=precision,
         batch_size=batch_size,
         edges=edges,
-        panel=panel if config.asymmetric else 0,
+        panel=panel if config.sees_zeros else 0,
         decoder_multiply_adds=cost.decoder_multiply_adds,
     )
 
@@ -228,20 +228,17 @@ def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabul
     return plain.cost(vocabulary_size).multiply_adds / own.multiply_adds
 
 
-def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> int:
+def _counted(config: ModelConfig, model: CellModel, genes: int, zeros: int) -> int:
     """Count one cell: the embedding's products are not part of what a model states."""
 
-    def count(model: GeneModel) -> int:
+    def count(model: CellModel) -> int:
         weight = next(model.parameters())
         ids = torch.arange(1, genes + zeros + 1, device=weight.device).unsqueeze(0)
         values = (ids <= genes).to(weight.dtype)
-        graph, seen = CellGraph(ids[:, :genes], padded=False), values[:, :genes]
-        if isinstance(model, AsymmetricModel):
-            panel = CellGraph(ids, padded=False)
-            whole = counted_multiply_adds(lambda: model.features(panel, values, width=genes))
-        else:
-            whole = counted_multiply_adds(lambda: model.encode(graph, seen))
-        return whole - counted_multiply_adds(lambda: model.encoder(graph, seen, None))
+        shown, seen = CellGraph(ids[:, :genes], padded=False), values[:, :genes]
+        graph = CellGraph(ids, padded=False)
+        whole = counted_multiply_adds(lambda: model.features(graph, values, width=genes))
+        return whole - counted_multiply_adds(lambda: model.encoder(shown, seen, None))
 
     # Tensors without data: the products of long cells can be counted where they cannot be computed.
     with torch.device("meta"):
@@ -252,7 +249,7 @@ def _counted(config: ModelConfig, model: GeneModel, genes: int, zeros: int) -> i
         return count(model)
 
 
-def _counted_on(model: GeneModel, ids: Tensor) -> int:
+def _counted_on(model: CellModel, ids: Tensor) -> int:
     """Count a batch, whose edges decide how it runs, and divide by its cells."""
     weight = next(model.parameters())
     graph, values = CellGraph(ids, padded=False), weight.new_ones(ids.shape)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.inputs import Prepared
     from scgraph.data import Cells, CellStore, GeneEdges
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["Measured", "measure", "model_configs", "settings_of"]
 
@@ -69,7 +69,6 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     import torch
 
     from scgraph.nn import build_model
-    from scgraph.nn.asymmetric import decoder_width
     from scgraph.nn.conv.registry import conv_class
     from scgraph.testing import try_out
     from scgraph.train.network import with_network
@@ -79,18 +78,16 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
         own = configs[name] = settings_of(name, config).model
         # Both say what is wrong before an hour of training does.
         with torch.device("meta"):
-            build_model(2, **own.model_kwargs())
+            model = build_model(2, **own.model_kwargs())
         if config.graph is None:
             with_network(own, None)  # refuses settings that need a network
-        elif own.asymmetric and _reads_graph(own):
+        elif not model.takes_network and _reads_graph(own):
             raise ConfigError(f"graph: {name} takes no gene network, as its decoder sees all genes of a panel.")
-        widths = (own.channels, own.decoder_channels or decoder_width(own.channels))
-        options_of = (own.conv_options, own.decoder_options)
-        for conv, width, options in zip(own.convs(), widths, options_of, strict=False):
+        for (conv, _, options), stack in zip(own.stacks(), model.stacks, strict=True):
             cls = conv_class(conv)
             if not cls.__module__.startswith(BUILT_IN):
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
-                    try_out(cls(width, **options))
+                    try_out(cls(stack.channels, **options))
     if config.graph is not None and not any(map(_reads_graph, configs.values())):
         raise ConfigError("graph: no model makes use of it; set model.restricted to true, or model.positional.")
     return configs
@@ -111,7 +108,6 @@ def settings_of(name: str, config: BenchConfig) -> BenchConfig:
     from scgraph.registry import model_name
 
     named = model_name(name)
-    fixed = {"conv": named.conv, "asymmetric": named.asymmetric}
     source, parts = f"model {name}", {}
     for part, cls, own in (
         ("model", ModelConfig, config.per_model),
@@ -120,7 +116,7 @@ def settings_of(name: str, config: BenchConfig) -> BenchConfig:
     ):
         general = getattr(config, part).model_dump()
         special = own.get(name, own.get(named.key, {}))
-        usual, fix = (named.usual, fixed) if part == "model" else ({}, {})
+        usual, fix = (named.usual, named.settings) if part == "model" else ({}, {})
         laid_over = merged(general, dict(usual), special, fix)
         parts[part] = parse_config(cls, laid_over, source=source).model_dump()
     alone: dict[str, Any] = {"per_model": {}, "train_per_model": {}, "probe_per_model": {}}
@@ -303,7 +299,7 @@ class _Run:
         )
 
     def _probe(
-        self, name: str, model: GeneModel, prepared: Prepared, train: TrainConfig, probe: ProbeConfig, **more: Any
+        self, name: str, model: CellModel, prepared: Prepared, train: TrainConfig, probe: ProbeConfig, **more: Any
     ) -> None:
         from scgraph.train import embed, linear_probe
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scgraph.nn import FactorizedAdjacency, GeneModel
+    from scgraph.nn import CellModel, FactorizedAdjacency
     from scgraph.train import SavedModel
 
 __all__ = ["WEIGHTS", "GeneTables", "Weights", "gene_tables", "node_names", "start_model"]
@@ -146,14 +146,14 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
     )
 
 
-def start_model(saved: SavedModel) -> GeneModel:
+def start_model(saved: SavedModel) -> CellModel:
     """Return the network as its settings and the recorded seed begin it."""
-    from scgraph.nn import GeneModel
+    from scgraph.nn import build_model
 
     # As scgraph.train.start.first_model does; `start="pca"` sets other tables, and those only once all are drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(saved.metadata.get("training", {}).get("seed", 0)))
-        return GeneModel(len(saved.vocabulary), **saved.model_config.model_kwargs())
+        return build_model(len(saved.vocabulary), **saved.model_config.model_kwargs())
 
 
 def node_names(saved: SavedModel) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def node_names(saved: SavedModel) -> tuple[str, ...]:
     )
 
 
-def _adjacencies(model: GeneModel) -> list[FactorizedAdjacency]:
+def _adjacencies(model: CellModel) -> list[FactorizedAdjacency]:
     from scgraph.nn import FactorizedAdjacency
 
     return [one for one in model.adjacencies if isinstance(one, FactorizedAdjacency)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
 from scgraph.nn.asymmetric import AsymmetricModel, build_model
 from scgraph.nn.block import Block
+from scgraph.nn.cell_model import CellModel, ModelOutput
 from scgraph.nn.conv import GeneConv, import_files
 from scgraph.nn.conv.registry import conv_class, conv_names, register_conv
 from scgraph.nn.cost import Cost
@@ -16,7 +17,7 @@ from scgraph.nn.counting import counted_multiply_adds
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
-from scgraph.nn.model import GeneModel, ModelOutput
+from scgraph.nn.model import GeneModel
 from scgraph.nn.network import GeneNetwork
 from scgraph.nn.positional import GenePositions, positional_encoding
 from scgraph.nn.readout import MeanReadout
@@ -27,6 +28,7 @@ __all__ = [
     "Block",
     "CellGraph",
     "CellHead",
+    "CellModel",
     "Cost",
     "FactorizedAdjacency",
     "GeneConv",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from scgraph.errors import ConfigError
+from scgraph.nn.cell_model import CellModel, ModelOutput
 from scgraph.nn.cost import Cost, stack_cost
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import ValueHead
 from scgraph.nn.kernels.recompute import recomputed
-from scgraph.nn.model import GeneModel, ModelOutput
+from scgraph.nn.model import GeneModel
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class ValueDecoder(nn.Module):
         return Stack(self.blocks, self.adjacencies, self.rank)
 
 
-class AsymmetricModel(GeneModel):
-    """The encoder of `GeneModel` on the expressed, unmasked genes; a `ValueDecoder` on all genes of a panel.
+class AsymmetricModel(CellModel):
+    """The blocks of a `CellModel` on the expressed, unmasked genes; a `ValueDecoder` on all genes of a panel.
 
     With W genes seen, P genes in the panel, and linear attention of M features in L' decoder layers of width C', a
     cell costs ``L (6·W·C² + 2·W²·C) + W·C·C' + L' P (6·C'² + 4·M·C' + M·H)`` multiply-adds where both are attention
@@ -120,12 +121,15 @@ class AsymmetricModel(GeneModel):
         decoder_layers: its number of blocks.
         decoder_channels: its width; None takes `decoder_width`.
         decoder_options: keyword arguments of its convolution.
-        options: keyword arguments of `GeneModel` but `network` and `positions`. Activation and feed-forward are the
+        options: keyword arguments of `CellModel` but `network` and `positions`. Activation and feed-forward are the
             encoder's; the decoder takes what its convolution asks for.
 
     Raises:
         ConfigError: an unknown name, or a number out of range.
     """
+
+    sees_zeros: ClassVar[bool] = True
+    takes_network: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -158,6 +162,7 @@ class AsymmetricModel(GeneModel):
             )
         except ConfigError as error:
             raise ConfigError(f"model.decoder, of width {width}: {error}") from error
+        # In place of the head of the encoder's width, which has been drawn by now: a seed gives the weights it gave.
         self.value_head = ValueHead(width)
 
     def forward(
@@ -197,17 +202,17 @@ class AsymmetricModel(GeneModel):
         return ModelOutput(predicted, cell, cell_values)
 
     def features(
-        self, panel: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+        self, graph: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the vectors of the cells ``[B, C]`` and the features behind the decoder's blocks ``[B, P, C']``."""
-        shown = panel.mask & values.ne(0)
+        shown = graph.mask & values.ne(0)
         if mask is not None:
             shown = shown & ~mask
-        graph, seen = shown_genes(panel.genes, values, shown, width)
-        x = self.encode(graph, seen)
+        expressed, seen = shown_genes(graph.genes, values, shown, width)
+        x = self.encode(expressed, seen)
         normed = self.norm(x)
-        cell = self.readout(normed if self.readout_norm else x, graph)
-        return cell, self.decoder(panel, normed, shown, mask, self.encoder.mask_token)
+        cell = self.readout(normed if self.readout_norm else x, expressed)
+        return cell, self.decoder(graph, normed, shown, mask, self.encoder.mask_token)
 
     def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:
         """Return what encoder and decoder cost one cell, nothing masked.
@@ -221,10 +226,15 @@ class AsymmetricModel(GeneModel):
         project = self.decoder.project
         # Two tokens go through the projection beside the genes.
         projection = (genes + 2) * project.in_features * project.out_features
-        return stack_cost(self.stack, genes).with_decoder(stack_cost(self.decoder.stack, panel), projection)
+        return super().cost(genes).with_decoder(stack_cost(self.decoder.stack, panel), projection)
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The blocks of the encoder, then those of the decoder."""
+        return (self.stack, self.decoder.stack)
 
 
-def build_model(vocabulary_size: int, *, decoder: str | type[GeneConv] | None = None, **options: Any) -> GeneModel:
+def build_model(vocabulary_size: int, *, decoder: str | type[GeneConv] | None = None, **options: Any) -> CellModel:
     """Build the model that the keyword arguments describe: asymmetric where they name a decoder."""
     if decoder is None:
         return GeneModel(vocabulary_size, **options)

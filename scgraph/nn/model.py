@@ -1,45 +1,20 @@
-"""The whole model: embeddings, a stack of blocks around one convolution, heads and readout."""
+"""The model of the paper: all genes of the cell that are shown, one stack of blocks, a head for their values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
-from scgraph.errors import ConfigError
-from scgraph.nn.cost import Cost, stack_cost
-from scgraph.nn.encoder import GeneEncoder
+from scgraph.nn.cell_model import CellModel, ModelOutput
 from scgraph.nn.graph import CellGraph
-from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.kernels.recompute import recomputed
-from scgraph.nn.positional import GenePositions
-from scgraph.nn.readout import MeanReadout
-from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
-    from scgraph.nn.conv.base import GeneConv
-    from scgraph.nn.network import GeneNetwork
+    from torch import Tensor
 
-__all__ = ["GeneModel", "ModelOutput"]
-
-
-@dataclass(frozen=True)
-class ModelOutput:
-    """What a forward pass gives.
-
-    Attributes:
-        values: predicted value of every gene of the cell, ``[B, G]``, zero for padding.
-        cell: features of the cell, ``[B, C]``.
-        cell_values: values of the queried genes predicted from `cell` alone, ``[B, K]``, if there is a head.
-    """
-
-    values: Tensor
-    cell: Tensor
-    cell_values: Tensor | None
+__all__ = ["GeneModel"]
 
 
-class GeneModel(nn.Module):
+class GeneModel(CellModel):
     """Gene and value embedding → L blocks (norm, conv, activation, residual) → norm → value head, readout.
 
     With the paper's sizes (L 6, C 256, G 512, R 48) its multiply-adds a cell are
@@ -49,84 +24,14 @@ class GeneModel(nn.Module):
 
     Args:
         vocabulary_size: number of genes V, without padding.
-        conv: a registered name or a subclass of `GeneConv`.
-        channels: width C.
-        layers: number of blocks L.
-        rank: rank R of the adjacency.
-        shared_adjacency: one pair of tables for all layers, or one a layer.
-        value_encoding: see `GeneEncoder`.
-        value_bins: bins of the value encodings that have some.
-        embedding_sd: standard deviation of its tables at the start.
-        dropout: share of features dropped in the blocks.
-        activation: activation behind the convolution; None takes the convolution's own.
-        feed_forward: width of the feed-forward, 0 for none; None takes C where the convolution asks for one.
-        cell_head: whether values are also predicted from the cell's vector.
-        readout_norm: whether the readout averages the features behind the last norm, as the value head reads
-            them, or before it. Before it the vector of a cell keeps how strongly each gene is expressed: with
-            the product encoding and without blocks it is a linear map of the expression vector.
-        recompute: run the blocks again in the backward pass in place of keeping what they compute: about a third
-            more multiply-adds, a fraction of the memory, the same numbers.
-        conv_options: keyword arguments of the convolution.
-        network: which genes may send to which; None for all to all. Saved with the weights.
-        positions: place of every gene in a network, ``[V + 1, k]``, see `positional_encoding`; a linear map of it
-            is added to the embedding of the gene. Saved with the weights.
+        options: sizes and kinds of the parts, as for `CellModel`.
 
     Raises:
         ConfigError: an unknown name, or a number out of range.
-    """
 
-    def __init__(
-        self,
-        vocabulary_size: int,
-        *,
-        conv: str | type[GeneConv] = "gnn",
-        channels: int = 256,
-        layers: int = 6,
-        rank: int = 48,
-        shared_adjacency: bool = True,
-        value_encoding: str = "linear",
-        value_bins: int = 32,
-        embedding_sd: float = 1.0,
-        dropout: float = 0.0,
-        activation: str | None = None,
-        feed_forward: int | None = None,
-        cell_head: bool = False,
-        readout_norm: bool = True,
-        recompute: bool = False,
-        conv_options: dict[str, Any] | None = None,
-        network: GeneNetwork | None = None,
-        positions: Tensor | None = None,
-    ) -> None:
-        super().__init__()
-        for name, number in {
-            "vocabulary_size": vocabulary_size,
-            "channels": channels,
-            "layers": layers,
-            "rank": rank,
-        }.items():
-            if number < 1:
-                raise ConfigError(f"{name} must be at least 1, not {number}.")
-        self.channels = channels
-        self.rank = rank
-        convs = build_convs(conv, channels, layers, conv_options)
-        self.encoder = GeneEncoder(
-            vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins
-        )
-        self.blocks = build_blocks(
-            convs, activation=activation, feed_forward=feed_forward, dropout=dropout, recompute=recompute
-        )
-        self.adjacencies = build_adjacencies(convs, vocabulary_size, rank, shared=shared_adjacency)
-        self.norm = nn.LayerNorm(channels)
-        self.readout_norm = readout_norm
-        self.readout = MeanReadout()
-        self.value_head = ValueHead(channels)
-        self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
-        sizes = {"network": network and network.size, "positions": None if positions is None else len(positions) - 1}
-        for name, size in sizes.items():
-            if size not in (None, vocabulary_size):
-                raise ConfigError(f"{name}: is of {size:,} genes, and the vocabulary has {vocabulary_size:,}.")
-        self.network = network
-        self.positions = None if positions is None else GenePositions(positions, channels)
+    Shapes:
+        genes and values ``[B, G]`` to values ``[B, G]`` and cells ``[B, C]``.
+    """
 
     def forward(
         self,
@@ -138,17 +43,7 @@ class GeneModel(nn.Module):
         edge_index: Tensor | None = None,
         padded: bool = True,
     ) -> ModelOutput:
-        """Predict the values of all genes and embed the cells.
-
-        Args:
-            genes: vocabulary ids, 0 for padding, ``[B, G]`` int64.
-            values: expression, ``[B, G]``.
-            mask: True where the value is hidden from the model, ``[B, G]``; None hides nothing.
-            query: genes whose values the cell head predicts, ``[K]`` or ``[B, K]``; None takes `genes`.
-            edge_index: edges between flattened nodes, ``[2, E]``; None for the complete graph, or what the
-                network leaves of it.
-            padded: False promises that no id is 0 and saves the masks.
-        """
+        """Predict the values of all genes and embed the cells; see `CellModel`."""
         graph = CellGraph(genes, edge_index=edge_index, padded=padded)
         x = self.encode(graph, values, mask)
         with recomputed(self.norm, x) as normed:
@@ -159,39 +54,9 @@ class GeneModel(nn.Module):
         cell_values = None if self.cell_head is None else self.cell_head(cell, genes if query is None else query)
         return ModelOutput(predicted, cell, cell_values)
 
-    def encode(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
-        return self.stack.run(self.embedded(graph, values, mask), self.restricted(graph))
-
-    def embedded(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features of the genes in front of the first block, with hints of their place, ``[B, G, C]``."""
-        x: Tensor = self.encoder(graph, values, mask)
-        return x if self.positions is None else x + self.positions(graph)
-
-    def restricted(self, graph: CellGraph) -> CellGraph:
-        """Return the graph that the blocks run on: with the edges of the network, if there is one, or its pairs."""
-        if self.network is None or not graph.is_complete:
-            return graph
-        return self.network.restrict(graph, pairs_from=self.stack.blocks[0].conv.plan(graph.genes.shape[1]).pairs_from)
-
-    def embed(self, genes: Tensor, values: Tensor) -> Tensor:
-        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
-        graph = CellGraph(genes)
-        x = self.encode(graph, values)
-        cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
-        return cell
-
-    def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:
-        """Return what one cell costs.
-
-        Args:
-            genes: genes of the cell, G.
-            zeros: makes no difference: there is no decoder that sees unexpressed genes.
-            edges: edges between the genes in the network, self loops included, where there is one.
-        """
-        return stack_cost(self.stack, genes, edges=None if self.network is None else edges)
-
-    @property
-    def stack(self) -> Stack:
-        """The blocks and the adjacencies they read."""
-        return Stack(self.blocks, self.adjacencies, self.rank)
+    def features(
+        self, graph: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the vectors of the cells ``[B, C]`` and the features behind the blocks ``[B, G, C]``."""
+        x = self.encode(graph, values, mask)
+        return self.pooled(x, graph), x

@@ -77,6 +77,11 @@ class Stack:
         self.tables = [table for table in adjacencies if isinstance(table, FactorizedAdjacency)]
         self.rank = rank
 
+    @property
+    def channels(self) -> int:
+        """Width C of the features."""
+        return self.blocks[0].conv.channels
+
     def run(self, x: Tensor, graph: CellGraph) -> Tensor:
         """Run the blocks one after another. ``[B, G, C]`` to ``[B, G, C]``."""
         views = [table.view(graph) for table in self.tables]

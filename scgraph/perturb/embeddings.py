@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scgraph.data import CellStore
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["GeneTables", "affected_features", "control_features", "gene_tables", "pca_loadings"]
 
@@ -39,7 +39,7 @@ class GeneTables:
     affected: NDArray[np.float32]
 
 
-def gene_tables(model: GeneModel, kind: Kind) -> GeneTables:
+def gene_tables(model: CellModel, kind: Kind) -> GeneTables:
     """Return the tables of a model.
 
     ``gene`` is the gene embedding and ``value`` the table of the product encoding, the same for both sides.
@@ -85,7 +85,7 @@ def _joined(tables: list[torch.Tensor]) -> NDArray[np.float32]:
 
 
 def control_features(
-    model: GeneModel, store: CellStore, *, genes: int | None, seed: int, device: torch.device
+    model: CellModel, store: CellStore, *, genes: int | None, seed: int, device: torch.device
 ) -> NDArray[np.float32]:
     """Return the mean features of every gene over the control cells that express it.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
@@ -135,7 +135,7 @@ class Job:
         )
         return Prediction(change, f"epoch {epoch}")
 
-    def _control_features(self, model: GeneModel) -> NDArray[np.float32]:
+    def _control_features(self, model: CellModel) -> NDArray[np.float32]:
         if model is self.saved.model:
             return self._trained_features
         return self._features(model)
@@ -144,16 +144,16 @@ class Job:
     def _trained_features(self) -> NDArray[np.float32]:
         return self._features(self.saved.model)
 
-    def _features(self, model: GeneModel) -> NDArray[np.float32]:
+    def _features(self, model: CellModel) -> NDArray[np.float32]:
         genes, seed = self.training.genes_to_embed(), self.training.seed
         return control_features(model, self.controls, genes=genes, seed=seed, device=self.device)
 
-    def _untrained(self, seed: int) -> GeneModel:
+    def _untrained(self, seed: int) -> CellModel:
         """Return a network of the same shape with weights as they are drawn before a training."""
         import torch
 
-        from scgraph.nn import GeneModel
+        from scgraph.nn import build_model
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return GeneModel(len(self.saved.vocabulary), **self.saved.model_config.model_kwargs())
+            return build_model(len(self.saved.vocabulary), **self.saved.model_config.model_kwargs())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scgraph.data import Vocabulary
     from scgraph.data.streaming import CellStream
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["check_copy", "check_place", "embed_cells", "write_copy", "zeros_note"]
 
@@ -80,7 +80,7 @@ def check_copy(data: Path, out: Path, key: str, *, channels: int) -> None:
 
 
 def embed_cells(
-    model: GeneModel,
+    model: CellModel,
     stream: CellStream,
     vocabulary: Vocabulary,
     *,

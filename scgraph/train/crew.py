@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scgraph.data import Vocabulary
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_file", "read_store", "run_crew"]
 
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def run_crew(
-    model: GeneModel,
+    model: CellModel,
     train: CellStore,
     validation: CellStore | None,
     job: dict[str, Any],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import CellStore
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["alike", "embed"]
 
@@ -26,7 +26,7 @@ _PAIRS = 2**27
 
 
 def embed(
-    model: GeneModel,
+    model: CellModel,
     store: CellStore,
     *,
     genes: int | None,
@@ -104,7 +104,7 @@ def alike(rows: NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> Ite
 
 
 def _one_by_one(
-    model: GeneModel,
+    model: CellModel,
     store: CellStore,
     rows: NDArray[np.int64],
     result: NDArray[np.float32],

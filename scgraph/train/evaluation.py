@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from scgraph.nn import AsymmetricModel
 from scgraph.train.loader import CellLoader
 from scgraph.train.loss import mvp_loss
 
 if TYPE_CHECKING:
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["masked_value_loss"]
 
 
-def masked_value_loss(model: GeneModel, store: CellStore, config: TrainConfig) -> float:
+def masked_value_loss(model: CellModel, store: CellStore, config: TrainConfig) -> float:
     """Return the mean squared error of the hidden values of all cells, a masked gene counting once.
 
     Of a network with a decoder it is that of expressed genes alone, hidden among masked zeros. `genes`,
@@ -33,11 +32,10 @@ def masked_value_loss(model: GeneModel, store: CellStore, config: TrainConfig) -
     """
     weight, was_training = next(model.parameters()), model.training
     total, masked = 0.0, 0
-    zeros = isinstance(model, AsymmetricModel)
     model.eval()
     try:
         with torch.no_grad():
-            for batch in CellLoader(store, config, shuffle=False, zeros=zeros):
+            for batch in CellLoader(store, config, shuffle=False, zeros=model.sees_zeros):
                 seen = batch.to(weight.device)
                 out = model(seen.genes, seen.values.to(weight.dtype), seen.mask, padded=batch.padded)
                 hidden = int(batch.masked_expressed.sum())

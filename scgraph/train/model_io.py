@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import ModelConfig
     from scgraph.data import Vocabulary
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["FORMAT", "MODEL_FILES", "SavedModel", "load_model", "read_description", "save_model"]
 
@@ -50,7 +50,7 @@ class SavedModel:
         versions: the versions that wrote config.json.
     """
 
-    model: GeneModel
+    model: CellModel
     vocabulary: Vocabulary
     model_config: ModelConfig
     metadata: dict[str, Any]
@@ -60,7 +60,7 @@ class SavedModel:
 
 def save_model(
     folder: str | Path,
-    model: GeneModel,
+    model: CellModel,
     vocabulary: Vocabulary,
     model_config: ModelConfig,
     *,
@@ -267,7 +267,7 @@ def _read_vocabulary(folder: Path, described: dict[str, Any]) -> Vocabulary:
 
 def _build(
     folder: Path, model_config: ModelConfig, vocabulary: Vocabulary, tensors: Mapping[str, torch.Tensor]
-) -> GeneModel:
+) -> CellModel:
     import torch
 
     from scgraph.nn import build_model
@@ -275,7 +275,7 @@ def _build(
 
     path = folder / WEIGHTS
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
-    layers = model_config.layers + model_config.decoder_layers * model_config.asymmetric
+    layers = sum(blocks for _, blocks, _ in model_config.stacks())
     if layers > len(tensors):
         raise ModelFileError(f"{path}: holds fewer tensors than the {layers:,} layers of {CONFIG}.")
     try:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scgraph.config import TrainConfig
-    from scgraph.nn import GeneModel, ModelOutput
+    from scgraph.nn import CellModel, ModelOutput
     from scgraph.train.loader import CellBatch
 
 __all__ = ["MaskedValueModule"]
 
 
 class MaskedValueModule(LightningModule):
-    """Trains a `GeneModel` to predict the values that were hidden from it.
+    """Trains a `CellModel` to predict the values that were hidden from it.
 
     The loss is `mvp_loss` of the values predicted from the features of the genes: with a decoder, the mean over all
     that is masked, zeros and non-zeros together, a masked gene counting once. Where the model has a cell
@@ -42,7 +42,7 @@ class MaskedValueModule(LightningModule):
 
     def __init__(
         self,
-        model: GeneModel,
+        model: CellModel,
         config: TrainConfig,
         *,
         total_steps: int,

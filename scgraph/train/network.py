@@ -35,7 +35,7 @@ def with_network(config: ModelConfig, network: Network | None) -> ModelConfig:
 
 
 def network_parts(config: ModelConfig, network: Network | None) -> dict[str, Any]:
-    """Return what `GeneModel` is given of a network besides `ModelConfig.model_kwargs`; nothing without one.
+    """Return what `CellModel` is given of a network besides `ModelConfig.model_kwargs`; nothing without one.
 
     Positions are computed once and kept with the network.
 

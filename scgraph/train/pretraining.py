@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network, Vocabulary
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
     from scgraph.train.loader import CellLoader
     from scgraph.train.state import Progress
 
@@ -62,7 +62,7 @@ class Pretrained:
         notes: what must be said aloud.
     """
 
-    model: GeneModel
+    model: CellModel
     vocabulary: Vocabulary
     model_config: ModelConfig
     config: dict[str, Any]
@@ -81,7 +81,7 @@ def pretrain(
     overwrite: bool = False,
     progress: bool = True,
     manifest: Mapping[str, Any] | None = None,
-    on_epoch: Callable[[GeneModel, int], None] | None = None,
+    on_epoch: Callable[[CellModel, int], None] | None = None,
     network: Network | None = None,
 ) -> Pretrained:
     """Train a model to predict masked expression values.
@@ -123,7 +123,7 @@ def pretrain(
     model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
     query = model_config.cell_head and train_config.cell_loss > 0
-    zeros = model_config.asymmetric
+    zeros = model_config.sees_zeros
     loader = CellLoader(train, train_config, shuffle=True, query=query, zeros=zeros, world=world)
     validation_loader = None
     if validation is not None:
@@ -189,7 +189,7 @@ class Run:
         on_epoch: called with the network and the number of every epoch that is over.
     """
 
-    model: GeneModel
+    model: CellModel
     model_config: ModelConfig
     config: TrainConfig
     vocabulary: Vocabulary
@@ -197,7 +197,7 @@ class Run:
     out: Path | None
     done: Progress
     world: World = field(default_factory=World)
-    on_epoch: Callable[[GeneModel, int], None] | None = None
+    on_epoch: Callable[[CellModel, int], None] | None = None
     kept: dict[str, torch.Tensor] | None = None
 
     def delegate(

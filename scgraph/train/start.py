@@ -11,7 +11,7 @@ from scgraph.errors import ConfigError
 if TYPE_CHECKING:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
 
 __all__ = ["first_model"]
 
@@ -22,7 +22,7 @@ GENE_SHARE = 0.1
 
 def first_model(
     model_config: ModelConfig, train_config: TrainConfig, train: CellStore, *, network: Network | None = None
-) -> GeneModel:
+) -> CellModel:
     """Return the network as its pretraining begins, a pure function of the settings and the training cells.
 
     With ``start="pca"`` the value table ``E'`` of the product encoding holds the loadings of the principal

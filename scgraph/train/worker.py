@@ -75,7 +75,7 @@ def _train(folder: Path, seen: list[int]) -> None:
             train_config,
             shuffle=part == "train",
             query=job["query"],
-            zeros=model_config.asymmetric,
+            zeros=model.sees_zeros,
             world=world,
         )
         for part in ("train", "validation")

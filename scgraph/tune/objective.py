@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scgraph.bench.inputs import ProbeSet
     from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
     from scgraph.data import Cells, CellStore, GeneEdges, Network
-    from scgraph.nn import GeneModel
+    from scgraph.nn import CellModel
     from scgraph.train import Pretrained
     from scgraph.tune.study import Job
 
@@ -208,7 +208,7 @@ class Objective:
         judged_by = self.judged_by
         losses: list[float] = []
 
-        def after_epoch(model: GeneModel, epoch: int) -> None:
+        def after_epoch(model: CellModel, epoch: int) -> None:
             losses.append(masked_value_loss(model, parts.validation, judged_by))
             if not math.isfinite(losses[-1]):
                 raise TrainingError(f"The validation loss is {losses[-1]} after epoch {epoch}.")

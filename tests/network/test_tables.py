@@ -34,13 +34,15 @@ def test_the_seed_tells_which_genes_training_has_seen(gnn: SavedModel, layered: 
         strongest_senders(gene_tables(other), weights="change")
 
 
-def test_a_real_training_leaves_the_unseen_at_their_start() -> None:
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_a_real_training_leaves_the_unseen_at_their_start(asymmetric: bool) -> None:
     """Padded batches and weight decay included: the rows of padding get no gradient."""
     from scgraph.config import TrainConfig
 
     read = read_cells(cells(40), name="cells")
     store = CellStore.from_cells(read, Vocabulary(NAMES, ("",) * len(NAMES)))
-    config, training = small_config(), TrainConfig(epochs=1, batch_size=16, genes=40, weight_decay=0.1, seed=7)
+    config = small_config(asymmetric=asymmetric)
+    training = TrainConfig(epochs=1, batch_size=16, genes=40, weight_decay=0.1, seed=7)
     trained = pretrain(config, training, store)
     saved = SavedModel(trained.model, trained.vocabulary, config, trained.config, {}, {})
     tables = gene_tables(saved)

@@ -17,7 +17,7 @@ from scgraph.data.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
 from scgraph.launch import World
 from scgraph.nn import AsymmetricModel, build_model
-from scgraph.nn.conv.registry import register_conv
+from scgraph.nn.conv.registry import conv_class, register_conv
 from scgraph.registry import model_name
 from scgraph.train import embed, load_model, masked_value_loss, pretrain, save_model, together
 from scgraph.train.loader import CellLoader
@@ -195,6 +195,15 @@ def test_names_say_the_arrangement() -> None:
             register_conv(taken)
     with pytest.raises(ConfigError, match="pca sets the table"):
         settings_of("xtrimogene", BenchConfig(model={"value_encoding": "product"}, train={"start": "pca"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_settings_say_of_the_model_what_it_says_of_itself(asymmetric: bool) -> None:
+    config = ModelConfig(conv="tf", channels=16, layers=3, rank=2, asymmetric=asymmetric, decoder="mean")
+    model = build_model(9, **config.model_kwargs())
+    assert config.sees_zeros == model.sees_zeros
+    said = [(conv_class(conv), blocks) for conv, blocks, _ in config.stacks()]
+    assert said == [(type(stack.blocks[0].conv), len(stack.blocks)) for stack in model.stacks]
 
 
 def test_a_search_knows_the_settings_of_the_decoder() -> None:
