@@ -18,7 +18,7 @@ from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.model import GeneModel
-from scgraph.nn.network import GeneNetwork
+from scgraph.nn.network import Restriction
 from scgraph.nn.positional import GenePositions, positional_encoding
 from scgraph.nn.readout import MeanReadout
 
@@ -34,10 +34,10 @@ __all__ = [
     "GeneConv",
     "GeneEncoder",
     "GeneModel",
-    "GeneNetwork",
     "GenePositions",
     "MeanReadout",
     "ModelOutput",
+    "Restriction",
     "ValueHead",
     "build_model",
     "conv_class",

@@ -19,7 +19,7 @@ from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
-    from scgraph.nn.network import GeneNetwork
+    from scgraph.nn.network import Restriction
 
 __all__ = ["CellModel", "ModelOutput"]
 
@@ -98,7 +98,7 @@ class CellModel(nn.Module, ABC):
         readout_norm: bool = True,
         recompute: bool = False,
         conv_options: dict[str, Any] | None = None,
-        network: GeneNetwork | None = None,
+        network: Restriction | None = None,
         positions: Tensor | None = None,
     ) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A gene network that tells which genes of a cell may send to which."""
+"""The given network as a restriction: which genes of a cell may send to which."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scgraph.errors import ConfigError
 if TYPE_CHECKING:
     from scgraph.nn.graph import CellGraph
 
-__all__ = ["LARGEST_LOOKUP", "GeneNetwork"]
+__all__ = ["LARGEST_LOOKUP", "Restriction"]
 
 LARGEST_LOOKUP = 2**23
 """Most neighbours, and most places of genes, that are looked up at once: a few hundred MB."""
 
 
-class GeneNetwork(nn.Module):
+class Restriction(nn.Module):
     """``j → i`` within a cell where the network holds ``j → i`` and both genes are in the cell, or ``j = i``.
 
     The senders of every gene of the vocabulary lie in two buffers, as the rows of a sparse matrix: those of gene g are
@@ -58,8 +58,8 @@ class GeneNetwork(nn.Module):
         self.register_buffer("indices", indices)
 
     @classmethod
-    def from_edges(cls, vocabulary_size: int, edge_index: Tensor) -> GeneNetwork:
-        """Build the network from edges between vocabulary ids; self loops are added, repeats count once.
+    def from_edges(cls, vocabulary_size: int, edge_index: Tensor) -> Restriction:
+        """Build it from edges between vocabulary ids; self loops are added, repeats count once.
 
         Args:
             vocabulary_size: number of genes V, without padding.

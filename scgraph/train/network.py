@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import ModelConfig
     from scgraph.data import Network
-    from scgraph.nn import GeneNetwork
+    from scgraph.nn import Restriction
 
 __all__ = ["network_parts", "saved_parts", "with_network"]
 
@@ -44,7 +44,7 @@ def network_parts(config: ModelConfig, network: Network | None) -> dict[str, Any
     """
     import torch
 
-    from scgraph.nn import GeneNetwork, positional_encoding
+    from scgraph.nn import Restriction, positional_encoding
 
     with_network(config, network)
     parts: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def network_parts(config: ModelConfig, network: Network | None) -> dict[str, Any
         return parts
     edge_index = torch.from_numpy(network.edge_index)
     if config.restricted:
-        parts["network"] = GeneNetwork.from_edges(network.size, edge_index)
+        parts["network"] = Restriction.from_edges(network.size, edge_index)
     if config.positional != "none":
         key = (config.positional, config.positional_dim)
         if key not in network.kept:
@@ -68,7 +68,7 @@ def saved_parts(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str,
     Raises:
         ConfigError: a tensor is missing or is no network.
     """
-    from scgraph.nn import GeneNetwork
+    from scgraph.nn import Restriction
 
     parts: dict[str, Any] = {}
     wanted = [] if config.network is None else [INDPTR, INDICES] * config.restricted
@@ -77,7 +77,7 @@ def saved_parts(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str,
     if missing:
         raise ConfigError(f"{missing[0]} is missing")
     if INDPTR in wanted:
-        network: GeneNetwork = GeneNetwork(tensors[INDPTR], tensors[INDICES])
+        network: Restriction = Restriction(tensors[INDPTR], tensors[INDICES])
         parts["network"] = network
     if ENCODING in wanted:
         if tensors[ENCODING].dim() != 2 or tensors[ENCODING].shape[1] != config.positional_dim:

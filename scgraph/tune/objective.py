@@ -276,10 +276,10 @@ def validation_macro_f1(
 def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:
     import torch
 
-    from scgraph.nn import GeneNetwork, build_model
+    from scgraph.nn import Restriction, build_model
 
     # Which edges there are makes no difference to the products of matrices.
-    alone = GeneNetwork.from_edges(2, torch.empty(2, 0)) if settings.graph and settings.model.restricted else None
+    alone = Restriction.from_edges(2, torch.empty(2, 0)) if settings.graph and settings.model.restricted else None
     with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
         model = build_model(2, **settings.model.model_kwargs(), network=alone)
     try:

@@ -18,7 +18,7 @@ from scgraph.nn import (
     CellGraph,
     GeneConv,
     GeneModel,
-    GeneNetwork,
+    Restriction,
     counted_multiply_adds,
     network,
     positional,
@@ -65,7 +65,7 @@ def plain_edges(genes: Tensor, edge_index: Tensor) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("count", [0, 60, 400])
 def test_edges_of_a_batch_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     edge_index = some_edges(count)
-    net = GeneNetwork.from_edges(V, edge_index)
+    net = Restriction.from_edges(V, edge_index)
     found = net.edges(GENES)
     assert found.shape[1] == len(set(zip(*found.tolist(), strict=True)))
     assert set(zip(*found.tolist(), strict=True)) == plain_edges(GENES, edge_index)
@@ -80,7 +80,7 @@ def test_edges_of_a_batch_are_those_of_the_definition(monkeypatch: pytest.Monkey
 
 
 def test_direction_is_source_to_target() -> None:
-    net = GeneNetwork.from_edges(V, torch.tensor([[5], [6]]))
+    net = Restriction.from_edges(V, torch.tensor([[5], [6]]))
     assert net.edges(torch.tensor([[5, 6]])).tolist() == [[0, 0, 1], [0, 1, 1]]
 
 
@@ -89,7 +89,7 @@ def test_every_layer_keeps_to_the_network(name: str) -> None:
     """What a gene says reaches those it has an edge to, and nobody else."""
     torch.manual_seed(0)
     edge_index = some_edges(40, seed=1)
-    net = GeneNetwork.from_edges(V, edge_index)
+    net = Restriction.from_edges(V, edge_index)
     model = GeneModel(V, conv=name, channels=8, layers=1, rank=4, network=net).eval()
     values = torch.rand(GENES.shape)
     graph = CellGraph(GENES)
@@ -117,7 +117,7 @@ def test_every_layer_keeps_to_the_network(name: str) -> None:
 @pytest.mark.parametrize("name", ["gnn", "tf", "hybrid", "gat"])
 def test_pairs_equal_edges_in_outputs_and_gradients(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     torch.manual_seed(0)
-    net = GeneNetwork.from_edges(V, some_edges(200))
+    net = Restriction.from_edges(V, some_edges(200))
     model = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=net, recompute=name == "gnn").double()
     values = torch.rand(GENES.shape, dtype=torch.float64)
     found = []
@@ -137,7 +137,7 @@ def test_a_network_of_all_edges_is_the_complete_graph(name: str) -> None:
     torch.manual_seed(0)
     every = torch.cartesian_prod(torch.arange(1, V + 1), torch.arange(1, V + 1)).T
     full = GeneModel(V, conv=name, channels=8, layers=2, rank=4).eval()
-    restricted = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=GeneNetwork.from_edges(V, every)).eval()
+    restricted = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=Restriction.from_edges(V, every)).eval()
     restricted.load_state_dict(full.state_dict(), strict=False)
     values = torch.rand(GENES.shape)
     torch.testing.assert_close(restricted(GENES, values).values, full(GENES, values).values, rtol=1e-4, atol=1e-5)
@@ -146,7 +146,7 @@ def test_a_network_of_all_edges_is_the_complete_graph(name: str) -> None:
 def test_a_model_without_a_network_has_no_new_keys() -> None:
     without = GeneModel(V, channels=8, layers=1, rank=4)
     assert not [key for key in without.state_dict() if "network" in key or "position" in key]
-    net = GeneNetwork.from_edges(V, some_edges())
+    net = Restriction.from_edges(V, some_edges())
     hints = positional_encoding("random_walk", V, some_edges(), dim=3)
     with_both = GeneModel(V, channels=8, layers=1, rank=4, network=net, positions=hints)
     new = set(with_both.state_dict()) - set(without.state_dict())
@@ -158,7 +158,7 @@ def test_a_model_without_a_network_has_no_new_keys() -> None:
 @pytest.mark.parametrize("name", ["gnn", "tf", "gat", "gcn", "torch_geometric.nn.GATConv"])
 def test_stated_cost_is_counted(monkeypatch: pytest.MonkeyPatch, name: str, pairs: bool) -> None:
     run_on_pairs(monkeypatch, name, 0.0 if pairs else 2.0)
-    net = GeneNetwork.from_edges(V, some_edges(200))
+    net = Restriction.from_edges(V, some_edges(200))
     model = GeneModel(V, conv=name, channels=8, layers=2, rank=4, network=net)
     graph, values = CellGraph(torch.arange(1, 9).unsqueeze(0), padded=False), torch.ones(1, 8)
     edges = net.edges(graph.genes).shape[1]
@@ -182,14 +182,14 @@ def test_stated_cost_is_counted(monkeypatch: pytest.MonkeyPatch, name: str, pair
 )
 def test_damaged_networks_are_refused(indptr: list[int], indices: list[int]) -> None:
     with pytest.raises(ConfigError, match="network: "):
-        GeneNetwork(torch.tensor(indptr), torch.tensor(indices, dtype=torch.int32))
+        Restriction(torch.tensor(indptr), torch.tensor(indices, dtype=torch.int32))
 
 
 def test_networks_of_other_vocabularies_are_refused() -> None:
     with pytest.raises(ConfigError, match="an edge joins ids outside 1 to 30"):
-        GeneNetwork.from_edges(V, torch.tensor([[1], [31]]))
+        Restriction.from_edges(V, torch.tensor([[1], [31]]))
     with pytest.raises(ConfigError, match="network: is of 30 genes, and the vocabulary has 31"):
-        GeneModel(V + 1, network=GeneNetwork.from_edges(V, some_edges()))
+        GeneModel(V + 1, network=Restriction.from_edges(V, some_edges()))
     with pytest.raises(ConfigError, match="positions: is of 9 genes"):
         GeneModel(V, positions=torch.zeros(10, 3))
 
