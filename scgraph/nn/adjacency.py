@@ -20,7 +20,7 @@ __all__ = ["LARGEST_BLOCK", "AdjacencyView", "FactorizedAdjacency"]
 LARGEST_BLOCK = 2**23
 """Most logits held at once while the strongest senders are looked for: 32 MB in float32."""
 
-Kept = TypeVar("Kept")
+Cached = TypeVar("Cached")
 
 
 class FactorizedAdjacency(nn.Module):
@@ -86,20 +86,20 @@ class AdjacencyView:
         self.target = target
         self.source = source
         # functools.cached_property takes a lock in Python 3.11, which torch.compile cannot trace.
-        self._kept: dict[str, object] = {}
+        self._computed: dict[str, object] = {}
         self._top_k: dict[int, Tensor] = {}
         self._last_edges: tuple[Tensor, Tensor] | None = None
 
     @property
     def logits(self) -> Tensor:
         """``A[i, j] = target[i] · source[j]``, ``[B, G, G]``."""
-        return self._keep("logits", lambda: self.target @ self.source.transpose(1, 2))
+        return self._cached("logits", lambda: self.target @ self.source.transpose(1, 2))
 
     @property
     def softmax(self) -> Tensor:
         """Softmax of the logits over the real sending genes j, ``[B, G, G]``."""
         # Logits of its own: those of `logits` would be held as long as the view.
-        return self._keep(
+        return self._cached(
             "softmax",
             lambda: attention.masked_softmax(self.target @ self.source.transpose(1, 2), self.graph.key_mask()),
         )
@@ -108,17 +108,17 @@ class AdjacencyView:
     def positive(self) -> tuple[Tensor, Tensor]:
         """Positive features φ(T) and φ(S) with φ = softplus, zero for padding, each ``[B, G, R]``."""
         pad, softplus = self.graph.zero_padding, nn.functional.softplus
-        return self._keep("positive", lambda: (pad(softplus(self.target)), pad(softplus(self.source))))
+        return self._cached("positive", lambda: (pad(softplus(self.target)), pad(softplus(self.source))))
 
     @property
     def row_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D⁻¹ φ(T) φ(S)ᵀ``, each ``[B, G, R]``."""
-        return self._keep("row_normalized", lambda: attention.row_normalized(*self.positive))
+        return self._cached("row_normalized", lambda: attention.row_normalized(*self.positive))
 
     @property
     def symmetric_normalized(self) -> tuple[Tensor, Tensor]:
         """Tables whose product is ``D^-1/2 φ(T) φ(S)ᵀ D^-1/2``, each ``[B, G, R]``."""
-        return self._keep("symmetric_normalized", lambda: attention.symmetric_normalized(*self.positive))
+        return self._cached("symmetric_normalized", lambda: attention.symmetric_normalized(*self.positive))
 
     def with_only(self, names: Iterable[str]) -> AdjacencyView:
         """Return a view that holds nothing but the tables and the named properties, computed here if need be.
@@ -128,15 +128,15 @@ class AdjacencyView:
         """
         view = AdjacencyView(self.graph, self.target, self.source)
         for name in names:
-            view._kept[name] = getattr(self, name)
-        view._top_k = self._top_k  # found without gradients, so that it makes no difference who finds them
+            view._computed[name] = getattr(self, name)
+        view._top_k = self._top_k  # without gradients, so that it makes no difference which layer asks first
         return view
 
-    def _keep(self, name: str, compute: Callable[[], Kept]) -> Kept:
-        if name not in self._kept:
-            self._kept[name] = compute()
-        kept: Kept = self._kept[name]  # type: ignore[assignment]  # one type a name
-        return kept
+    def _cached(self, name: str, compute: Callable[[], Cached]) -> Cached:
+        if name not in self._computed:
+            self._computed[name] = compute()
+        computed: Cached = self._computed[name]  # type: ignore[assignment]  # one type a name
+        return computed
 
     def edge_logits(self, edge_index: Tensor) -> Tensor:
         """Return the logits of the given edges between flattened nodes. ``[2, E]`` to ``[E]``.

@@ -263,7 +263,7 @@ def shown_genes(genes: Tensor, values: Tensor, shown: Tensor, width: int | None 
     # What is dropped falls together into one more column, which is cut off.
     column = torch.where(shown, shown.cumsum(dim=1) - 1, width)
     order = torch.arange(genes.shape[1], device=genes.device).expand_as(genes)
-    kept = torch.zeros_like(genes[:, :1]).repeat(1, width + 1).scatter(1, column, order)[:, :width]
+    position = torch.zeros_like(genes[:, :1]).repeat(1, width + 1).scatter(1, column, order)[:, :width]
     padding = torch.arange(width, device=genes.device) >= count
-    graph = CellGraph(genes.gather(1, kept).masked_fill(padding, 0))
-    return graph, values.gather(1, kept).masked_fill(padding, 0.0)
+    graph = CellGraph(genes.gather(1, position).masked_fill(padding, 0))
+    return graph, values.gather(1, position).masked_fill(padding, 0.0)

@@ -86,10 +86,10 @@ class Block(nn.Module):
             return self._run(x, graph, view, recompute_norm=True)
         shared = self.conv.plan(x.shape[1]).shares if graph.edge_index is None else ()
         # What layers share is computed here, so that no run below computes it as its own.
-        kept = None if view is None else view.with_only(shared)
+        base = None if view is None else view.with_only(shared)
 
         def run(x: Tensor) -> Tensor:
-            return self._run(x, graph, None if kept is None else kept.with_only(shared), recompute_norm=False)
+            return self._run(x, graph, None if base is None else base.with_only(shared), recompute_norm=False)
 
         draws = any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.modules())
         again: Tensor = checkpoint(run, x, use_reentrant=False, preserve_rng_state=draws)

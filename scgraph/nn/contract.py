@@ -80,10 +80,10 @@ class _Case:
             named |= dict(self.adjacency.named_parameters(prefix="adjacency"))
         named["x"] = self.x
         with _differentiable(self.conv):
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 (out * self.weight).sum(), list(named.values()), allow_unused=True, materialize_grads=True
             )
-        return dict(zip(named, found, strict=True))
+        return dict(zip(named, gradients, strict=True))
 
 
 def _ordinary(block: Block, case: _Case, view: AdjacencyView | None) -> Tensor:
@@ -284,26 +284,26 @@ def try_out(conv: GeneConv) -> None:
 
 def remarks(conv: GeneConv) -> list[str]:
     """Return what must be said beside a kept contract: sentences that ask less of this layer than of others."""
-    found = []
+    remarks = []
     name = type(conv).__name__
     if isinstance(conv, PyGConv):
-        found.append(f"3: {name} has no complete path; it runs on the {conv.top_k} strongest senders of each gene.")
+        remarks.append(f"3: {name} has no complete path; it runs on the {conv.top_k} strongest senders of each gene.")
         if conv.is_unweighted:
-            found.append(f"2: {name} takes no edge weights; the adjacency learns by a straight-through estimator.")
+            remarks.append(f"2: {name} takes no edge weights; the adjacency learns by a straight-through estimator.")
     elif not _has_complete(conv):
-        found.append(
+        remarks.append(
             f"3: {name} has no complete path; it runs on all edges of cells of up to {conv.complete_limit} genes, "
             f"beyond that on the {conv.top_k} strongest senders of each gene."
         )
     if type(conv).multiply_adds is GeneConv.multiply_adds:
-        found.append(
+        remarks.append(
             f"7: {name} states no multiply_adds, so a run counts them: products of matrices, not the weighing and "
             "adding of messages."
         )
     if isinstance(conv, PyGConv):
         layer = conv.layer_class
-        found.append(f"8: equation and source are those of {layer.__module__}.{layer.__qualname__}.")
-    return found
+        remarks.append(f"8: equation and source are those of {layer.__module__}.{layer.__qualname__}.")
+    return remarks
 
 
 def _built(cls: type[GeneConv], options: dict[str, Any] | None) -> GeneConv:

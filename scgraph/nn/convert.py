@@ -195,9 +195,9 @@ def _common(conv: PyGTransformerConv | PyGGATConv, edge_dims: tuple[int | None, 
 
 
 def _refuse(name: str, findings: dict[str, bool]) -> None:
-    found = [what for what, present in findings.items() if present]
-    if found:
-        raise ConfigError(f"This {name} has no counterpart in the zoo because of {', '.join(found)}.")
+    unsupported = [what for what, present in findings.items() if present]
+    if unsupported:
+        raise ConfigError(f"This {name} has no counterpart in the zoo because of {', '.join(unsupported)}.")
 
 
 def _activation(activation: object) -> nn.Module:

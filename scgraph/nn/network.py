@@ -127,6 +127,6 @@ class Restriction(nn.Module):
         before = counts.cumsum(0) - counts
         at = torch.arange(target.numel(), device=device) + (self.indptr[genes.flatten()] - before)[target]
         first = target // width
-        found = place.view(-1)[first * (self.size + 1) + self.indices[at]]
-        kept = (found >= 0).nonzero().squeeze(1)
-        return torch.stack((first[kept] * width + found[kept], target[kept]))
+        sender = place.view(-1)[first * (self.size + 1) + self.indices[at]]
+        present = (sender >= 0).nonzero().squeeze(1)
+        return torch.stack((first[present] * width + sender[present], target[present]))

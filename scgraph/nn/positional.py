@@ -124,27 +124,27 @@ def _components(edge_index: Tensor, weight: Tensor, size: int) -> list[tuple[Ten
     place[order] = np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
     by_component = np.argsort(label[source], kind="stable")
     cuts = np.searchsorted(label[source][by_component], np.arange(len(starts) + 1))
-    found = []
+    components = []
     for at, first in enumerate(starts):
         own = by_component[cuts[at] : cuts[at + 1]]
         if len(own):
             genes = order[first : starts[at + 1] if at + 1 < len(starts) else size]
             edges = np.stack((place[source[own]], place[target[own]]))
-            found.append((torch.from_numpy(genes), torch.from_numpy(edges), weight[torch.from_numpy(own)]))
-    return found
+            components.append((torch.from_numpy(genes), torch.from_numpy(edges), weight[torch.from_numpy(own)]))
+    return components
 
 
 def _laplacian(size: int, edge_index: Tensor, weight: Tensor, dim: int) -> Tensor:
     """Return the eigenvectors of a component, each of length √n, ``[n, min(k, n - 1)]``."""
-    kept = min(dim, size - 1)
+    dimension = min(dim, size - 1)
     options: dict[str, Any] = {}
     if size >= AddLaplacianEigenvectorPE.SPARSE_THRESHOLD:
         # ARPACK starts at random unless it is told where: then the same network always gives the same vectors.
         start = np.random.default_rng(0).standard_normal(size)
-        options = {"v0": start, "tol": 1e-6, "ncv": min(size - 1, 4 * (kept + 2))}
-        kept = min(kept, size - 3)
+        options = {"v0": start, "tol": 1e-6, "ncv": min(size - 1, 4 * (dimension + 2))}
+        dimension = min(dimension, size - 3)
     data = Data(edge_index=edge_index, edge_weight=weight, num_nodes=size)
-    transform = AddLaplacianEigenvectorPE(kept, attr_name="place", is_undirected=True, **options)
+    transform = AddLaplacianEigenvectorPE(dimension, attr_name="place", is_undirected=True, **options)
     try:
         # The transform draws signs, which are set below: the caller's random numbers stay as they were.
         with torch.random.fork_rng(devices=[]):
@@ -179,17 +179,17 @@ def _sketched_walk(size: int, edge_index: Tensor, steps: int, columns: int = COL
     value = ((degree[source] * degree[target]) ** -0.5).astype(np.float32)
     matrix = sparse.csr_matrix((value, (source, target)), shape=(size, size))
     random = np.random.default_rng(0)
-    found = np.zeros((size, steps))
+    returns = np.zeros((size, steps))
     for first in range(0, columns, BLOCK):
         before = random.choice(np.array([-1, 1], dtype=np.float32), (size, min(BLOCK, columns - first)))
         for step in range(1, steps + 1, 2):
             after = matrix @ before
-            found[:, step - 1] += np.einsum("ij,ij->i", before, after)
+            returns[:, step - 1] += np.einsum("ij,ij->i", before, after)
             if step < steps:
-                found[:, step] += np.einsum("ij,ij->i", after, after)
+                returns[:, step] += np.einsum("ij,ij->i", after, after)
             before = after
-    found = np.maximum(found / columns, 0.0)
-    found[:, :1] = 0.0
+    returns = np.maximum(returns / columns, 0.0)
+    returns[:, :1] = 0.0
     if steps > 1:
-        found[:, 1] = np.bincount(source, weights=value.astype(np.float64) ** 2, minlength=size)
-    return torch.from_numpy(found)
+        returns[:, 1] = np.bincount(source, weights=value.astype(np.float64) ** 2, minlength=size)
+    return torch.from_numpy(returns)

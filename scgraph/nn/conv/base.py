@@ -223,10 +223,10 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                 raise
             shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in offered.items())
-            said = str(error).splitlines()[0] if str(error) else "no reason given"
+            reason = str(error).splitlines()[0] if str(error) else "no reason given"
             raise ContractError(
                 f"{type(self).__name__} breaks sentence 1 of the contract: it fails on {shapes} "
-                f"({type(error).__name__}: {said}).{hint}"
+                f"({type(error).__name__}: {reason}).{hint}"
             ) from error
 
     def _run_on_edges(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
@@ -237,8 +237,8 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
             raise AssertionError("a graph with edges has an edge_index")
         flat = x.reshape(cells * genes, channels)
         inputs = self.edge_inputs(edge_index, graph, view)
-        asked = ", ".join(inspect.signature(self.message).parameters)
-        hint = f" message({asked}) is offered the features (x_i, x_j) and {', '.join(inputs) or 'nothing else'}."
+        parameters = ", ".join(inspect.signature(self.message).parameters)
+        hint = f" message({parameters}) is offered the features (x_i, x_j) and {', '.join(inputs) or 'nothing else'}."
         with self.explained(hint, x=flat, edge_index=edge_index, **inputs):
             y = self.on_edges(flat, edge_index, **inputs)
         if y.shape[0] != cells * genes:

@@ -116,7 +116,7 @@ def _from_entry_point(name: str, points: list[EntryPoint]) -> type[GeneConv]:
             f"Model {name!r} is registered by {' and '.join(owners)}. Name the one you mean, as {points[0].value}."
         )
     try:
-        found = points[0].load()
+        loaded = points[0].load()
     except ScgraphError:
         raise
     except (Exception, SystemExit) as error:
@@ -124,7 +124,7 @@ def _from_entry_point(name: str, points: list[EntryPoint]) -> type[GeneConv]:
             f"Model {name!r} of the installed package {owners[0]} cannot be loaded: {_fault(error)}."
         ) from error
     # A module that registers its class itself has done so by now.
-    return _convs[name] if name in _convs else _registered(name, _checked(name, found))
+    return _convs[name] if name in _convs else _registered(name, _checked(name, loaded))
 
 
 def _registered(name: str, conv: type[GeneConv]) -> type[GeneConv]:
@@ -168,8 +168,8 @@ def _fault(error: BaseException) -> str:
 
 
 def _nearest(name: str, public: list[str]) -> str:
-    said = did_you_mean(name, public)
-    return said if said.startswith(" Did") or len(public) <= 20 else ""
+    hint = did_you_mean(name, public)
+    return hint if hint.startswith(" Did") or len(public) <= 20 else ""
 
 
 def _checked(name: str, candidate: object) -> type[GeneConv]:

@@ -42,12 +42,12 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, enabled: bool
     address, size, version = y.untyped_storage().data_ptr(), y.numel(), y._version
     x, x_version = x.detach(), x._version
 
-    def pack(kept: Tensor) -> tuple[Any, ...]:
-        same = kept.untyped_storage().data_ptr() == address and kept.numel() == size and kept._version == version
+    def pack(saved: Tensor) -> tuple[Any, ...]:
+        same = saved.untyped_storage().data_ptr() == address and saved.numel() == size and saved._version == version
         if same:
-            return kept.shape, kept.stride(), kept.storage_offset()
+            return saved.shape, saved.stride(), saved.storage_offset()
         # Kept as it is, an output would hold the node that holds it: memory that nothing could free.
-        return kept.detach(), kept._version
+        return saved.detach(), saved._version
 
     def unpack(packed: tuple[Any, ...]) -> Tensor:
         # Autograd compares the versions of what it keeps, but not of what a hook keeps for it.
@@ -60,10 +60,10 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, enabled: bool
         yield y
 
 
-def _unchanged(kept: Tensor, version: int) -> Tensor:
-    if kept._version != version:
+def _unchanged(saved: Tensor, version: int) -> Tensor:
+    if saved._version != version:
         raise ContractError(
-            f"A tensor {list(kept.shape)} was changed in place after it was kept for the backward pass, which needs it "
-            "as it was. Write y = y + z in place of y += z, and relu(y) in place of relu_(y)."
+            f"A tensor {list(saved.shape)} was changed in place after it was kept for the backward pass, which needs "
+            "it as it was. Write y = y + z in place of y += z, and relu(y) in place of relu_(y)."
         )
-    return kept
+    return saved

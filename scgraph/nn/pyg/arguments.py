@@ -32,16 +32,16 @@ def asked_of_forward(layer: type[MessagePassing]) -> dict[str, inspect.Parameter
     Raises:
         ContractError: it takes no graph, or needs what there is not.
     """
-    asked = parameters(layer.forward)
-    needed = [name for name, parameter in asked.items() if parameter.default is parameter.empty]
+    accepted = parameters(layer.forward)
+    needed = [name for name, parameter in accepted.items() if parameter.default is parameter.empty]
     unknown = [name for name in needed if name not in _OFFERED]
-    if unknown or "x" not in asked or "edge_index" not in asked:
+    if unknown or "x" not in accepted or "edge_index" not in accepted:
         raise ContractError(
-            f"{layer.__qualname__} breaks sentence 1 of the contract: its forward({', '.join(asked)}) must take x and "
-            f"edge_index and need nothing beyond {', '.join(_OFFERED[2:])}"
+            f"{layer.__qualname__} breaks sentence 1 of the contract: its forward({', '.join(accepted)}) must take x "
+            f"and edge_index and need nothing beyond {', '.join(_OFFERED[2:])}"
             + (f"; it needs {', '.join(unknown)}." if unknown else ".")
         )
-    return asked
+    return accepted
 
 
 def built(
@@ -110,14 +110,14 @@ def _arguments(
 def _defaults(layer: type[MessagePassing], channels: int, top_k: int) -> dict[str, Any]:
     """Return arguments that some layers need: an `nn`, or what `PNAConv` wants to know of the degrees."""
     inner = next((_INNER[base.__name__] for base in layer.__mro__ if base.__name__ in _INNER), None)
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if inner is not None:
-        found["nn"] = nn.Sequential(nn.Linear(inner * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
+        arguments["nn"] = nn.Sequential(nn.Linear(inner * channels, channels), nn.ReLU(), nn.Linear(channels, channels))
     # All genes hear k senders, so scaling by the degree changes nothing. The histogram is read while the layer
     # is built, also where tensors are made without storage.
     degrees = torch.zeros(top_k + 1, dtype=torch.long, device="cpu")
     degrees[top_k] = 1
-    return found | {"aggregators": ["mean", "min", "max", "std"], "scalers": ["identity"], "deg": degrees}
+    return arguments | {"aggregators": ["mean", "min", "max", "std"], "scalers": ["identity"], "deg": degrees}
 
 
 def _refuse_options(
