@@ -23,8 +23,11 @@ SMALL = ["--channels", "8", "--genes", "12", "--layers", "1", "--rank", "2", "--
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the package, with the layer of the README as a file of its own among the convolutions."""
     folder = tmp_path_factory.mktemp("copy")
-    for name in ("scgraph", "configs"):
+    for name in ("scgraph", "configs", "docs/make"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "layers.md"):
+        shutil.copy(ROOT / "docs" / name, folder / "docs")
+    (folder / "README.md").touch()
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (layer,) = re.findall(r"^```python\n(from torch import nn\n.*?)^```", page, flags=re.M | re.S)
     assert layer.count("\n") < 40
@@ -35,9 +38,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scgraph(folder: Path, *words: str) -> str:
-    code = "import sys; from scgraph.cli import main; main(sys.argv[1:])"
+    return python(folder, "-c", "import sys; from scgraph.cli import main; main(sys.argv[1:])", *words)
+
+
+def python(folder: Path, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"},
         capture_output=True,
@@ -68,3 +74,12 @@ def test_it_is_benched(copy: Path) -> None:
     scgraph(copy, "bench", *words)
     rows = (copy / "results" / "results.csv").read_text(encoding="utf-8")
     assert {"sage", "asym:sage"} <= {row["model"] for row in csv.DictReader(rows.splitlines())}
+
+
+def test_the_docs_list_it(copy: Path) -> None:
+    page = copy / "docs" / "layers.md"
+    before = page.read_text(encoding="utf-8").splitlines()
+    python(copy, "-m", "docs.make")
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line not in before]
+    assert len(rows) == 1
+    assert rows[0].startswith("| `sage` | ")
