@@ -320,13 +320,13 @@ def profile(
     data: str | Path | None = None,
     layer: str | None = None,
     values: str | None = None,
-    graph: str | Path | None = None,
+    network: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Costs]:
     """Measure what models cost, all in one run; see `scgraph.bench.costs.Costs`.
 
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
-    With `graph` the layers are restricted to that gene network, on cells of `data` where it is given and on random
+    With `network` the layers are restricted to that gene network, on cells of `data` where it is given and on random
     genes of the network otherwise. `zero_genes` says how many unexpressed genes a decoder sees, as `train.zero_genes`.
 
     Raises:
@@ -344,18 +344,18 @@ def profile(
     plain = {
         "model": {"channels": channels, "layers": layers, "rank": rank},
         "train": {"genes": genes, "batch_size": batch_size, "precision": precision, "zero_genes": zero_genes},
-        "graph": graph,
+        "network": network,
     }
     settings = parse_config(BenchConfig, plain, source="options")
     place = str(resolve_device(device))
     configs = model_configs(models, settings)
     store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))
     edges = read_graph(settings)
-    network = None
+    on_genes = None
     if edges is not None:
-        network = edges.on(edges.vocabulary() if store is None else store.vocabulary)
-        vocabulary_size = network.size
-        for note in network.notes:
+        on_genes = edges.on(edges.vocabulary() if store is None else store.vocabulary)
+        vocabulary_size = on_genes.size
+        for note in on_genes.notes:
             say(note)
     peak = matmul_peak(place, precision)
     size = max(vocabulary_size, genes)
@@ -378,7 +378,7 @@ def profile(
                 precision=precision,
                 attention=attention,
                 peak=peak,
-                network=network,
+                network=on_genes,
                 store=store,
             ).waiting_at(loading[configs[name].sees_zeros]),
             model=name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from scgraph.errors import ConfigError
-from scgraph.options import Device, Graph, Json, Models, Precision, ValuesAs, model_names
+from scgraph.options import Device, Json, Models, Network, Precision, ValuesAs, model_names
 from scgraph.terminal import say, show, show_rows, write_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def profile(
     ] = None,
     data: Annotated[str | None, typer.Option(help="Cells or a store to load from.  [default: random cells]")] = None,
     values: ValuesAs = None,
-    graph: Graph = None,
+    network: Network = None,
     attention: Annotated[Literal["fused", "math"], typer.Option(help="Backend of attention.")] = "fused",
     device: Device = "auto",
     precision: Precision = "32-true",
@@ -51,7 +51,7 @@ def profile(
         zero_genes=_zeros(zero_genes),
         data=data,
         values=values,
-        graph=graph,
+        network=network,
         say=say,
         attention=attention,
         device=device or "auto",

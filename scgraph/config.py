@@ -104,12 +104,12 @@ class ModelConfig(_Config):
         default=False, description="run the blocks again in the backward pass: less memory, a third more computing"
     )
     conv_options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the convolution")
-    restricted: bool = Field(default=True, description="with a graph: genes hear only their neighbours in it")
+    restricted: bool = Field(default=True, description="with a network: genes hear only their neighbours in it")
     positional: Literal["none", "laplacian", "random_walk"] = Field(
-        "none", description="with a graph: hints where a gene stands in it, added to its embedding"
+        "none", description="with a network: hints where a gene stands in it, added to its embedding"
     )
     positional_dim: Positive = Field(16, description="numbers k of such a hint")
-    network: str | None = Field(None, description="hash of the graph the model was built with; set by the run itself")
+    network: str | None = Field(None, description="hash of the network the model was built with; set by the run itself")
     asymmetric: bool = Field(
         default=False, description="a decoder beside the encoder; follows from the model's name, as asym:gnn"
     )
@@ -148,7 +148,7 @@ class ModelConfig(_Config):
     def model_kwargs(self) -> dict[str, Any]:
         """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel` alone.
 
-        Those of a graph come from `scgraph.train.network`.
+        Those of a network come from `scgraph.train.network`.
         """
         left_out = {"asymmetric", "network", "restricted", "positional", "positional_dim"}
         if not self.asymmetric:
@@ -249,8 +249,8 @@ class BenchConfig(_Config):
     probe_per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `probe` that differ for one model, by its name"
     )
-    graph: PathText | None = Field(None, description="file of a gene network, see docs/networks.md")
-    graph_undirected: bool = Field(default=True, description="an edge of it counts in both directions")
+    network: PathText | None = Field(None, description="file of a gene network, see docs/networks.md")
+    network_undirected: bool = Field(default=True, description="an edge of it counts in both directions")
     max_steps: Positive | None = Field(
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )

@@ -1,4 +1,4 @@
-"""--graph from the command line to the saved model, the report and the table of costs."""
+"""--network from the command line to the saved model, the report and the table of costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_pretrain_embed_and_profile(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(lab)
-    words = ["--graph", "edges.tsv", "--config", "quick.yaml", "--set", "model.positional=laplacian"]
+    words = ["--network", "edges.tsv", "--config", "quick.yaml", "--set", "model.positional=laplacian"]
     code, _, err = run(capsys, "pretrain", "cells.h5ad", "--out", "model", *words)
     assert code == 0, err
     assert "network edges.tsv: 60 edges on 33 genes, each in both directions" in err
@@ -46,7 +46,7 @@ def test_pretrain_embed_and_profile(
     assert code == 0, err
 
     sizes = ["--genes", "8", "--channels", "8", "--layers", "1", "--rank", "4", "--batch-size", "2"]
-    given = ["--models", "gnn,gcn", "--graph", "edges.tsv", "--data", "cells.h5ad"]
+    given = ["--models", "gnn,gcn", "--network", "edges.tsv", "--data", "cells.h5ad"]
     code, out, err = run(capsys, "profile", *given, *sizes, "--json", "-")
     assert code == 0, err
     costs = {cost["model"]: cost for cost in json.loads(out)["costs"]}
@@ -59,12 +59,12 @@ def test_bench_names_its_network(
     lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(lab)
-    words = ["--models", "mean", "--data", "cells.h5ad", "--graph", "edges.tsv", "--config", "quick.yaml"]
+    words = ["--models", "mean", "--data", "cells.h5ad", "--network", "edges.tsv", "--config", "quick.yaml"]
     code, _, err = run(capsys, "bench", *words, "--out", "results")
     assert code == 0, err
     page = (lab / "results" / "report.html").read_text(encoding="utf-8")
     summary = (lab / "results" / "summary.md").read_text(encoding="utf-8")
     for text in (page, summary):
         assert "cells: network edges.tsv: 60 edges on 33 genes" in text
-    assert yaml.safe_load((lab / "results" / "config.yaml").read_text())["graph"] == "edges.tsv"
+    assert yaml.safe_load((lab / "results" / "config.yaml").read_text())["network"] == "edges.tsv"
     assert load_model(lab / "results" / "models" / "cells-mean").model.network is not None

@@ -169,7 +169,7 @@ def read_graph(config: BenchConfig) -> GeneEdges | None:
     Raises:
         DataError: the file cannot be used as it is.
     """
-    return None if config.graph is None else read_network(config.graph, undirected=config.graph_undirected)
+    return None if config.network is None else read_network(config.network, undirected=config.network_undirected)
 
 
 def on_genes_of(graph: GeneEdges | None, store: CellStore) -> Network | None:

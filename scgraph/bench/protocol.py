@@ -79,17 +79,17 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
         # Both say what is wrong before an hour of training does.
         with torch.device("meta"):
             model = build_model(2, **own.model_kwargs())
-        if config.graph is None:
+        if config.network is None:
             with_network(own, None)  # refuses settings that need a network
         elif not model.takes_network and _reads_graph(own):
-            raise ConfigError(f"graph: {name} takes no gene network, as its decoder sees all genes of a panel.")
+            raise ConfigError(f"network: {name} takes no gene network, as its decoder sees all genes of a panel.")
         for (conv, _, options), stack in zip(own.stacks(), model.stacks, strict=True):
             cls = conv_class(conv)
             if not cls.__module__.startswith(BUILT_IN):
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(stack.channels, **options))
-    if config.graph is not None and not any(map(_reads_graph, configs.values())):
-        raise ConfigError("graph: no model makes use of it; set model.restricted to true, or model.positional.")
+    if config.network is not None and not any(map(_reads_graph, configs.values())):
+        raise ConfigError("network: no model makes use of it; set model.restricted to true, or model.positional.")
     return configs
 
 

@@ -141,7 +141,7 @@ class AsymmetricModel(CellModel):
         decoder_options: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        for name, what in {"network": "graph", "positions": "model.positional"}.items():
+        for name, what in {"network": "network", "positions": "model.positional"}.items():
             if options.get(name) is not None:
                 raise ConfigError(f"{what}: an asymmetric model takes no gene network; its decoder sees all genes.")
         super().__init__(vocabulary_size, **options)

@@ -29,7 +29,9 @@ def with_network(config: ModelConfig, network: Network | None) -> ModelConfig:
     """
     if network is None and (config.network is not None or config.positional != "none"):
         asks = "network" if config.positional == "none" else f"positional {config.positional}"
-        raise ConfigError(f"model.{asks}: needs a gene network; name its file with --graph, or graph in the settings.")
+        raise ConfigError(
+            f"model.{asks}: needs a gene network; name its file with --network, or network in the settings."
+        )
     uses = network is not None and (config.restricted or config.positional != "none")
     return config.model_copy(update={"network": network.sha256 if network is not None and uses else None})
 

@@ -102,7 +102,7 @@ def data_identity(
         name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]
         found[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
     if graph is not None:
-        found["graph"] = graph.described
+        found["network"] = graph.described
     return found
 
 
@@ -279,7 +279,7 @@ def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool)
     from scgraph.nn import Restriction, build_model
 
     # Which edges there are makes no difference to the products of matrices.
-    alone = Restriction.from_edges(2, torch.empty(2, 0)) if settings.graph and settings.model.restricted else None
+    alone = Restriction.from_edges(2, torch.empty(2, 0)) if settings.network and settings.model.restricted else None
     with torch.random.fork_rng(devices=[]):  # on the CPU: layers that do not state their cost are run to count it
         model = build_model(2, **settings.model.model_kwargs(), network=alone)
     try:

@@ -29,12 +29,14 @@ FREE = {
     "train.compile",
     "train.checkpoint_every",
     "train.num_workers",
-    "graph",  # its content is part of the identity, not where it lies
+    "network",  # its content is part of the identity, not where it lies
     "seeds",
     "components",
     "projection",
     "equivalence_margin",
 }
+# What settings were called in studies that were begun before they had their name.
+RENAMED = {"graph": "network", "bench.graph_undirected": "bench.network_undirected"}
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ def fingerprint(job: Job, model: str, space: Space) -> dict[str, str]:
 
 
 def _check_same(before: dict[str, str], now: dict[str, str], what: str) -> None:
+    before = {RENAMED.get(key, key): value for key, value in before.items()}
     # A setting that a newer scgraph has besides is what it does by default.
     usual = {f"bench.{key}": str(value) for key, value in _flat(BenchConfig().model_dump(mode="json")).items()}
     differing = [

@@ -190,7 +190,7 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
 
     path = tmp_path / "edges.tsv"
     path.write_text("".join(f"GENE{at}\tGENE{at + 1}\n" for at in range(39)))
-    measure, job = objective(tiny_file, objective="mvp-cost", bench={"graph": str(path)})
+    measure, job = objective(tiny_file, objective="mvp-cost", bench={"network": str(path)})
     free, without = objective(tiny_file, objective="mvp-cost")
     restricted, complete = measure("gnn", VALUES, quiet), free("gnn", VALUES, quiet)
     assert restricted.values[0] != complete.values[0]
@@ -205,7 +205,11 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
     moved.parent.mkdir()
     moved.write_bytes(path.read_bytes())
     _check_same(named(path), named(moved), "study")
+    older = {"network": "graph", "bench.network_undirected": "bench.graph_undirected"}
+    begun_before = {older.get(key, key): value for key, value in named(path).items()}
+    assert set(older.values()) <= set(begun_before)
+    _check_same(begun_before, named(path), "study")
     moved.write_text("GENE1\tGENE2\n")
     for other in (moved, None):
-        with pytest.raises(ConfigError, match=r"graph was edges\.tsv, 39 edges, undirected, \w{16} and is "):
+        with pytest.raises(ConfigError, match=r"network was edges\.tsv, 39 edges, undirected, \w{16} and is "):
             _check_same(named(path), named(other), "study")
