@@ -307,8 +307,8 @@ def models(
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
-    from scgraph.nn.conv.registry import ASYMMETRIC, conv_class, conv_names
-    from scgraph.registry import PRESETS
+    from scgraph.nn.conv.registry import conv_class, conv_names
+    from scgraph.registry import ARRANGEMENTS, PRESETS
 
     if check is not None:
         from scgraph.testing import SENTENCES, check_conv
@@ -326,8 +326,8 @@ def models(
         except ScgraphError as error:  # a broken package hides no other layer
             what, cost = str(error), "-"
         rows.append({"model": name, "what": what, "multiply-adds a layer and cell": cost})
-    what = "an encoder of any of these on expressed genes, and a light decoder of all genes"
-    arranged = [(f"{ASYMMETRIC}NAME", what), *((name, preset.summary) for name, preset in PRESETS.items())]
+    arranged = [(f"{prefix}NAME", one.summary) for prefix, one in ARRANGEMENTS.items() if prefix]
+    arranged += [(name, preset.summary) for name, preset in PRESETS.items()]
     rows += [{"model": name, "what": what, "multiply-adds a layer and cell": "see profile"} for name, what in arranged]
     show_rows("Models", rows, json_)
     write_json(json_, rows)

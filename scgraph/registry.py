@@ -5,12 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.nn.conv.registry import ASYMMETRIC, conv_class, reserve
+from scgraph.nn.conv.registry import conv_class, reserve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PRESETS", "ModelName", "model_name"]
+__all__ = ["ARRANGEMENTS", "PRESETS", "Arrangement", "ModelName", "model_name", "without_prefix"]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How convolutions are put together to a model.
+
+    Attributes:
+        settings: settings of `model` that build it.
+        summary: what it is, in a few words, for the tables.
+    """
+
+    settings: Mapping[str, Any]
+    summary: str = ""
+
+
+ARRANGEMENTS: Mapping[str, Arrangement] = {
+    "": Arrangement({"asymmetric": False}),
+    "asym:": Arrangement(
+        {"asymmetric": True}, "an encoder of any of these on expressed genes, and a light decoder of all genes"
+    ),
+}
+"""Arrangements by what stands in front of the name of a convolution."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +41,7 @@ class ModelName:
 
     Attributes:
         conv: name of the convolution, of the encoder where there is a decoder.
-        prefix: what stands in front of it: `ASYMMETRIC` where there is a decoder.
+        prefix: what stands in front of it, a key of `ARRANGEMENTS`.
         usual: settings of `model` that the name brings, where nothing is said for this model alone.
         summary: what it is, in a few words, for the tables.
     """
@@ -38,13 +60,13 @@ class ModelName:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of `model` that follow from the name and nothing else."""
-        return {"conv": self.conv, "asymmetric": self.prefix == ASYMMETRIC}
+        return {"conv": self.conv, **ARRANGEMENTS[self.prefix].settings}
 
 
 PRESETS: Mapping[str, ModelName] = {
     "xtrimogene": ModelName(
         "tf",
-        ASYMMETRIC,
+        "asym:",
         usual={"value_encoding": "discretised", "decoder": "performer"},
         summary="asym:tf with a performer decoder and discretised values, after xTrimoGene",
     )
@@ -60,11 +82,16 @@ def model_name(name: str) -> ModelName:
     """
     known = PRESETS.get(name)
     if known is None:
-        conv = name.removeprefix(ASYMMETRIC)
-        known = ModelName(conv, ASYMMETRIC if conv != name else "")
+        conv = without_prefix(name)
+        known = ModelName(conv, name.removesuffix(conv))
     conv_class(known.conv)
     return known
 
 
-for _name in PRESETS:
+def without_prefix(name: str) -> str:
+    """Return the name of the convolution alone, without what says how it is arranged."""
+    return next((name.removeprefix(one) for one in ARRANGEMENTS if one and name.startswith(one)), name)
+
+
+for _name in (*PRESETS, *filter(None, ARRANGEMENTS)):
     reserve(_name)

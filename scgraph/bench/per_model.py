@@ -43,16 +43,16 @@ def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]
     Raises:
         ConfigError: there is no such model, with the nearest name, or a path leads to no convolution.
     """
-    from scgraph.nn.conv.registry import ASYMMETRIC, conv_names, is_import_path
-    from scgraph.registry import PRESETS, model_name
+    from scgraph.nn.conv.registry import conv_names, is_import_path
+    from scgraph.registry import ARRANGEMENTS, PRESETS, model_name, without_prefix
 
     convs = conv_names()
     run = {key for name in models for key in (name, model_name(name).key)}
-    known = run | {*convs, *PRESETS} | {f"{ASYMMETRIC}{conv}" for conv in convs}
+    known = run | {*PRESETS} | {f"{prefix}{conv}" for prefix in ARRANGEMENTS for conv in convs}
     for key in by_model:
         if key in known:
             continue
-        if not is_import_path(key.removeprefix(ASYMMETRIC)):
+        if not is_import_path(without_prefix(key)):
             raise ConfigError(f"{table}: there is no model {key!r}.{did_you_mean(key, known)}")
         try:
             model_name(key)

@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
-__all__ = ["ASYMMETRIC", "conv_class", "conv_names", "is_import_path", "register_conv", "reserve"]
+__all__ = ["conv_class", "conv_names", "is_import_path", "register_conv", "reserve"]
 
 _ENTRY_POINTS = "scgraph.convs"
-ASYMMETRIC = "asym:"
-"""In front of the name of a convolution: an encoder of it beside a decoder, see `scgraph.nn.AsymmetricModel`."""
 _convs: dict[str, type[GeneConv]] = {}
 _reserved: list[str] = []
 Conv = TypeVar("Conv", bound="type[MessagePassing]")
@@ -44,7 +42,7 @@ def register_conv(name: str) -> Callable[[Conv], Conv]:
     Raises:
         ConfigError: another class or a preset has this name already, or it is no such class.
     """
-    if name in _reserved or name.startswith(ASYMMETRIC):
+    if any(_means(model, name) for model in _reserved):
         raise _taken(name)
 
     def add(cls: Conv) -> Conv:
@@ -63,13 +61,14 @@ def register_conv(name: str) -> Callable[[Conv], Conv]:
 
 
 def reserve(name: str) -> None:
-    """Keep a name for a model that is more than its convolution.
+    """Keep a name for a model that is more than its convolution; with a colon at its end, all that begin with it.
 
     Raises:
         ConfigError: a convolution has it.
     """
-    if name in _convs:
-        raise _taken(name)
+    for conv in _convs:
+        if _means(name, conv):
+            raise _taken(conv)
     if name not in _reserved:
         _reserved.append(name)
 
@@ -102,7 +101,12 @@ def conv_class(name: str) -> type[GeneConv]:
         return _from_entry_point(name, list(points.values()))
     if is_import_path(name):
         return _import_conv(name)
-    raise ConfigError(f"There is no model {name!r}.{did_you_mean(name, [*conv_names(), *_reserved])}")
+    models = [*conv_names(), *(model for model in _reserved if not model.endswith(":"))]
+    raise ConfigError(f"There is no model {name!r}.{did_you_mean(name, models)}")
+
+
+def _means(reserved: str, name: str) -> bool:
+    return name == reserved or (reserved.endswith(":") and name.startswith(reserved))
 
 
 def _taken(name: str) -> ConfigError:
