@@ -46,6 +46,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> PerturbResult:
     return result
 
 
+def test_a_model_with_a_decoder_is_compared_with_its_untrained_twin(simulated: SimulatedScreen, tmp_path: Path) -> None:
+    sizes = {"channels": 8, "layers": 1, "rank": 2, "decoder_layers": 1}
+    training = {"genes": 20, "batch_size": 128, "epochs": 1, "device": "cpu"}
+    pretraining = {"model": sizes, "train": training}
+    scgraph.pretrain([simulated.adata], model="asym:gnn", config=pretraining, out=tmp_path / "model")
+    result = scgraph.perturb(simulated.adata, tmp_path / "model", config=BRIEF)
+    assert set(ROWS) == set(result.summary["model"])
+
+
 def test_the_graph_is_found_and_a_random_embedding_tells_nothing(found: PerturbResult) -> None:
     rows = found.summary.set_index("model")
     mean = rows.loc["mean change"]
