@@ -86,14 +86,10 @@ def pretrain(
         source_manifests,
         stores_to_train_on,
     )
-    from scgraph.bench.per_model import check_per_model
-    from scgraph.bench.protocol import model_configs, settings_of
+    from scgraph.bench.protocol import settings_by_model
     from scgraph.train import pretrain as train
 
-    settings = as_bench_config(config)
-    model_config = model_configs([model], settings)[model]
-    check_per_model([model], settings)
-    settings = settings_of(model, settings)
+    settings = settings_by_model([model], as_bench_config(config))[model]
     graph = read_graph(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
     for note in corpus_notes(corpus):
@@ -103,7 +99,7 @@ def pretrain(
     for note in () if network is None else network.notes:
         say(note)
     trained = train(
-        model_config,
+        settings.model,
         settings.train_for(len(kept)),
         kept,
         held,
@@ -337,7 +333,7 @@ def profile(
     from scgraph.bench.inputs import read_corpus, read_graph, whole_store
     from scgraph.bench.loading import loading_rate
     from scgraph.bench.measuring import matmul_peak
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.protocol import settings_by_model
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import resolve_device
 
@@ -348,7 +344,7 @@ def profile(
     }
     settings = parse_config(BenchConfig, plain, source="options")
     place = str(resolve_device(device))
-    configs = model_configs(models, settings)
+    configs = {name: own.model for name, own in settings_by_model(models, settings).items()}
     store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))
     edges = read_graph(settings)
     on_genes = None

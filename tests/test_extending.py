@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scgraph.bench.protocol import model_configs
+from scgraph.bench.protocol import settings_by_model
 from scgraph.bench.run import as_bench_config
 from scgraph.nn.conv import registry
 from tests.bench.conftest import QUICK, make_cells
@@ -119,8 +119,8 @@ def test_a_saved_model_of_it_serves(followed: tuple[Path, str]) -> None:
 def test_the_yaml_of_the_page_is_a_configuration() -> None:
     settings: dict[str, Any] = yaml.safe_load(blocks("yaml")[0])
     config = as_bench_config(settings)
-    configs = model_configs(list(settings["per_model"]), config)
-    assert configs["torch_geometric.nn.SAGEConv"].conv_options == {"top_k": 32, "aggr": "max"}
+    by_model = settings_by_model(list(settings["per_model"]), config)
+    assert by_model["torch_geometric.nn.SAGEConv"].model.conv_options == {"top_k": 32, "aggr": "max"}
 
 
 def test_the_entry_points_of_the_page_are_ours() -> None:

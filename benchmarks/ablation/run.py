@@ -18,7 +18,8 @@ from benchmarks.harness.options import Corpus, Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.harness.text import as_rows, markdown_table, number
 from scgraph.bench.inputs import read_corpus, read_probe_sets
-from scgraph.bench.protocol import measure, model_configs
+from scgraph.bench.plan import plan_bench
+from scgraph.bench.protocol import measure, settings_by_model
 from scgraph.bench.results import results_csv, results_frame, summarise
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
@@ -56,7 +57,7 @@ def ablation(
     listed = read_steps(steps)
     plans = [(name, words, bench_settings(BASE, [*words, *(set_ or [])], model={}, train={}, seeds=seeds))
              for name, words in listed]  # fmt: skip
-    configs = {name: model_configs([model], settings) for name, _, settings in plans}
+    configs = {name: settings_by_model([model], settings) for name, _, settings in plans}
     sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
     sources = read_corpus(corpus or [], layer=layer)
     request = {
@@ -115,7 +116,8 @@ def measured_step(
     name: str, configs: Any, sets: Any, sources: Any, settings: BenchConfig, *, drop_leaks: bool
 ) -> pd.DataFrame:
     """Run the protocol of the bench at one step."""
-    found = measure(configs, sets, sources, settings, drop_leaks=drop_leaks, say=lambda text: say(f"{name}: {text}"))
+    plan = plan_bench(configs, sets, sources, settings, drop_leaks=drop_leaks)
+    found = measure(plan, say=lambda text: say(f"{name}: {text}"))
     frame = results_frame(found.rows)
     frame.insert(0, "step", name)
     return frame

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scgraph.bench.costs import profile, saving
-from scgraph.bench.protocol import measure, model_configs, settings_of
+from scgraph.bench.plan import plan_bench
+from scgraph.bench.protocol import measure, settings_by_model, settings_of
 from scgraph.bench.results import UNTRAINED
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.nn import build_model
@@ -26,11 +27,16 @@ ALONE = ("gnn-linear", "performer")
 WIDTHS = range(8, 513, 8)
 
 
+def models_by_name(models: Sequence[str], settings: BenchConfig) -> dict[str, ModelConfig]:
+    """Return the settings of each model's layers."""
+    return {name: own.model for name, own in settings_by_model(models, settings).items()}
+
+
 def counted(models: Sequence[str], shares: Sequence[float], sizes: dict[str, int], vocabulary: int) -> list[Any]:
     """Multiply-adds of each model at each share of expressed genes, beside `tf` on the whole vocabulary."""
     rows: list[dict[str, Any]] = []
     settings = parse_config(BenchConfig, {"model": sizes}, source="sizes")
-    configs = model_configs([*models, *(name for name in ALONE if name not in models)], settings)
+    configs = models_by_name([*models, *(name for name in ALONE if name not in models)], settings)
     for share in shares:
         expressed = round(share * vocabulary)
         for name, config in configs.items():
@@ -50,7 +56,7 @@ def measured(
 ) -> list[dict[str, Any]]:
     """Time and memory of a training step on one cell: every model in turn, `tf` on all genes of the panel."""
     settings = parse_config(BenchConfig, {"model": sizes}, source="sizes")
-    configs = model_configs([REFERENCE, *models], settings)
+    configs = models_by_name([REFERENCE, *models], settings)
     expressed = max(2, round(share * panel))
     found: dict[str, list[Any]] = {name: [] for name in configs}
     for _ in range(rounds):
@@ -99,9 +105,9 @@ def trained(
 ) -> list[dict[str, Any]]:
     """Run the protocol of the bench with all models at one budget: `tf` of so many channels."""
     own = with_budget(models, settings, channels)
-    configs = model_configs(models, own)
+    by_model = settings_by_model(models, own)
     start = time.perf_counter()
-    found = measure(configs, [probe], [], own, say=lambda text: say(f"budget of tf {channels}: {text}"))
+    found = measure(plan_bench(by_model, [probe], [], own), say=lambda text: say(f"budget of tf {channels}: {text}"))
     blank = {(row["model"], row["seed"]): row["macro_f1"] for row in found.rows}
     seconds = time.perf_counter() - start
     rows = []
@@ -109,8 +115,8 @@ def trained(
         if row["model"].endswith(UNTRAINED):
             continue
         more: dict[str, Any] = {"budget": channels, "seconds_budget": seconds}
-        if row["model"] in configs:
-            config = configs[row["model"]]
+        if row["model"] in by_model:
+            config = by_model[row["model"]].model
             with torch.device("meta"):
                 model = build_model(2, **config.model_kwargs())
             cost = model.cost(own.train.genes)

@@ -16,7 +16,7 @@ from benchmarks.harness.folder import read_rows, resumable_folder
 from benchmarks.harness.options import Out, whole_numbers
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.bench.inputs import read_probe_sets
-from scgraph.bench.protocol import model_configs
+from scgraph.bench.protocol import settings_by_model
 from scgraph.config import merged
 from scgraph.errors import ConfigError
 from scgraph.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
@@ -64,7 +64,7 @@ def asymmetric(
     few = {name: {"decoder_options": {"heads": 4}} for name in names}
     heads = {name: {"conv_options": {"heads": 4}} for name in names if model_name(name).conv == REFERENCE}
     settings = settings.model_copy(update={"per_model": merged(few, heads, settings.per_model)})
-    model_configs([*names, *others], settings)
+    settings_by_model([*names, *others], settings)
     sizes = {"channels": channels, "layers": layers}
     wanted = [] if panels == "none" else whole_numbers("--panels", panels)
     widths = [] if budgets == "none" else whole_numbers("--budgets", budgets)

@@ -97,7 +97,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
 
     from scgraph.bench.costs import profile
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-    from scgraph.bench.protocol import model_configs, settings_of
+    from scgraph.bench.protocol import settings_by_model
     from scgraph.bench.statistics import score
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
@@ -105,8 +105,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     # Behind the imports: a library that lacks memory while it is loaded fails in many ways.
     limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
     settings = parse_config(BenchConfig, request.config, source="request")
-    config = model_configs([request.model], settings)[request.model]
-    settings = settings_of(request.model, settings)
+    settings = settings_by_model([request.model], settings)[request.model]
     train = settings.train
     probe = read_probe_sets(
         [request.data], layer=request.layer, label=request.label, drop_classes_below=settings.drop_classes_below
@@ -120,7 +119,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
         vocabulary = len(prepared.train.vocabulary)
         start = time.perf_counter()
         trained = pretrain(
-            config,
+            settings.model,
             settings.train_for(len(prepared.train), seed=seed),
             prepared.train,
             prepared.validation,
@@ -137,7 +136,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
         scores = score(y[split.test], found.test_predictions)
         rows.append({"seed": seed, **scores, "epochs": len(trained.history), "seconds_pretrain": seconds})
     costs = profile(
-        config,
+        settings.model,
         genes=request.genes,
         vocabulary_size=vocabulary,
         batch_size=min(train.batch_size, 16),

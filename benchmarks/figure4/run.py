@@ -120,10 +120,10 @@ def check(
     import numpy as np
 
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.protocol import settings_by_model
     from scgraph.train import resolve_device
 
-    model_configs(models, settings)
+    settings_by_model(models, settings)
     resolve_device(settings.train.device)
     probe = read_probe_sets([data], layer=layer, label=label, drop_classes_below=settings.drop_classes_below)[0]
     sources = read_corpus(corpus, layer=layer)

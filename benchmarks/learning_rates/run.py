@@ -20,7 +20,7 @@ from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.learning_rates.page import draw_rates, rates_markdown
 from benchmarks.learning_rates.point import PROCESSORS, PointsRequest, run_points
-from scgraph.bench.protocol import model_configs
+from scgraph.bench.protocol import settings_by_model
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.terminal import say, show
@@ -50,7 +50,7 @@ def learning_rates(
     """Measure every model at every rate; the same command goes on, one with other models, rates or sets adds to it."""
     names, wanted, kinds = model_names(models), rate_numbers(rates), processor_names(processors)
     settings = bench_settings(config, set_, model={}, train={})
-    model_configs(names, settings)
+    settings_by_model(names, settings)
     described: dict[str, Any] = {"label": label, "layer": layer, "config": settings.model_dump(mode="json")}
     results = resumable_folder("learning_rates", out, described, overwrite=overwrite, owned=OWNED)
     rows = read_rows(results.folder / f"{POINTS}.csv")

@@ -12,8 +12,9 @@ from benchmarks.harness.script import origin
 from benchmarks.harness.text import as_rows
 from benchmarks.table2.costs import stated_multiply_adds
 from benchmarks.table2.page import accuracy_markdown
-from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-from scgraph.bench.protocol import measure, model_configs
+from scgraph.bench.inputs import read_corpus, read_probe_sets
+from scgraph.bench.plan import plan_bench
+from scgraph.bench.protocol import measure, settings_by_model
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.bench.inputs import ProbeSet
-    from scgraph.config import BenchConfig, ModelConfig
+    from scgraph.config import BenchConfig
     from scgraph.data import Cells, CellStore
 
 __all__ = ["AccuracyRequest", "run_accuracy"]
@@ -90,7 +91,7 @@ def run_accuracy(
         OutputError: `out` holds results of another request, or cannot be written to.
     """
     configs = {f"{c}/{g}": request.config(c, g) for c, g in request.settings}
-    models = {name: model_configs(MODELS, config) for name, config in configs.items()}
+    models = {name: settings_by_model(MODELS, config) for name, config in configs.items()}
     first = next(iter(configs.values()))
     resolve_device(first.train.device)
     sets = read_probe_sets(
@@ -101,9 +102,8 @@ def run_accuracy(
         drop_classes_below=first.drop_classes_below,
     )
     corpus = read_corpus(request.corpus, layer=request.layer)
-    for probe in sets:  # what cannot be divided or matched is refused before there is a folder
-        splits = [split_of(probe, first, seed=seed) for seed in range(first.seeds)]
-        prepare(probe, splits[0], corpus, first, seed=0, drop_leaks=request.drop_leaks)
+    # What cannot be divided or matched is refused before there is a folder.
+    plan_bench(next(iter(models.values())), sets, corpus, first, drop_leaks=request.drop_leaks)
     described = {
         "data": request.data,
         "corpus": request.corpus,
@@ -135,7 +135,7 @@ def run_accuracy(
 
 def _measure(
     name: str,
-    models: dict[str, ModelConfig],
+    models: dict[str, BenchConfig],
     sets: list[ProbeSet],
     corpus: list[Cells] | CellStore,
     config: BenchConfig,
@@ -143,9 +143,10 @@ def _measure(
     drop_leaks: bool,
     say: Callable[[str], None],
 ) -> tuple[pd.DataFrame, list[str]]:
-    measured = measure(models, sets, corpus, config, drop_leaks=drop_leaks, say=lambda text: say(f"{name} {text}"))
+    plan = plan_bench(models, sets, corpus, config, drop_leaks=drop_leaks)
+    measured = measure(plan, say=lambda text: say(f"{name} {text}"))
     frame = results_frame(measured.rows)
-    adds = {model: stated_multiply_adds(own, config.train.genes)[0] for model, own in models.items()}
+    adds = {model: stated_multiply_adds(own.model, config.train.genes)[0] for model, own in models.items()}
     frame["multiply_adds"] = frame["model"].str.removesuffix(" untrained").map(adds)
     frame.insert(0, "setting", name)
     return frame, measured.notes

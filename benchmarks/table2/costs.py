@@ -12,7 +12,7 @@ from benchmarks.harness.text import markdown_table, number
 from benchmarks.table2.paper import LAYERS, RANK, paper_row
 from scgraph.bench.costs import profile
 from scgraph.bench.measuring import matmul_peak
-from scgraph.bench.protocol import model_configs
+from scgraph.bench.protocol import settings_by_model
 from scgraph.bench.tables import records
 from scgraph.nn import GeneModel
 from scgraph.options import bench_settings
@@ -52,7 +52,7 @@ def setting_configs(channels: int, genes: int, device: str) -> dict[str, ModelCo
     """Settings of gnn and tf from configs/bench/paper.yaml at one width."""
     size = {"channels": channels, "layers": LAYERS, "rank": RANK}
     settings = bench_settings("bench/paper", None, model=size, train={"genes": genes, "device": device})
-    return model_configs(["gnn", "tf"], settings)
+    return {name: own.model for name, own in settings_by_model(["gnn", "tf"], settings).items()}
 
 
 def stated_multiply_adds(config: ModelConfig, genes: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
-from scgraph.bench.inputs import ProbeSet, corpus_notes, on_genes_of, prepare, split_of
+from scgraph.bench.inputs import on_genes_of
 from scgraph.bench.results import REGRESSION, UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.inputs import Prepared
-    from scgraph.data import Cells, CellStore, GeneEdges
+    from scgraph.bench.plan import BenchPlan, PlannedSet
+    from scgraph.data import Network
     from scgraph.nn import CellModel
 
-__all__ = ["Measured", "measure", "model_configs", "settings_of"]
+__all__ = ["Measured", "measure", "settings_by_model", "settings_of"]
 
 BUILT_IN = "scgraph.nn.conv."
 
@@ -58,8 +59,8 @@ class Measured:
             self.notes.append(text)
 
 
-def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, ModelConfig]:
-    """Return the settings of each model: those of all, and what differs for one.
+def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, BenchConfig]:
+    """Return the settings of each model, see `settings_of`, checked before an hour of training does it.
 
     Raises:
         ConfigError: an unknown model, a setting out of range or one its convolution does not take.
@@ -68,15 +69,15 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
     """
     import torch
 
+    from scgraph.bench.per_model import check_per_model
     from scgraph.nn import build_model
     from scgraph.nn.conv.registry import conv_class
     from scgraph.testing import try_out
     from scgraph.train.network import with_network
 
-    configs = {}
-    for name in models:
-        own = configs[name] = settings_of(name, config).model
-        # Both say what is wrong before an hour of training does.
+    by_model = {name: settings_of(name, config) for name in models}
+    for name, settings in by_model.items():
+        own = settings.model
         with torch.device("meta"):
             model = build_model(2, **own.model_kwargs())
         if config.network is None:
@@ -88,9 +89,10 @@ def model_configs(models: Sequence[str], config: BenchConfig) -> dict[str, Model
             if not cls.__module__.startswith(BUILT_IN):
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(stack.channels, **options))
-    if config.network is not None and not any(map(_reads_graph, configs.values())):
+    if by_model and config.network is not None and not any(_reads_graph(own.model) for own in by_model.values()):
         raise ConfigError("network: no model makes use of it; set model.restricted to true, or model.positional.")
-    return configs
+    check_per_model(models, config)
+    return by_model
 
 
 def _reads_graph(config: ModelConfig) -> bool:
@@ -124,13 +126,8 @@ def settings_of(name: str, config: BenchConfig) -> BenchConfig:
 
 
 def measure(
-    configs: dict[str, ModelConfig],
-    sets: Sequence[ProbeSet],
-    corpus: Sequence[Cells] | CellStore,
-    config: BenchConfig,
+    plan: BenchPlan,
     *,
-    graph: GeneEdges | None = None,
-    drop_leaks: bool = True,
     folder: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,
@@ -141,12 +138,7 @@ def measure(
     probed as it was initialised and again after pretraining. The test part is scored once a row.
 
     Args:
-        configs: settings by model, from `model_configs`.
-        sets: labelled sets.
-        corpus: cells to pretrain on, or a store of them; none: the train part of each set.
-        config: sizes, rates and shares.
-        graph: gene network of the models that are restricted to it or take hints from it.
-        drop_leaks: leave corpus cells out that stand in a test part.
+        plan: models, sets and settings, from `scgraph.bench.plan.plan_bench`.
         folder: where to save the models of the first seed, and the rows after every model.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
@@ -158,38 +150,35 @@ def measure(
     from scgraph.nn.conv.registry import conv_class
 
     measured = Measured()
-    for probe in sets:
-        for note in probe.cells.notes:
-            measured.note(f"{probe.cells.name}: {note}")
-    for note in corpus_notes(corpus):
+    for note in plan.notes:
         measured.note(note)
-    for name, own in configs.items():
-        if any(conv_class(conv).multiply_adds is GeneConv.multiply_adds for conv in own.convs()):
+    for name, own in plan.models.items():
+        if any(conv_class(conv).multiply_adds is GeneConv.multiply_adds for conv in own.model.convs()):
             measured.note(
                 f"{name}: its multiply-adds are counted in a run: products of matrices, not the weighing and adding "
                 "of messages."
             )
-    total = len(sets) * config.seeds * (1 + len(configs))
+    seeds = plan.settings.seeds
+    total = len(plan.sets) * seeds * (1 + len(plan.models))
     done = 0
-    for probe in sets:
-        for seed in range(config.seeds):
-            run = _Run(measured, probe, config, seed, graph)
+    for planned in plan.sets:
+        probe = planned.probe
+        for seed in range(seeds):
+            run = _Run(measured, plan, planned, seed)
             done += 1
             run.baselines()
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
-            prepared = prepare(probe, run.split, corpus, config, seed=seed, drop_leaks=drop_leaks)
+            prepared = plan.stores(planned, seed)
             for note in prepared.notes:
-                measured.note(
-                    note if config.seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note
-                )
-            network = on_genes_of(graph, prepared.train)
+                measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
+            network = on_genes_of(plan.network, prepared.train)
             for note in () if network is None or seed else network.notes:
                 measured.note(f"{probe.cells.name}: {note}.")
-            for name, model_config in configs.items():
+            for name in plan.models:
                 done += 1
                 saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{_safe(name)}"
                 with memory_of_model(name):
-                    run.model(name, model_config, prepared, saved, show_progress=show_progress)
+                    run.model(name, prepared, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
@@ -209,16 +198,13 @@ def _said_of_penalties(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
 class _Run:
     """One set and seed."""
 
-    def __init__(
-        self, measured: Measured, probe: ProbeSet, config: BenchConfig, seed: int, graph: GeneEdges | None
-    ) -> None:
+    def __init__(self, measured: Measured, plan: BenchPlan, planned: PlannedSet, seed: int) -> None:
         self.measured = measured
-        self.probe = probe
-        self.config = config
+        self.plan = plan
+        self.probe = planned.probe
         self.seed = seed
-        self.graph = graph
-        self.name = probe.cells.name
-        self.split = split_of(probe, config, seed=seed)
+        self.name = planned.probe.cells.name
+        self.split = planned.splits[seed]
         self.first_row = len(measured.rows)
         measured.note(f"{self.name}: {self.split.how}")
         if seed == 0:
@@ -241,7 +227,7 @@ class _Run:
             x[split.validation],
             validation_y,
             x[split.test],
-            components=self.config.components,
+            components=self.plan.settings.components,
             seed=self.seed,
         )
         self._add(REGRESSION, found.predictions, inverse_penalty=found.inverse_penalty)
@@ -251,8 +237,8 @@ class _Run:
     def model(
         self,
         name: str,
-        model_config: ModelConfig,
         prepared: Prepared,
+        network: Network | None,
         folder: Path | None,
         *,
         show_progress: bool,
@@ -260,20 +246,19 @@ class _Run:
         """Add the rows of one model, untrained and pretrained."""
         from scgraph.train import first_model, pretrain
 
-        settings = settings_of(name, self.config)
+        settings = self.plan.models[name]
         train_config = settings.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < settings.train.epochs:
-            of = f" of {name}" if name in self.config.train_per_model else ""
+            of = f" of {name}" if name in self.plan.settings.train_per_model else ""
             self.measured.note(
                 f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
-                f"{settings.train.epochs}, to take about {self.config.max_steps:,} steps (max_steps)."
+                f"{settings.train.epochs}, to take about {settings.max_steps:,} steps (max_steps)."
             )
-        network = on_genes_of(self.graph, prepared.train)
-        blank = first_model(model_config, train_config, prepared.train, network=network)
+        blank = first_model(settings.model, train_config, prepared.train, network=network)
         self._probe(name + UNTRAINED, blank, prepared, train_config, settings.probe)
         start = time.perf_counter()
         trained = pretrain(
-            model_config,
+            settings.model,
             train_config,
             prepared.train,
             prepared.validation,

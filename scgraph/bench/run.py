@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from scgraph.bench.costs import Costs
     from scgraph.bench.inputs import ProbeSet
+    from scgraph.bench.plan import BenchPlan
     from scgraph.bench.protocol import Measured
-    from scgraph.config import BenchConfig, ModelConfig
-    from scgraph.data import CellStore, GeneEdges
+    from scgraph.config import BenchConfig
 
 __all__ = ["OWNED", "BenchResult", "run_bench"]
 
@@ -102,18 +102,10 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.inputs import (
-        on_genes_of,
-        prepare,
-        read_corpus,
-        read_graph,
-        read_probe_sets,
-        said_of_equal_splits,
-        split_of,
-    )
+    from scgraph.bench.inputs import read_corpus, read_graph, read_probe_sets
     from scgraph.bench.overall import overall
-    from scgraph.bench.per_model import check_per_model
-    from scgraph.bench.protocol import measure, model_configs
+    from scgraph.bench.plan import plan_bench
+    from scgraph.bench.protocol import measure, settings_by_model
     from scgraph.bench.results import results_frame, summarise
     from scgraph.data import is_store
     from scgraph.files import prepare_output_folder
@@ -123,8 +115,7 @@ def run_bench(
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
-    configs = model_configs(models, settings)
-    check_per_model(models, settings)
+    by_model = settings_by_model(models, settings)
     if find_world(settings.train.devices, settings.train.nodes).launcher != "none":
         raise ConfigError(
             "bench runs as one process, which starts others for its pretrainings: leave torchrun or srun out and say "
@@ -146,40 +137,23 @@ def run_bench(
     # A store has no layers and one scale: what is named is then meant for the labelled sets.
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
-    cells: CellStore | None = None
-    repeated: list[str] = []
-    for probe in sets:  # what cannot be divided or matched is refused before there is a folder
-        splits = [split_of(probe, settings, seed=seed) for seed in range(settings.seeds)]
-        repeated += said_of_equal_splits(probe.cells.name, splits)
-        prepared = prepare(probe, splits[0], sources, settings, seed=0, drop_leaks=drop_leaks)
-        if on_genes_of(graph, prepared.train) is not None:
-            cells = cells or prepared.train
+    plan = plan_bench(by_model, sets, sources, settings, network=graph, drop_leaks=drop_leaks)
     is_new = out is not None and not Path(out).exists()
     if out is not None:
         folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
     try:
-        measured = measure(
-            configs,
-            sets,
-            sources,
-            settings,
-            graph=graph,
-            drop_leaks=drop_leaks,
-            folder=folder,
-            say=say,
-            show_progress=show_progress,
-        )
+        measured = measure(plan, folder=folder, say=say, show_progress=show_progress)
     except ScgraphError:
         # What earlier models have reached outlives a later one's failure.
         if folder is not None and is_new and not (folder / "results.csv").exists():
             shutil.rmtree(folder)
         raise
     say("measuring costs")
-    costs = _costs(configs, settings, graph, cells)
+    costs = _costs(plan)
     results = _with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
     together = overall(results, margin=settings.equivalence_margin)
-    notes = (*measured.notes, *repeated, *_said_of_letters(sets))
+    notes = (*measured.notes, *_said_of_letters(sets))
     done = BenchResult(results, summary, together, tuple(costs.values()), notes, folder)
     if folder is not None:
         classes = {probe.cells.name: probe.classes for probe in sets}
@@ -202,36 +176,33 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
     return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
 
 
-def _costs(
-    configs: dict[str, ModelConfig], settings: BenchConfig, graph: GeneEdges | None, store: CellStore | None
-) -> dict[str, Costs]:
+def _costs(plan: BenchPlan) -> dict[str, Costs]:
     from scgraph.bench.costs import profile
     from scgraph.bench.inputs import on_genes_of
     from scgraph.bench.measuring import matmul_peak
-    from scgraph.bench.protocol import settings_of
     from scgraph.train import resolve_device
 
+    settings = plan.settings
     device = str(resolve_device(settings.train.device))
     peak = matmul_peak(device, settings.train.precision)
-    found = {}
-    for name, config in configs.items():
-        train = settings_of(name, settings).train
-        network = None if store is None else on_genes_of(graph, store)
+    network = None if plan.store is None else on_genes_of(plan.network, plan.store)
+    costs = {}
+    for name, own in plan.models.items():
         measured = profile(
-            config,
-            genes=train.genes if network is None else min(train.genes, network.size),
-            zeros=train.zeros_beside(settings.n_top_genes or 20_000),
+            own.model,
+            genes=own.train.genes if network is None else min(own.train.genes, network.size),
+            zeros=own.train.zeros_beside(settings.n_top_genes or 20_000),
             vocabulary_size=settings.n_top_genes or 20_000,
-            batch_size=min(train.batch_size, 16),
+            batch_size=min(own.train.batch_size, 16),
             device=device,
             precision=settings.train.precision,
             peak=peak,
             seconds=1.0,
             network=network,
-            store=store,
+            store=plan.store,
         )
-        found[name] = replace(measured, model=name)
-    return found
+        costs[name] = replace(measured, model=name)
+    return costs
 
 
 def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:

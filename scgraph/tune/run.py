@@ -227,8 +227,8 @@ def _checked_job(
     """Return the job, with everything refused that can be told without reading cells."""
     import importlib.util
 
-    from scgraph.bench.per_model import check_model_keys, check_per_model
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.per_model import check_model_keys
+    from scgraph.bench.protocol import settings_by_model
     from scgraph.train import resolve_device
     from scgraph.tune.config import as_tune_config, base_settings
     from scgraph.tune.study import Job, described
@@ -241,8 +241,7 @@ def _checked_job(
         raise ConfigError(f"--workers: at least 1, not {workers}.")
     settings = as_tune_config(config)
     base = base_settings(settings)
-    model_configs(models, base)
-    check_per_model(models, base)
+    settings_by_model(models, base)
     check_model_keys("space_per_model", settings.space_per_model, models)
     resolve_device(base.train.device)
     words = [str(source) for source in data], [str(source) for source in corpus]

@@ -156,9 +156,9 @@ def said_of(dimension: Choices | Range) -> str:
 
 
 def _settings(name: str, values: dict[str, Any], base: BenchConfig) -> None:
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.protocol import settings_by_model
 
-    model_configs([name], with_values(name, values, base))
+    settings_by_model([name], with_values(name, values, base))
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import scgraph
 from scgraph.bench import figures
 from scgraph.bench.baselines import pca_logreg
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of, stores_to_train_on
-from scgraph.bench.protocol import measure, model_configs
+from scgraph.bench.plan import plan_bench
+from scgraph.bench.protocol import measure, settings_by_model
 from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.errors import ConfigError, DataError, OutputError
@@ -116,7 +117,9 @@ def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path)
     for at, cells in enumerate((adata, other)):
         probe = read_probe_sets([cells], batch_key="donor")[0]
         assert np.array_equal(split_of(probe, config, seed=0).test, split.test)
-        found.append(measure(model_configs(["gnn"], config), [probe], [], config, folder=tmp_path / str(at)))
+        found.append(
+            measure(plan_bench(settings_by_model(["gnn"], config), [probe], [], config), folder=tmp_path / str(at))
+        )
     first, second = found
     assert {name for _, name in first.predictions} == {"pca+logreg", "gnn untrained", "gnn"}
     for key, predicted in first.predictions.items():
@@ -138,7 +141,7 @@ def test_the_baseline_chooses_on_the_validation_part(monkeypatch: pytest.MonkeyP
         return pca_logreg(*parts, **settings)
 
     monkeypatch.setattr("scgraph.bench.protocol.pca_logreg", watched)
-    measure({}, [probe], [], config)
+    measure(plan_bench({}, [probe], [], config))
     x, y = probe.cells.normalized().toarray(), probe.codes
     wanted = [x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test]]
     assert len(given) == len(wanted)
@@ -279,13 +282,13 @@ def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> 
 def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tmp_path: Path) -> None:
     config = as_bench_config(QUICK)
     probe = read_probe_sets([make_cells()])[0]
-    configs = model_configs(["gnn"], config)
-    found = measure(configs, [probe], [], config, folder=tmp_path)
+    by_model = settings_by_model(["gnn"], config)
+    found = measure(plan_bench(by_model, [probe], [], config), folder=tmp_path)
     split = split_of(probe, config, seed=0)
     prepared = prepare(probe, split, [], config, seed=0, drop_leaks=False)
     train = config.train_for(len(prepared.train), seed=0)
     models = {
-        "gnn untrained": first_model(configs["gnn"], train, prepared.train),
+        "gnn untrained": first_model(by_model["gnn"].model, train, prepared.train),
         "gnn": scgraph.load_model(tmp_path / "models" / f"{probe.cells.name}-gnn").model,
     }
     features = {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.bench.protocol import model_configs, settings_of
+from scgraph.bench.protocol import settings_by_model, settings_of
 from scgraph.bench.run import as_bench_config
 from scgraph.config import BenchConfig, ModelConfig
 from scgraph.data.sampling import mask_reference
@@ -175,7 +175,8 @@ def test_a_decoder_that_is_not_registered_is_never_imported(small: Any, config: 
 
 def test_names_say_the_arrangement() -> None:
     base = as_bench_config({"model": {"value_encoding": "linear"}, "per_model": {"asym:gnn": {"decoder_layers": 3}}})
-    configs = model_configs(["gnn", "asym:gnn", "xtrimogene", "asym:torch_geometric.nn.SAGEConv"], base)
+    names = ["gnn", "asym:gnn", "xtrimogene", "asym:torch_geometric.nn.SAGEConv"]
+    configs = {name: own.model for name, own in settings_by_model(names, base).items()}
     assert [config.asymmetric for config in configs.values()] == [False, True, True, True]
     assert [config.value_encoding for config in configs.values()] == ["linear", "linear", "discretised", "linear"]
     assert configs["asym:gnn"].convs() == ["gnn", "performer"]

@@ -1,0 +1,105 @@
+"""What a bench will do, with everything refused that can be refused before the first model is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scgraph.bench.inputs import corpus_notes, on_genes_of, prepare, said_of_equal_splits, split_of
+from scgraph.data import CellStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scgraph.bench.inputs import Prepared, ProbeSet
+    from scgraph.bench.splits import Split
+    from scgraph.config import BenchConfig
+    from scgraph.data import Cells, GeneEdges
+
+__all__ = ["BenchPlan", "PlannedSet", "plan_bench"]
+
+
+@dataclass(frozen=True)
+class PlannedSet:
+    """A labelled set and how it is divided.
+
+    Attributes:
+        probe: the set.
+        splits: its parts, one split a seed.
+        first: the stores of seed 0, which were made to see that they can be; None where they would be a further copy
+            of a corpus in memory, and are made again.
+    """
+
+    probe: ProbeSet
+    splits: tuple[Split, ...]
+    first: Prepared | None
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """All that is measured and drawn from: made once, handed on.
+
+    Attributes:
+        models: settings of each model, by its name.
+        settings: what holds for all.
+        sets: labelled sets, divided.
+        corpus: cells to pretrain on, or a store of them; none: the train part of each set.
+        network: gene network of the models that are restricted to it or take hints from it.
+        store: cells on whose genes the network lies; None without one.
+        drop_leaks: corpus cells that stand in a test part are left out.
+        notes: what must be said of sets, corpus and splits.
+    """
+
+    models: dict[str, BenchConfig]
+    settings: BenchConfig
+    sets: tuple[PlannedSet, ...]
+    corpus: Sequence[Cells] | CellStore
+    network: GeneEdges | None
+    store: CellStore | None
+    drop_leaks: bool
+    notes: tuple[str, ...]
+
+    def stores(self, planned: PlannedSet, seed: int) -> Prepared:
+        """Return the stores of a set and seed; those of seed 0 may be there already."""
+        if seed == 0 and planned.first is not None:
+            return planned.first
+        return prepare(
+            planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
+        )
+
+
+def plan_bench(
+    models: dict[str, BenchConfig],
+    sets: Sequence[ProbeSet],
+    corpus: Sequence[Cells] | CellStore,
+    settings: BenchConfig,
+    *,
+    network: GeneEdges | None = None,
+    drop_leaks: bool = True,
+) -> BenchPlan:
+    """Make the plan of a bench from cells that were read.
+
+    Args:
+        models: settings of each model, from `settings_by_model`.
+        sets: labelled sets.
+        corpus: cells to pretrain on, or a store of them; none: the train part of each set.
+        settings: sizes, rates and shares.
+        network: gene network of the models that are restricted to it or take hints from it.
+        drop_leaks: leave corpus cells out that stand in a test part.
+
+    Raises:
+        ConfigError: a store is asked for highly variable genes.
+        DataError: a set cannot be divided, or its genes do not match.
+    """
+    planned: list[PlannedSet] = []
+    notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + corpus_notes(corpus)
+    store: CellStore | None = None
+    for probe in sets:
+        splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
+        notes += said_of_equal_splits(probe.cells.name, splits)
+        first = prepare(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
+        if on_genes_of(network, first.train) is not None:
+            store = store or first.train
+        light = isinstance(corpus, CellStore) or not corpus or not planned
+        planned.append(PlannedSet(probe, splits, first if light else None))
+    return BenchPlan(models, settings, tuple(planned), corpus, network, store, drop_leaks, tuple(notes))
