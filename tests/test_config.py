@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scgraph.cli.options import assignments
 from scgraph.config import BenchConfig, ModelConfig, TrainConfig, config_names, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
-from scgraph.options import assignments
 from scgraph.perturb.config import PerturbConfig
 from scgraph.synthetic.config import SyntheticConfig
 from scgraph.tune.config import Range, TuneConfig

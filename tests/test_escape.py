@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph import cli, terminal
 from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import summary_markdown
+from scgraph.cli import app as cli
+from scgraph.cli import terminal
 from scgraph.data.edges import read_edges
 from scgraph.escape import csv_text, for_markdown, for_spreadsheet, for_terminal, from_spreadsheet
 from scgraph.files import write_atomic

@@ -21,10 +21,10 @@ from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure, settings_by_model
 from scgraph.bench.results import results_csv, results_frame, summarise
+from scgraph.cli.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set, bench_settings
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
-from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set, bench_settings
-from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
     import pandas as pd

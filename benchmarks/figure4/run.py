@@ -15,10 +15,10 @@ from benchmarks.harness.children import available_memory_gb
 from benchmarks.harness.folder import Results, resumable_folder, write_figure
 from benchmarks.harness.options import Corpus, MemoryGb, Out
 from benchmarks.harness.script import command_line, end, entry_point
+from scgraph.cli.options import Config, DropLeaks, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
-from scgraph.options import Config, DropLeaks, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
-from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
     import pandas as pd

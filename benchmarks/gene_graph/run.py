@@ -15,10 +15,10 @@ import yaml
 
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.harness.text import csv_text
+from scgraph.cli.options import Layer, Overwrite, bench_settings
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, prepare_output_folder, write_atomic
-from scgraph.options import Layer, Overwrite, bench_settings
-from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig

@@ -15,8 +15,8 @@ from benchmarks.harness.children import OUT_OF_MEMORY, reported_child
 from benchmarks.harness.folder import new_folder
 from benchmarks.harness.options import BatchSize, Channels, MemoryGb, Out, Rank, check_heads, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
-from scgraph.options import Overwrite
-from scgraph.terminal import show
+from scgraph.cli.options import Overwrite
+from scgraph.cli.terminal import show
 
 app = command_line()
 

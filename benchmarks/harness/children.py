@@ -41,7 +41,7 @@ __all__ = [
 OUT_OF_MEMORY = "out of memory"
 OVER_TIME = "over time"
 NOT_TRIED = "not tried"
-PRELOADED = ("scgraph.bench.measuring", "torch_geometric.nn", "scgraph.options")
+PRELOADED = ("scgraph.bench.measuring", "torch_geometric.nn", "scgraph.cli.options")
 """Imported once and shared by all children: they take longer to load than most measurements last."""
 
 
@@ -121,7 +121,7 @@ def reported_child(
         memory_gb: see `run_child`; None: what is available.
         seconds: see `run_child`.
     """
-    from scgraph.terminal import say
+    from scgraph.cli.terminal import say
 
     answer = run_child(measure, request, memory_gb=memory_gb or available_memory_gb(), seconds=seconds)
     say(f"{name}: {answer.status} after {answer.seconds:.1f} s {answer.message}".rstrip())

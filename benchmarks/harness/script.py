@@ -47,8 +47,8 @@ def entry_point(app: typer.Typer, question: str) -> Callable[..., None]:
     """Return the `main` of a script: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
 
     def main(arguments: Sequence[str] | None = None) -> None:
-        from scgraph.options import spread
-        from scgraph.terminal import say
+        from scgraph.cli.options import spread
+        from scgraph.cli.terminal import say
 
         words = list(sys.argv[1:] if arguments is None else arguments)
         try:
@@ -68,7 +68,7 @@ def end(failures: Sequence[str]) -> None:
     """Say what failed; exit with 1 if anything did."""
     import typer
 
-    from scgraph.terminal import say
+    from scgraph.cli.terminal import say
 
     for failure in failures:
         say(f"failed: {failure}")

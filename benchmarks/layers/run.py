@@ -15,10 +15,10 @@ from benchmarks.harness.children import NOT_TRIED, Answer, reported_child
 from benchmarks.harness.folder import Results, load_average, read_rows, resumable_folder
 from benchmarks.harness.options import BatchSize, Channels, MemoryGb, Out, Rank, check_heads, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
+from scgraph.cli.options import Overwrite
+from scgraph.cli.terminal import show
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
-from scgraph.options import Overwrite
-from scgraph.terminal import show
 
 app = command_line()
 

@@ -21,9 +21,9 @@ from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.learning_rates.page import draw_rates, rates_markdown
 from benchmarks.learning_rates.point import PROCESSORS, PointsRequest, run_points
 from scgraph.bench.protocol import settings_by_model
+from scgraph.cli.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError, did_you_mean
-from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
-from scgraph.terminal import say, show
 
 app = command_line()
 

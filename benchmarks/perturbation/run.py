@@ -47,8 +47,8 @@ def perturbation(
     import tempfile
 
     import scgraph
+    from scgraph.cli.terminal import say
     from scgraph.perturb.simulate import save_graph_model, simulate_screen
-    from scgraph.terminal import say
 
     results = new_folder("perturbation", out, overwrite=overwrite, owned=[*RUNS, "perturbation.md", "environment.json"])
     folder = results.folder

@@ -20,10 +20,10 @@ from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
 from benchmarks.harness.text import markdown_table, number
 from benchmarks.reading.point import HOW, Request, run_point
+from scgraph.cli.options import Layer, Overwrite
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError, OutputError
 from scgraph.files import write_atomic
-from scgraph.options import Layer, Overwrite
-from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ import typer
 from benchmarks.harness.folder import new_folder
 from benchmarks.harness.options import BatchSize, Channels, Out, Rank, check_heads
 from benchmarks.harness.script import command_line, entry_point
-from scgraph.options import Overwrite
-from scgraph.terminal import show
+from scgraph.cli.options import Overwrite
+from scgraph.cli.terminal import show
 
 app = command_line()
 

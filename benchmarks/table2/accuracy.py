@@ -16,9 +16,9 @@ from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure, settings_by_model
 from scgraph.bench.results import results_csv, results_frame
+from scgraph.cli.options import bench_settings
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
-from scgraph.options import bench_settings
 from scgraph.train import resolve_device
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from scgraph.bench.costs import profile
 from scgraph.bench.measuring import matmul_peak
 from scgraph.bench.protocol import settings_by_model
 from scgraph.bench.tables import records
+from scgraph.cli.options import bench_settings
 from scgraph.nn import GeneModel
-from scgraph.options import bench_settings
 from scgraph.train import resolve_device
 
 if TYPE_CHECKING:

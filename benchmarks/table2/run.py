@@ -14,10 +14,10 @@ from benchmarks.harness.folder import new_folder
 from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
 from benchmarks.table2.paper import SETTINGS
+from scgraph.cli.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.files import write_atomic
-from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set
-from scgraph.terminal import say, show
 
 app = command_line("Table II of the paper, measured.")
 

@@ -15,9 +15,9 @@ import yaml
 from benchmarks.harness.folder import new_folder
 from benchmarks.harness.options import Channels, Out, Rank, check_heads
 from benchmarks.harness.script import command_line, entry_point
+from scgraph.cli.options import Overwrite, model_names
+from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError
-from scgraph.options import Overwrite, model_names
-from scgraph.terminal import say, show
 
 app = command_line()
 

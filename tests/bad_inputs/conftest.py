@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scgraph import cli
+from scgraph.cli import app as cli
 
 if TYPE_CHECKING:
     from pathlib import Path

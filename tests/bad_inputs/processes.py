@@ -41,7 +41,7 @@ def run_at_once(words: Sequence[str], folder: Path, *, processes: int = 2) -> li
 
 
 def _command(words: list[str], text: Path, barrier: Barrier) -> None:
-    from scgraph import cli
+    from scgraph.cli import app as cli
 
     os.chdir(text.parent)
     for stream in (1, 2):

@@ -1,6 +1,6 @@
 """Runs and studies that cannot begin or go on: cases 49 to 64 of the bad inputs, through the command line.
 
-Wrong words (53 to 55) stand in tests/test_cli.py; kills, Ctrl-C, locks and servers (50, 57, 60, 62, 65) in
+Wrong words (53 to 55) stand in tests/cli/test_cli.py; kills, Ctrl-C, locks and servers (50, 57, 60, 62, 65) in
 tests/train/test_resume.py, test_model_io.py and tests/tune, with processes of their own.
 """
 
@@ -14,7 +14,7 @@ import anndata
 import numpy as np
 import pytest
 
-from scgraph import cli
+from scgraph.cli import app as cli
 from tests.bad_inputs.conftest import BENCH, TINY, Run, put, snapshot
 from tests.bad_inputs.processes import run_at_once
 

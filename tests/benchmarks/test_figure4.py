@@ -113,7 +113,7 @@ def test_another_failure_is_reported_and_tried_again(
 
 def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
     from benchmarks.figure4.point import PointRequest, run_point
-    from scgraph.options import bench_settings
+    from scgraph.cli.options import bench_settings
 
     config = bench_settings("bench/paper", None, model={}, train={"genes": 4}).model_dump(mode="json")
     small = PointRequest("gnn", 4, str(cells_file), [], config, None, None, drop_leaks=False, memory_gb=0.05)

@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from scgraph import cli
-from scgraph.terminal import say
+from scgraph.cli import app as cli
+from scgraph.cli.terminal import say
 from scgraph.tune.storage import Place, open_storage
 from scgraph.tune.study import Job, begin
 from scgraph.tune.supervisor import Supervisor

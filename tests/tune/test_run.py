@@ -190,8 +190,8 @@ def test_workers_that_keep_dying_end_the_search(tiny_file: Path, tmp_path: Path)
 TOGETHER = """
 import os, sys, time
 from pathlib import Path
-from scgraph import cli
-from scgraph.terminal import say
+from scgraph.cli import app as cli
+from scgraph.cli.terminal import say
 from tests.tune.test_run import search
 
 data, out, storage, gate = map(Path, sys.argv[1:])

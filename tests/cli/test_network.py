@@ -10,7 +10,7 @@ import yaml
 
 from scgraph.train import load_model
 from tests.bench.conftest import QUICK, make_cells
-from tests.test_cli import run
+from tests.cli.test_cli import run
 
 if TYPE_CHECKING:
     from pathlib import Path

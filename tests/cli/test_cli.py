@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scgraph.cli import main
+from scgraph.cli.options import assignments, bench_settings, spread
 from scgraph.errors import ConfigError
-from scgraph.options import assignments, bench_settings, spread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def test_options_are_frozen() -> None:
     """A new option is a decision: knobs go to configurations (`--set`)."""
     import typer
 
-    from scgraph.cli import app
+    from scgraph.cli.app import app
 
     group: Any = typer.main.get_command(app)
     options = {

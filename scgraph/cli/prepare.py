@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from scgraph.cli.options import Json, Layer, Overwrite, ValuesAs
+from scgraph.cli.terminal import is_interactive, say, show, write_json
 from scgraph.errors import ConfigError
-from scgraph.options import Json, Layer, Overwrite, ValuesAs
-from scgraph.terminal import is_interactive, say, show, write_json
 
 __all__ = ["prepare"]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.options import AllowConv, Json, ValuesAs
-from scgraph.terminal import say, show, show_rows, write_json
+from scgraph.cli.options import AllowConv, Json, ValuesAs
+from scgraph.cli.terminal import say, show, show_rows, write_json
 
 __all__ = ["graph"]
 

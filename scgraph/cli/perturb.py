@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from scgraph.options import AllowConv, Device, Json, Layer, Overwrite, Set, ValuesAs, assignments
-from scgraph.terminal import say, show, show_rows, write_json
+from scgraph.cli.options import AllowConv, Device, Json, Layer, Overwrite, Set, ValuesAs, assignments
+from scgraph.cli.terminal import say, show, show_rows, write_json
 
 __all__ = ["perturb"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.options import (
+from scgraph.cli.options import (
     BatchKey,
     Config,
     DropLeaks,
@@ -23,7 +23,7 @@ from scgraph.options import (
     assignments,
     model_names,
 )
-from scgraph.terminal import say, show, write_json
+from scgraph.cli.terminal import say, show, write_json
 
 __all__ = ["tune"]
 

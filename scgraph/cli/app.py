@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scgraph.cli_graph import graph
-from scgraph.cli_perturb import perturb
-from scgraph.cli_prepare import prepare
-from scgraph.cli_profile import profile
-from scgraph.cli_tune import tune
-from scgraph.errors import ScgraphError
-from scgraph.launch import find_world, torchrun_rank
-from scgraph.memory import is_out_of_memory, memory_message
-from scgraph.options import (
+from scgraph.cli.graph import graph
+from scgraph.cli.options import (
     AllowConv,
     BatchKey,
     Channels,
@@ -46,7 +39,14 @@ from scgraph.options import (
     model_names,
     spread,
 )
-from scgraph.terminal import complain, is_interactive, say, show, show_rows, speak_as, write_json
+from scgraph.cli.perturb import perturb
+from scgraph.cli.prepare import prepare
+from scgraph.cli.profile import profile
+from scgraph.cli.terminal import complain, is_interactive, say, show, show_rows, speak_as, write_json
+from scgraph.cli.tune import tune
+from scgraph.errors import ScgraphError
+from scgraph.launch import find_world, torchrun_rank
+from scgraph.memory import is_out_of_memory, memory_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -358,7 +358,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain(memory_message(error))
         code = 2
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

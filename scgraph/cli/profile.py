@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from scgraph.cli.options import Device, Json, Models, Network, Precision, ValuesAs, model_names
+from scgraph.cli.terminal import say, show, show_rows, write_json
 from scgraph.errors import ConfigError
-from scgraph.options import Device, Json, Models, Network, Precision, ValuesAs, model_names
-from scgraph.terminal import say, show, show_rows, write_json
 
 if TYPE_CHECKING:
     from scgraph.bench.costs import Costs
