@@ -257,8 +257,8 @@ def probe(
     from scgraph.bench.inputs import read_probe_sets, split_of
     from scgraph.bench.per_model import check_per_model
     from scgraph.bench.protocol import settings_of
-    from scgraph.bench.statistics import score
     from scgraph.data import CellStore
+    from scgraph.reporting.statistics import score
     from scgraph.train import embed as vectors
     from scgraph.train import linear_probe
 

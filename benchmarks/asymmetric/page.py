@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.asymmetric.point import REFERENCE
 from benchmarks.harness.text import markdown_table, number
-from scgraph.bench.drawing import FAINT, MARKERS, log_axis, model_colors, new_figure, open_axis
+from scgraph.reporting.drawing import FAINT, MARKERS, log_axis, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,9 +11,9 @@ import torch
 from scgraph.bench.costs import profile, saving
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure, settings_by_model, settings_of
-from scgraph.bench.results import UNTRAINED
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.nn import build_model
+from scgraph.reporting.rows import UNTRAINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.harness.children import OUT_OF_MEMORY
 from benchmarks.harness.text import markdown_table, number, signed
-from scgraph.bench.drawing import FAINT, INK, model_colors, new_figure, open_axis
-from scgraph.bench.statistics import paired_difference
-from scgraph.bench.tables import quantity
+from scgraph.reporting.drawing import FAINT, INK, model_colors, new_figure, open_axis
+from scgraph.reporting.statistics import paired_difference
+from scgraph.reporting.tables import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -98,8 +98,8 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     from scgraph.bench.costs import profile
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
     from scgraph.bench.protocol import settings_by_model
-    from scgraph.bench.statistics import score
     from scgraph.config import BenchConfig, parse_config
+    from scgraph.reporting.statistics import score
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
 
     # Behind the imports: a library that lacks memory while it is loaded fails in many ways.

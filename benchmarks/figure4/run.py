@@ -153,7 +153,7 @@ def _kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def _row(request: PointRequest, point: Point) -> dict[str, Any]:
     from statistics import fmean
 
-    from scgraph.bench.statistics import mean_sd
+    from scgraph.reporting.statistics import mean_sd
 
     row: dict[str, Any] = {"genes": request.genes, "model": request.model, "status": point.status}
     row |= {"seeds": len(point.rows)}

@@ -9,7 +9,7 @@ from benchmarks.hardware_lottery.cases import DENSE, EDGES, FUSED, REFERENCES, S
 from benchmarks.harness.children import OUT_OF_MEMORY, OVER_TIME
 from benchmarks.harness.rounds import Ratio, ratio
 from benchmarks.harness.text import markdown_table
-from scgraph.bench.drawing import FAINT, SOFT, model_colors, new_figure, open_axis
+from scgraph.reporting.drawing import FAINT, SOFT, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -131,7 +131,7 @@ def write_figure(folder: Path, figure: Figure, name: str = "figure") -> None:
     """Write a figure as PNG and SVG."""
     import base64
 
-    from scgraph.bench.drawing import data_uri
+    from scgraph.reporting.drawing import data_uri
 
     forms: tuple[Literal["png", "svg"], ...] = ("png", "svg")
     for form in forms:

@@ -25,7 +25,7 @@ def program(question: str) -> list[str]:
 
 def origin(question: str) -> dict[str, object]:
     """What `environment.json` holds: versions, machine, commit and the command line of this process."""
-    from scgraph.bench.environment import environment
+    from scgraph.reporting.environment import environment
 
     return environment([*program(question), *sys.argv[1:]])
 

@@ -8,7 +8,7 @@ from benchmarks.harness.children import NOT_TRIED, OUT_OF_MEMORY, OVER_TIME
 from benchmarks.harness.exponents import Exponent, fit_exponent
 from benchmarks.harness.text import markdown_table
 from benchmarks.layers.cases import DENSE, EDGES, OURS, TORCH, cases
-from scgraph.bench.drawing import FAINT, INK, SOFT, model_colors, new_figure, open_axis
+from scgraph.reporting.drawing import FAINT, INK, SOFT, model_colors, new_figure, open_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

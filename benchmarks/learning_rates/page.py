@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.text import markdown_table, number, signed
-from scgraph.bench.drawing import FAINT, INK, model_colors, new_figure, open_axis
-from scgraph.bench.statistics import paired_difference
+from scgraph.reporting.drawing import FAINT, INK, model_colors, new_figure, open_axis
+from scgraph.reporting.statistics import paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -193,7 +193,7 @@ def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int, *, load
 
 def draw_reading(frame: pd.DataFrame) -> Figure:
     """Cells a second of every way, and resident memory of the store against its cells."""
-    from scgraph.bench.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
+    from scgraph.reporting.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
 
     good = frame[(frame["status"] == "ok") & (frame["genes"] > 0)].sort_values("cells_per_second")
     figure = new_figure(11.4, 1.6 + 0.34 * len(good))

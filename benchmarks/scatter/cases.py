@@ -132,7 +132,7 @@ def scatter_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def draw_scatter(rows: Sequence[dict[str, Any]]) -> Figure:
     """Two bars a case."""
-    from scgraph.bench.drawing import BASELINE_GRAY, FAINT, class_color, new_figure, open_axis
+    from scgraph.reporting.drawing import BASELINE_GRAY, FAINT, class_color, new_figure, open_axis
 
     figure = new_figure(8.4, 1.2 + 0.36 * len(rows))
     axis = figure.subplots()

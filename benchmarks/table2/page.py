@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.text import markdown_table, number, signed
 from benchmarks.table2.paper import DATASETS, paper_row
-from scgraph.bench.results import BASELINES, UNTRAINED
-from scgraph.bench.statistics import mean_sd, paired_difference
+from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.statistics import mean_sd, paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -107,7 +107,7 @@ def training_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def draw_training(rows: Sequence[dict[str, Any]], title: str) -> Figure:
     """Cells a second and memory of every model that ran, as bars."""
-    from scgraph.bench.drawing import FAINT, model_colors, new_figure, open_axis
+    from scgraph.reporting.drawing import FAINT, model_colors, new_figure, open_axis
 
     good = [row for row in rows if row["cells_per_second"]]
     colors = model_colors(dict.fromkeys(row["model"] for row in good))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import torch
 
-from scgraph.bench.drawing import INK, PETROFF, SOFT, data_uri, new_figure
+from scgraph.reporting.drawing import INK, PETROFF, SOFT, data_uri, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

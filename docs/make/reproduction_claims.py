@@ -10,7 +10,7 @@ import yaml
 
 from docs.make.sources import RESULTS
 from scgraph.bench.overall import overall
-from scgraph.bench.statistics import PairedDifference, paired_difference
+from scgraph.reporting.statistics import PairedDifference, paired_difference
 
 if TYPE_CHECKING:
     from pathlib import Path

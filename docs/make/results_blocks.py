@@ -11,7 +11,8 @@ import pandas as pd
 from docs.make.sources import RESULTS, source, where
 from scgraph.bench.overall import overall
 from scgraph.bench.results import summarise
-from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, quantity, records, table_cells
+from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, records, table_cells
+from scgraph.reporting.tables import quantity
 
 __all__ = [
     "figures_block",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.bench.statistics import score
 from scgraph.errors import DataError
+from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

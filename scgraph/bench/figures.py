@@ -5,13 +5,13 @@ Every function returns a `matplotlib.figure.Figure` of its own; no global state 
 
 from __future__ import annotations
 
-import io
 import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scgraph.bench.drawing import (
+from scgraph.bench.projection import project
+from scgraph.reporting.drawing import (
     BASELINE_GRAY,
     FAINT,
     INK,
@@ -28,9 +28,7 @@ from scgraph.bench.drawing import (
     open_axis,
     plain,
 )
-from scgraph.bench.fonts import with_fonts
-from scgraph.bench.projection import project
-from scgraph.bench.results import BASELINES, UNTRAINED
+from scgraph.reporting.rows import BASELINES, UNTRAINED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,24 +43,12 @@ __all__ = [
     "feature_maps",
     "loss_curves",
     "place_cells",
-    "png",
     "score_bars",
     "shown_cells",
 ]
 
 MOST_POINTS = 2000
 LEAST_SPAN = 0.1
-
-
-def png(figure: Figure, *, dpi: int = 110, colors: int = 192) -> bytes:
-    """The figure as a PNG of few colours, a third of the size; equal input gives equal bytes."""
-    from PIL import Image
-
-    buffer, small = io.BytesIO(), io.BytesIO()
-    with with_fonts(figure):
-        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
-    Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(small, "png", optimize=True)
-    return small.getvalue()
 
 
 def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Mapping[str, str] | None = None) -> Figure:

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.overall import compared
-from scgraph.bench.results import HEADLINE_METRIC, REGRESSION
-from scgraph.bench.wording import interval, mean_and_sd, records
+from scgraph.bench.results import HEADLINE_METRIC
+from scgraph.reporting.rows import REGRESSION
+from scgraph.reporting.wording import interval, mean_and_sd, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

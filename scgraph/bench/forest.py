@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.drawing import FAINT, INK, model_colors, model_label, new_figure, open_axis, plain
 from scgraph.bench.overall import compared
+from scgraph.reporting.drawing import FAINT, INK, model_colors, model_label, new_figure, open_axis, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.results import BASELINES, UNTRAINED, difference_columns, model_order
-from scgraph.bench.statistics import METRICS, paired_difference
+from scgraph.bench.results import difference_columns
+from scgraph.reporting.rows import BASELINES, UNTRAINED, model_order
+from scgraph.reporting.statistics import METRICS, paired_difference
 
 if TYPE_CHECKING:
     import numpy as np

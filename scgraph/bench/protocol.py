@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.inputs import on_genes_of
-from scgraph.bench.results import REGRESSION, UNTRAINED, results_csv, results_frame
-from scgraph.bench.statistics import score
+from scgraph.bench.results import results_csv, results_frame
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.memory import memory_of_model
+from scgraph.reporting.rows import REGRESSION, UNTRAINED
+from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scgraph.bench import drawing, figures, tables
+from scgraph.bench import figures, tables
 from scgraph.bench.forest import difference_forest
 from scgraph.bench.overall import compared
+from scgraph.reporting import drawing
+from scgraph.reporting.page import fill_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench.costs import Costs
 
-__all__ = ["BenchReport", "fill_template", "pictures", "render"]
+__all__ = ["BenchReport", "pictures", "render"]
 
 SCORES = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 
@@ -41,7 +43,7 @@ class BenchReport:
         costs: one entry a model.
         notes: what must be said aloud.
         config_yaml: the settings.
-        environment: of `scgraph.bench.environment.environment`.
+        environment: of `scgraph.reporting.environment.environment`.
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         projection: "tsne" or "umap".
@@ -90,16 +92,6 @@ def render(report: BenchReport) -> str:
         most_classes=drawing.MOST_CLASSES,
         projection={"tsne": "t-SNE", "umap": "UMAP"}[report.projection],
     )
-
-
-def fill_template(template: str, **values: Any) -> str:
-    """Return a page made from a template: `style` is the style sheet of all reports, everything else is escaped."""
-    import jinja2
-    import markupsafe
-
-    style = resources.files("scgraph.bench").joinpath("templates/style.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(template).render(style=markupsafe.Markup(style), **values)
 
 
 def pictures(report: BenchReport) -> dict[str, bytes]:
@@ -259,7 +251,7 @@ def _columns(trained: int) -> int:
 
 
 def _kind(model: str) -> str:
-    from scgraph.bench.results import BASELINES, UNTRAINED
+    from scgraph.reporting.rows import BASELINES, UNTRAINED
 
     if model in BASELINES:
         return "baseline"

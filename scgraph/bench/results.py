@@ -6,8 +6,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.statistics import METRICS, PairedDifference, mean_sd, paired_difference
-from scgraph.escape import csv_text
+from scgraph.reporting.escape import csv_text
+from scgraph.reporting.rows import REGRESSION, UNTRAINED, model_order
+from scgraph.reporting.statistics import METRICS, PairedDifference, mean_sd, paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "BASELINES",
     "RESULT_COLUMNS",
     "difference_columns",
-    "model_order",
     "results_csv",
     "results_frame",
     "summarise",
     "write_results",
 ]
 
-REGRESSION = "pca+logreg"
-BASELINES = ("majority", REGRESSION)
-UNTRAINED = " untrained"
 HEADLINE_METRIC = "macro_f1"
 OVER = ("over_untrained", "over_regression", "to_leader")
 """Further paired differences in `HEADLINE_METRIC`: to the model's untrained row, to `REGRESSION`, to the row with the
@@ -65,16 +61,6 @@ def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def results_csv(results: pd.DataFrame) -> str:
     """The text of `results.csv`."""
     return csv_text(results, float_format="%.10g")
-
-
-def model_order(models: Iterable[str]) -> list[str]:
-    """Baselines first, then every model in order of appearance with its untrained row above it."""
-    names = list(dict.fromkeys(models))
-    ordered = [name for name in BASELINES if name in names]
-    for name in names:
-        base = name.removesuffix(UNTRAINED)
-        ordered += [n for n in (base + UNTRAINED, base) if n in names and n not in ordered]
-    return ordered
 
 
 def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> pd.DataFrame:

@@ -206,7 +206,7 @@ def _costs(plan: BenchPlan) -> dict[str, Costs]:
 
 
 def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
-    from scgraph.bench.results import UNTRAINED
+    from scgraph.reporting.rows import UNTRAINED
 
     base = results["model"].str.removesuffix(UNTRAINED)
     filled = results.copy()
@@ -217,7 +217,7 @@ def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
 
 def _said_of_letters(sets: Sequence[ProbeSet]) -> Iterator[str]:
     """Say which names of classes the figures cannot show; the numbers beside them stand in the report too."""
-    from scgraph.bench.fonts import undrawable
+    from scgraph.reporting.fonts import undrawable
 
     for probe in sets:
         lacking = undrawable(probe.classes)
@@ -239,10 +239,10 @@ def _write(
     import pandas as pd
     import yaml
 
-    from scgraph.bench.environment import environment
     from scgraph.bench.report import BenchReport, pictures, render
     from scgraph.bench.results import write_results
     from scgraph.files import write_atomic
+    from scgraph.reporting.environment import environment
 
     where = environment()
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

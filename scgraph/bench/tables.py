@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.findings import findings
 from scgraph.bench.overall import compared
-from scgraph.bench.results import BASELINES, HEADLINE_METRIC, UNTRAINED
-from scgraph.bench.wording import NOTHING, interval, mean_and_sd, records
-from scgraph.escape import for_markdown
+from scgraph.bench.results import HEADLINE_METRIC
+from scgraph.reporting.escape import for_markdown
+from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.tables import _number, _rich_table, environment_lines, markdown_table, quantity
+from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,15 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRIC_NAMES",
-    "environment_lines",
     "findings",
     "headlines",
-    "markdown_table",
     "overall_cells",
     "overall_header",
     "overall_legend",
     "overall_sentences",
-    "quantity",
     "records",
     "rich_tables",
     "summary_markdown",
@@ -215,18 +214,6 @@ def legend(reference: str, margin: float) -> list[str]:
     ]
 
 
-def environment_lines(environment: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Name and value of everything known about the machine, as text."""
-    lines = []
-    for name, value in environment.items():
-        if isinstance(value, dict):
-            text = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
-        else:
-            text = "none" if value is None else str(value)
-        lines.append((name, text))
-    return lines
-
-
 def rich_tables(
     summary: pd.DataFrame, overall: pd.DataFrame | None = None, *, reference: str = "tf", margin: float = 0.01
 ) -> Group:
@@ -267,30 +254,6 @@ def rich_tables(
     return Group(*parts)
 
 
-def _rich_table(title: str, header: Sequence[str]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
-    return table
-
-
-def quantity(value: float) -> str:
-    """A large number with three digits and its unit: `2.01 G`, `853 k`."""
-    if not math.isfinite(value):
-        return NOTHING
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # The next unit from where three digits would round up to 1000 of this one.
-        if abs(value) >= limit * 0.9995:
-            scaled = value / limit
-            digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            return f"{scaled:.{digits}f} {unit}"
-    return f"{value:.0f}"
-
-
 def _equivalent(row: Mapping[str, Any], metrics: Sequence[str]) -> str:
     return " / ".join({None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{m}_equivalent"])] for m in metrics)
 
@@ -317,16 +280,3 @@ def _verdict(row: Mapping[str, Any], margin: float, metric: str) -> str:
 def _flag(value: object) -> bool | None:
     """A column with None among booleans may come back from pandas as NaN."""
     return None if value is None or value != value else bool(value)
-
-
-def _number(value: float, form: str) -> str:
-    return format(value, form) if math.isfinite(value) else NOTHING
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, its first column left and the others right."""
-    return [
-        "| " + " | ".join(header) + " |",
-        "|---|" + "---:|" * (len(header) - 1),
-        *("| " + " | ".join(for_markdown(cell) for cell in row) + " |" for row in rows),
-    ]

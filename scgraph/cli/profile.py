@@ -84,7 +84,7 @@ def profile(
     if panels:
         show(f"Encoder and decoder, G multiply-adds: {'; '.join(panels)}", json_)
     if json_ is not None:
-        from scgraph.bench.environment import environment
+        from scgraph.reporting.environment import environment
 
         write_json(json_, {"costs": rows, "environment": environment()})
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.segment import Segment
 
-from scgraph.escape import for_terminal
+from scgraph.reporting.escape import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ import numpy as np
 
 from scgraph.data.names import examples
 from scgraph.errors import DataError
-from scgraph.escape import from_spreadsheet
+from scgraph.reporting.escape import from_spreadsheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

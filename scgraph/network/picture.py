@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.drawing import FAINT, INK, class_color, data_uri, new_figure, plain
+from scgraph.reporting.drawing import FAINT, INK, class_color, data_uri, new_figure, plain
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -127,7 +127,7 @@ def figure_bytes(figure: Figure, suffix: str) -> bytes:
     """Return a figure as the content of an .svg or .png file; equal input gives equal bytes."""
     import base64
 
-    from scgraph.bench.figures import png
+    from scgraph.reporting.drawing import png
 
     return base64.b64decode(data_uri(figure).partition(",")[2]) if suffix == ".svg" else png(figure, dpi=170, colors=96)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.escape import for_markdown
 from scgraph.network.check import ALL
 from scgraph.network.sense import CORRELATION, LEARNED, UNTRAINED
+from scgraph.reporting.escape import for_markdown
 
 if TYPE_CHECKING:
     import pandas as pd

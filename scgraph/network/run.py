@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError
-from scgraph.escape import csv_text
 from scgraph.files import write_atomic
 from scgraph.network.writing import (
     check_outputs,
@@ -16,6 +15,7 @@ from scgraph.network.writing import (
     write_embeddings,
     write_graph,
 )
+from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -6,8 +6,8 @@ import io
 from typing import TYPE_CHECKING
 
 from scgraph.errors import ConfigError, OutputError
-from scgraph.escape import csv_text
 from scgraph.files import check_new_file, file_atomic, write_atomic
+from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.bench.drawing import (
+from scgraph.bench.tables import records
+from scgraph.perturb.scores import ALL
+from scgraph.perturb.tables import metric_names
+from scgraph.reporting.drawing import (
     BASELINE_GRAY,
     FAINT,
     INK,
@@ -17,9 +20,6 @@ from scgraph.bench.drawing import (
     open_axis,
     plain,
 )
-from scgraph.bench.tables import records
-from scgraph.perturb.scores import ALL
-from scgraph.perturb.tables import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

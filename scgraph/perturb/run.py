@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scgraph.errors import ScgraphError
-from scgraph.escape import csv_text
+from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -224,12 +224,11 @@ def _write(
 ) -> None:
     import yaml
 
-    from scgraph.bench.drawing import image_bytes
-    from scgraph.bench.environment import environment
-    from scgraph.bench.figures import png
     from scgraph.files import json_text, write_atomic
     from scgraph.perturb import figures
     from scgraph.perturb.tables import summary_markdown
+    from scgraph.reporting.drawing import image_bytes, png
+    from scgraph.reporting.environment import environment
 
     screen, settings = job.screen, job.settings
     where = environment(command)

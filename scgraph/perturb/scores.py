@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.statistics import mean_sd, paired_difference
 from scgraph.perturb.splits import GROUPS
+from scgraph.reporting.statistics import mean_sd, paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.tables import environment_lines, markdown_table, records
-from scgraph.escape import for_markdown
+from scgraph.bench.tables import records
 from scgraph.perturb.scores import ALL, METRICS
+from scgraph.reporting.escape import for_markdown
+from scgraph.reporting.tables import environment_lines, markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ def summary_markdown(
         top: number of the most changed genes.
         targets: whether perturbed genes count themselves.
         notes: what must be said aloud.
-        environment: of `scgraph.bench.environment.environment`.
+        environment: of `scgraph.reporting.environment.environment`.
     """
     names = metric_names(top)
     lines = ["# Perturbation summary", "", f"- {headline(summary, model, top)}"]

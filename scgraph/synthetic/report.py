@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.escape import csv_text
+from scgraph.reporting.escape import csv_text
 from scgraph.synthetic.paper import PAPER_E_P
 from scgraph.synthetic.tables import SELECTIONS, ratios_markdown, table1_markdown, variants_markdown
 
@@ -117,8 +117,8 @@ def _variants_page(table: pd.DataFrame) -> str:
 def _write_origin(folder: Path, config: SyntheticConfig, *, seconds: float, command: Sequence[str] | None) -> None:
     import yaml
 
-    from scgraph.bench.environment import environment
     from scgraph.files import json_text, write_atomic
+    from scgraph.reporting.environment import environment
 
     write_atomic(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     origin = environment(command) | {"seconds": round(seconds, 1)}

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.escape import csv_text
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.launch import World, find_world
+from scgraph.reporting.escape import csv_text
 from scgraph.train.model_io import MODEL_FILES, load_model, read_description, save_model, write_description
 
 if TYPE_CHECKING:

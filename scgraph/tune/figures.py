@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.drawing import data_uri
+from scgraph.reporting.drawing import data_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scgraph.bench import tables
-from scgraph.bench.report import fill_template
+from scgraph.reporting.page import fill_template
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.figures import study_pictures
 from scgraph.tune.space import said_of
@@ -50,7 +50,7 @@ class StudyReport:
         trials: of `scgraph.tune.results.trials_table`.
         best: the best trials, by model.
         studies: as loaded, by model.
-        environment: of `scgraph.bench.environment.environment`.
+        environment: of `scgraph.reporting.environment.environment`.
     """
 
     job: Job

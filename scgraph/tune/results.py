@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import merged
-from scgraph.escape import csv_text
+from scgraph.reporting.escape import csv_text
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
 from scgraph.tune.space import with_values
@@ -66,8 +66,8 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
     Raises:
         OutputError: a file cannot be written.
     """
-    from scgraph.bench.environment import environment
     from scgraph.files import json_text, write_atomic
+    from scgraph.reporting.environment import environment
     from scgraph.tune.report import StudyReport, render
     from scgraph.tune.study import loaded
 
@@ -183,7 +183,7 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
 
 def said_values(objective: Objective, values: Sequence[float]) -> str:
     """Return the values of a trial in words."""
-    from scgraph.bench.tables import quantity
+    from scgraph.reporting.tables import quantity
 
     words = [f"{NAMES[objective][0]} {values[0]:.4f}"]
     words += [f"{quantity(value)} multiply-adds" for value in values[1:]]

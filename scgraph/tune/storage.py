@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.locks import FileGuard
-from scgraph.redact import HIDDEN, address_and_query, passwords_in, without_passwords
+from scgraph.reporting.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ScgraphError, TrainingError
-from scgraph.escape import for_terminal
+from scgraph.reporting.escape import for_terminal
 from scgraph.tune.objective import Outcome, free_memory, reason_of
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
 from scgraph.tune.storage import Place, StorageError, open_storage

@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.inputs import read_probe_sets
 from scgraph.bench.splits import make_split
-from scgraph.bench.statistics import score
 from scgraph.errors import DataError
+from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
     from pathlib import Path

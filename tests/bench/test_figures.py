@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from scgraph.bench import figures
-from scgraph.bench.drawing import model_colors
 from scgraph.bench.results import results_frame, summarise
+from scgraph.reporting.drawing import model_colors
 from tests.bench.test_results import rows
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from scgraph.bench.environment import environment
-from scgraph.bench.results import model_order, results_frame, summarise, write_results
-from scgraph.bench.tables import headlines, quantity, rich_tables, summary_markdown
+from scgraph.bench.results import results_frame, summarise, write_results
+from scgraph.bench.tables import headlines, rich_tables, summary_markdown
+from scgraph.reporting.environment import environment
+from scgraph.reporting.rows import model_order
+from scgraph.reporting.tables import quantity
 
 if TYPE_CHECKING:
     from pathlib import Path

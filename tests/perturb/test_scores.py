@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.statistics import paired_difference
 from scgraph.perturb.baselines import additive, ridge, summed
 from scgraph.perturb.scores import METRICS, score_changes, summarise
+from scgraph.reporting.statistics import paired_difference
 
 
 def test_scores_are_those_of_scipy() -> None:

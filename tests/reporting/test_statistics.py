@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scgraph.bench.statistics import mean_sd, paired_difference, score
+from scgraph.reporting.statistics import mean_sd, paired_difference, score
 
 
 def test_score_by_hand() -> None:

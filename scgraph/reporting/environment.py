@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scgraph.redact import command_line
+from scgraph.reporting.redact import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scgraph.bench.environment import environment
-from scgraph.redact import command_line, passwords_in, without_passwords
+from scgraph.reporting.environment import environment
+from scgraph.reporting.redact import command_line, passwords_in, without_passwords
 
 HIDDEN = [
     ("postgresql://me:SECRET@host:1/s", "postgresql://me@host:1/s"),

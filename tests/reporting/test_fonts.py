@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from scgraph.bench import fonts, run_bench
-from scgraph.bench.drawing import image_bytes
+from scgraph.bench import run_bench
 from scgraph.bench.figures import confusion_matrices
+from scgraph.reporting import fonts
+from scgraph.reporting.drawing import image_bytes
 from tests.bench.conftest import QUICK, make_cells
 
 if TYPE_CHECKING:

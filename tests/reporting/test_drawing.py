@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import pytest
 
-from scgraph.bench.drawing import data_uri, model_colors, model_label, plain
 from scgraph.bench.figures import confusion_matrices, feature_maps
+from scgraph.reporting.drawing import data_uri, model_colors, model_label, plain
 
 
 def test_equal_figures_give_equal_bytes() -> None:

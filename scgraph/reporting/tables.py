@@ -1,0 +1,69 @@
+"""Tables as people read them: numbers with their spread, rows for markdown and for a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from scgraph.reporting.escape import for_markdown
+from scgraph.reporting.wording import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
+
+__all__ = [
+    "environment_lines",
+    "markdown_table",
+    "quantity",
+]
+
+
+def environment_lines(environment: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Name and value of everything known about the machine, as text."""
+    lines = []
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)
+        else:
+            text = "none" if value is None else str(value)
+        lines.append((name, text))
+    return lines
+
+
+def _rich_table(title: str, header: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
+    return table
+
+
+def quantity(value: float) -> str:
+    """A large number with three digits and its unit: `2.01 G`, `853 k`."""
+    if not math.isfinite(value):
+        return NOTHING
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        # The next unit from where three digits would round up to 1000 of this one.
+        if abs(value) >= limit * 0.9995:
+            scaled = value / limit
+            digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{value:.0f}"
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else NOTHING
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, its first column left and the others right."""
+    return [
+        "| " + " | ".join(header) + " |",
+        "|---|" + "---:|" * (len(header) - 1),
+        *("| " + " | ".join(for_markdown(cell) for cell in row) + " |" for row in rows),
+    ]
