@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.bench.costs import Attention, Costs
     from scgraph.config import BenchConfig, TrainConfig
+    from scgraph.costs.profile import Attention, Costs
     from scgraph.train import Pretrained
 
 __all__ = [
@@ -319,7 +319,7 @@ def profile(
     network: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Costs]:
-    """Measure what models cost, all in one run; see `scgraph.bench.costs.Costs`.
+    """Measure what models cost, all in one run; see `scgraph.costs.profile.Costs`.
 
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
     With `network` the layers are restricted to that gene network, on cells of `data` where it is given and on random
@@ -329,12 +329,12 @@ def profile(
         ConfigError: an unknown model or an impossible number.
         DataError: `data` cannot be used as it is.
     """
-    from scgraph.bench.costs import profile as measure
     from scgraph.bench.inputs import read_corpus, read_graph, whole_store
-    from scgraph.bench.loading import loading_rate
-    from scgraph.bench.measuring import matmul_peak
     from scgraph.bench.protocol import settings_by_model
     from scgraph.config import BenchConfig, parse_config
+    from scgraph.costs.loading import loading_rate
+    from scgraph.costs.machine import matmul_peak
+    from scgraph.costs.profile import profile as measure
     from scgraph.train import resolve_device
 
     plain = {

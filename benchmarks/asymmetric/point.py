@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scgraph.bench.costs import profile, saving
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure, settings_by_model, settings_of
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
+from scgraph.costs.profile import profile, saving
 from scgraph.nn import build_model
 from scgraph.reporting.rows import UNTRAINED
 

@@ -58,7 +58,7 @@ class Point:
         message: what went wrong, "" where nothing did.
         seconds: of the process.
         rows: one a seed: scores, seconds and epochs of pretraining.
-        costs: entries of `scgraph.bench.costs.Costs`.
+        costs: entries of `scgraph.costs.profile.Costs`.
     """
 
     status: str
@@ -95,10 +95,10 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     """Pretrain and probe with every seed, then profile; return `rows` and `costs` of a `Point`."""
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
-    from scgraph.bench.costs import profile
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
     from scgraph.bench.protocol import settings_by_model
     from scgraph.config import BenchConfig, parse_config
+    from scgraph.costs.profile import profile
     from scgraph.reporting.statistics import score
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
 

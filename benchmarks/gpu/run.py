@@ -27,7 +27,7 @@ from benchmarks.layers.cases import LayerStep, Sizes, cases
 from benchmarks.table2.paper import LAYERS, RANK, SETTINGS
 from benchmarks.training_step.cases import MODELS, TORCH_ENCODER, Entry, ModelSizes, entries
 from benchmarks.training_step.rounds import measure_training, with_shares
-from scgraph.bench.measuring import matmul_peak
+from scgraph.costs.machine import matmul_peak
 from scgraph.errors import ScgraphError
 from scgraph.files import write_atomic
 from scgraph.memory import is_out_of_memory

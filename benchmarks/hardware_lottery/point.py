@@ -10,7 +10,7 @@ from benchmarks.hardware_lottery.cases import REFERENCES, named_form
 from benchmarks.harness.rounds import interleaved, warmed
 from benchmarks.layers.cases import LayerStep, Sizes
 from benchmarks.layers.point import measure_case
-from scgraph.bench.measuring import matmul_peak
+from scgraph.costs.machine import matmul_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

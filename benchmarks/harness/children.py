@@ -41,7 +41,7 @@ __all__ = [
 OUT_OF_MEMORY = "out of memory"
 OVER_TIME = "over time"
 NOT_TRIED = "not tried"
-PRELOADED = ("scgraph.bench.measuring", "torch_geometric.nn", "scgraph.cli.options")
+PRELOADED = ("scgraph.costs.machine", "torch_geometric.nn", "scgraph.cli.options")
 """Imported once and shared by all children: they take longer to load than most measurements last."""
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scgraph.bench.measuring import DTYPES, saved_bytes
+from scgraph.costs.machine import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.nn.conv.registry import conv_class, conv_names
@@ -124,7 +124,7 @@ class LayerStep:
             torch.cuda.synchronize(self.place)
 
     def saved_mb(self) -> float:
-        """10⁶ bytes kept for backward, see `scgraph.bench.measuring.saved_bytes`."""
+        """10⁶ bytes kept for backward, see `scgraph.costs.machine.saved_bytes`."""
         return saved_bytes(self.forward, self.place) / 1e6
 
 

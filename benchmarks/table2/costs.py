@@ -10,11 +10,11 @@ import torch
 
 from benchmarks.harness.text import markdown_table, number
 from benchmarks.table2.paper import LAYERS, RANK, paper_row
-from scgraph.bench.costs import profile
-from scgraph.bench.measuring import matmul_peak
 from scgraph.bench.protocol import settings_by_model
 from scgraph.bench.tables import records
 from scgraph.cli.options import bench_settings
+from scgraph.costs.machine import matmul_peak
+from scgraph.costs.profile import profile
 from scgraph.nn import GeneModel
 from scgraph.train import resolve_device
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scgraph.bench.costs import Attention
     from scgraph.config import ModelConfig
+    from scgraph.costs.profile import Attention
 
 __all__ = ["costs_markdown", "measure_costs", "multiply_adds_like_paper", "setting_configs", "stated_multiply_adds"]
 
@@ -77,7 +77,7 @@ def measure_costs(
     seconds: float = 2.0,
     say: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
-    """One row a setting and entry of `ROWS`: what `scgraph.bench.costs.profile` finds, and the paper's numbers.
+    """One row a setting and entry of `ROWS`: what `scgraph.costs.profile.profile` finds, and the paper's numbers.
 
     Args:
         settings: channels and genes of each, as in Table II.

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scgraph.bench.measuring import DTYPES, saved_bytes
+from scgraph.costs.machine import DTYPES, saved_bytes
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn import CellGraph, GeneEncoder, GeneModel, ValueHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scgraph.bench.costs import Attention
+    from scgraph.costs.profile import Attention
 
 __all__ = [
     "BERT",
@@ -174,7 +174,7 @@ class TrainingStep:
             torch.cuda.synchronize(self.place)
 
     def saved_mb(self) -> float:
-        """10⁶ bytes a cell kept for backward, see `scgraph.bench.measuring.saved_bytes`."""
+        """10⁶ bytes a cell kept for backward, see `scgraph.costs.machine.saved_bytes`."""
         return saved_bytes(self.forward, self.place) / self.sizes.cells / 1e6
 
     def multiply_adds(self) -> int:

@@ -50,7 +50,7 @@ def training_step(
 
     from benchmarks.training_step.cases import ModelSizes, entries
     from benchmarks.training_step.rounds import draw_training, measure_training, training_table, with_shares
-    from scgraph.bench.measuring import matmul_peak
+    from scgraph.costs.machine import matmul_peak
 
     check_heads(channels)
     chosen = entries(model_names(models), [parsed_variant(text) for text in variant or []])

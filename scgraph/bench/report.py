@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from scgraph.bench.costs import Costs
+    from scgraph.costs.profile import Costs
 
 __all__ = ["BenchReport", "pictures", "render"]
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from scgraph.bench.costs import Costs
     from scgraph.bench.inputs import ProbeSet
     from scgraph.bench.plan import BenchPlan
     from scgraph.bench.protocol import Measured
     from scgraph.config import BenchConfig
+    from scgraph.costs.profile import Costs
 
 __all__ = ["OWNED", "BenchResult", "run_bench"]
 
@@ -177,9 +177,9 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
 
 
 def _costs(plan: BenchPlan) -> dict[str, Costs]:
-    from scgraph.bench.costs import profile
     from scgraph.bench.inputs import on_genes_of
-    from scgraph.bench.measuring import matmul_peak
+    from scgraph.costs.machine import matmul_peak
+    from scgraph.costs.profile import profile
     from scgraph.train import resolve_device
 
     settings = plan.settings

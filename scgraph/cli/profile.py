@@ -11,7 +11,7 @@ from scgraph.cli.terminal import say, show, show_rows, write_json
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scgraph.bench.costs import Costs
+    from scgraph.costs.profile import Costs
 
 __all__ = ["profile"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.costs import Costs
 from scgraph.bench.overall import overall
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
+from scgraph.costs.profile import Costs
 
 CLASSES = ("B cell", "<b>bold</b>", "T/NK é", "$x_1$")
 MODELS = ("majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf")

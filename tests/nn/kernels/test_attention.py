@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import leaky_relu
 
-from scgraph.bench.measuring import saved_bytes
+from scgraph.costs.machine import saved_bytes
 from scgraph.nn import CellGraph, FactorizedAdjacency
 from scgraph.nn.conv import GNNConv, HybridConv, TransformerConv
 from scgraph.nn.kernels.attention import (

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scgraph.bench.costs import profile
-from scgraph.bench.measuring import saved_bytes
 from scgraph.config import ModelConfig
+from scgraph.costs.machine import saved_bytes
+from scgraph.costs.profile import profile
 from scgraph.errors import ContractError
 from scgraph.nn import CellGraph, GeneConv, GeneModel
 from scgraph.nn.block import Block

@@ -155,8 +155,8 @@ def test_counting_leaves_no_trace() -> None:
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", ["SAGEConv", "GCNConv"])
 def test_a_model_of_them_states_what_a_run_counts(name: str, shared: bool) -> None:
-    from scgraph.bench.costs import profile
     from scgraph.config import ModelConfig
+    from scgraph.costs.profile import profile
 
     config = ModelConfig(
         conv=f"torch_geometric.nn.{name}",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scgraph.bench.measuring import DTYPES, saved_bytes
+from scgraph.costs.machine import DTYPES, saved_bytes
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.nn import CellGraph, CellModel, build_model, counted_multiply_adds
