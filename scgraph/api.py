@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scgraph.bench import run_bench as bench
-from scgraph.bench.run import as_bench_config
+from scgraph.config import as_bench_config
 from scgraph.data import prepare
+from scgraph.models import SavedModel, load_model
 from scgraph.network.public import gene_embeddings, gene_graph
 from scgraph.perturb import run_perturb as perturb
-from scgraph.train import SavedModel, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -86,7 +86,7 @@ def pretrain(
         source_manifests,
         stores_to_train_on,
     )
-    from scgraph.bench.protocol import settings_by_model
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
 
     settings = settings_by_model([model], as_bench_config(config))[model]
@@ -255,9 +255,9 @@ def probe(
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
     from scgraph.bench.inputs import read_probe_sets, split_of
-    from scgraph.bench.per_model import check_per_model
-    from scgraph.bench.protocol import settings_of
     from scgraph.data import CellStore
+    from scgraph.models.per_model import check_per_model
+    from scgraph.models.settings import settings_of
     from scgraph.reporting.statistics import score
     from scgraph.train import embed as vectors
     from scgraph.train import linear_probe
@@ -330,11 +330,11 @@ def profile(
         DataError: `data` cannot be used as it is.
     """
     from scgraph.bench.inputs import read_corpus, read_graph, whole_store
-    from scgraph.bench.protocol import settings_by_model
     from scgraph.config import BenchConfig, parse_config
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profile import profile as measure
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
     plain = {

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "DEFAULT",
     "PER_MODEL",
     "BenchConfig",
     "ModelConfig",
     "ProbeConfig",
     "TrainConfig",
+    "as_bench_config",
     "config_names",
     "laid_over",
     "load_yaml",
@@ -146,9 +148,9 @@ class ModelConfig(_Config):
         return [conv for conv, _, _ in self.stacks()]
 
     def model_kwargs(self) -> dict[str, Any]:
-        """Return the keyword arguments of `scgraph.nn.build_model`; without a decoder, those of `GeneModel` alone.
+        """Return the keyword arguments of `scgraph.models.build_model`; without a decoder, those of `GeneModel` alone.
 
-        Those of a network come from `scgraph.train.network`.
+        Those of a network come from `scgraph.models.network`.
         """
         left_out = {"asymmetric", "network", "restricted", "positional", "positional_dim"}
         if not self.asymmetric:
@@ -394,3 +396,22 @@ def _explain(cls: type[_Config], error: ValidationError) -> str:
     if not place:
         return f"{message}."
     return f"{place}: {message}, not {first['input']!r}."
+
+
+DEFAULT = "bench/default"
+"""The settings that others are laid over."""
+
+
+def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
+    """Return the configuration behind a name, a file or plain data, laid over ``bench/default``.
+
+    Raises:
+        ConfigError: it does not exist or holds an unknown or impossible setting.
+    """
+    from scgraph.config import BenchConfig, laid_over, load_yaml, parse_config
+
+    if isinstance(config, BenchConfig):
+        return config
+    given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
+    parse_config(BenchConfig, given, source=source)
+    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)

@@ -14,7 +14,7 @@ import scgraph
 from scgraph.api import OBSM_KEY, embed_file, probe
 from scgraph.cli import main
 from scgraph.errors import DataError, OutputError
-from scgraph.train import SavedModel
+from scgraph.models import SavedModel
 from tests.bench.conftest import QUICK, make_cells
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scgraph.bench.protocol import settings_by_model
-from scgraph.bench.run import as_bench_config
+from scgraph.config import as_bench_config
+from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv import registry
 from tests.bench.conftest import QUICK, make_cells
 
@@ -105,7 +105,7 @@ def test_a_saved_model_of_it_serves(followed: tuple[Path, str]) -> None:
     import anndata
 
     from scgraph.errors import ModelFileError
-    from scgraph.train import load_model
+    from scgraph.models import load_model
 
     folder, said = followed
     assert anndata.read_h5ad(folder / "embedded.h5ad").obsm["X_scgraph"].shape == (90, 8)

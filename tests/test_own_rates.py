@@ -8,10 +8,9 @@ import pytest
 import yaml
 
 import scgraph
-from scgraph.bench.protocol import settings_of
-from scgraph.bench.run import as_bench_config
 from scgraph.cli.options import bench_settings
-from scgraph.config import laid_over, load_yaml
+from scgraph.config import as_bench_config, laid_over, load_yaml
+from scgraph.models.settings import settings_of
 from scgraph.tune.config import as_tune_config, base_settings
 from tests.bench.conftest import QUICK, make_cells
 

@@ -14,12 +14,13 @@ import torch
 
 import scgraph
 from scgraph.bench.inputs import read_corpus, read_probe_sets, stores_to_train_on
-from scgraph.bench.run import as_bench_config
 from scgraph.bench.splits import make_split
 from scgraph.cli import main
+from scgraph.config import as_bench_config
 from scgraph.data import CellStore
 from scgraph.errors import ConfigError, DataError
-from scgraph.train import load_model, pretrain
+from scgraph.models import load_model
+from scgraph.train import pretrain
 from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
 
 

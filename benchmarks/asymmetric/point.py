@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure, settings_by_model, settings_of
+from scgraph.bench.protocol import measure
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.costs.profile import profile, saving
-from scgraph.nn import build_model
+from scgraph.models import build_model
+from scgraph.models.settings import settings_by_model, settings_of
 from scgraph.reporting.rows import UNTRAINED
 
 if TYPE_CHECKING:

@@ -96,9 +96,9 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-    from scgraph.bench.protocol import settings_by_model
     from scgraph.config import BenchConfig, parse_config
     from scgraph.costs.profile import profile
+    from scgraph.models.settings import settings_by_model
     from scgraph.reporting.statistics import score
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
 

@@ -120,7 +120,7 @@ def check(
     import numpy as np
 
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-    from scgraph.bench.protocol import settings_by_model
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
     settings_by_model(models, settings)

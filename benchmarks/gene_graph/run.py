@@ -53,10 +53,10 @@ def gene_graph(
     from benchmarks.gene_graph.parts import page, setting_row
     from scgraph.api import pretrain
     from scgraph.data import CellStore, read_cells
+    from scgraph.models import load_model
     from scgraph.network import check_sense, gene_tables, hubs, strongest_senders, to_networkx
     from scgraph.network.picture import draw_network, figure_bytes
     from scgraph.network.sense import expressed_genes
-    from scgraph.train import load_model
 
     settings = {DEFAULT: bench_settings("bench/default", [], model={}, train={})}
     for word in variant or []:
@@ -120,7 +120,7 @@ def finished(place: Path, config: BenchConfig, cells: int) -> bool:
     Raises:
         ConfigError: the folder holds a model of other settings.
     """
-    from scgraph.train import load_model
+    from scgraph.models import load_model
     from scgraph.train.state import FREE, read_progress, state_file
 
     if not state_file(place).is_file() or not read_progress(state_file(place))[0].finished:

@@ -85,8 +85,8 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     import torch
 
     from scgraph.bench.inputs import read_probe_sets
-    from scgraph.bench.protocol import settings_of
     from scgraph.config import BenchConfig, merged, parse_config
+    from scgraph.models.settings import settings_of
     from scgraph.train import pretrain
     from scgraph.tune.objective import parts_of, validation_macro_f1
 

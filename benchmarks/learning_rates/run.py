@@ -20,10 +20,10 @@ from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.learning_rates.page import draw_rates, rates_markdown
 from benchmarks.learning_rates.point import PROCESSORS, PointsRequest, run_points
-from scgraph.bench.protocol import settings_by_model
 from scgraph.cli.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.cli.terminal import say, show
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.models.settings import settings_by_model
 
 app = command_line()
 

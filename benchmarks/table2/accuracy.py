@@ -14,11 +14,12 @@ from benchmarks.table2.costs import stated_multiply_adds
 from benchmarks.table2.page import accuracy_markdown
 from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure, settings_by_model
+from scgraph.bench.protocol import measure
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.cli.options import bench_settings
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
+from scgraph.models.settings import settings_by_model
 from scgraph.train import resolve_device
 
 if TYPE_CHECKING:

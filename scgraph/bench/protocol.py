@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.inputs import on_genes_of
 from scgraph.bench.results import results_csv, results_frame
-from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
-from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.reporting.rows import REGRESSION, UNTRAINED
@@ -26,12 +24,14 @@ if TYPE_CHECKING:
 
     from scgraph.bench.inputs import Prepared
     from scgraph.bench.plan import BenchPlan, PlannedSet
+    from scgraph.config import ProbeConfig, TrainConfig
     from scgraph.data import Network
     from scgraph.nn import CellModel
 
-__all__ = ["Measured", "measure", "settings_by_model", "settings_of"]
-
-BUILT_IN = "scgraph.nn.conv."
+__all__ = [
+    "Measured",
+    "measure",
+]
 
 
 @dataclass
@@ -58,72 +58,6 @@ class Measured:
         """Keep a note once."""
         if text not in self.notes:
             self.notes.append(text)
-
-
-def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, BenchConfig]:
-    """Return the settings of each model, see `settings_of`, checked before an hour of training does it.
-
-    Raises:
-        ConfigError: an unknown model, a setting out of range or one its convolution does not take.
-        ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
-        TrainingError: memory does not suffice for that small batch.
-    """
-    import torch
-
-    from scgraph.bench.per_model import check_per_model
-    from scgraph.nn import build_model
-    from scgraph.nn.conv.registry import conv_class
-    from scgraph.testing import try_out
-    from scgraph.train.network import with_network
-
-    by_model = {name: settings_of(name, config) for name in models}
-    for name, settings in by_model.items():
-        own = settings.model
-        with torch.device("meta"):
-            model = build_model(2, **own.model_kwargs())
-        if config.network is None:
-            with_network(own, None)  # refuses settings that need a network
-        elif not model.takes_network and _reads_graph(own):
-            raise ConfigError(f"network: {name} takes no gene network, as its decoder sees all genes of a panel.")
-        for (conv, _, options), stack in zip(own.stacks(), model.stacks, strict=True):
-            cls = conv_class(conv)
-            if not cls.__module__.startswith(BUILT_IN):
-                with memory_of_model(name), torch.random.fork_rng(devices=[]):
-                    try_out(cls(stack.channels, **options))
-    if by_model and config.network is not None and not any(_reads_graph(own.model) for own in by_model.values()):
-        raise ConfigError("network: no model makes use of it; set model.restricted to true, or model.positional.")
-    check_per_model(models, config)
-    return by_model
-
-
-def _reads_graph(config: ModelConfig) -> bool:
-    return config.restricted or config.positional != "none"
-
-
-def settings_of(name: str, config: BenchConfig) -> BenchConfig:
-    """Return the configuration as one model sees it: what differs for that model laid over what holds for all.
-
-    Between the two lies what a preset brings; the convolution, and whether there is a decoder, follow from the name.
-
-    Raises:
-        ConfigError: an unknown model or setting, or one out of range.
-    """
-    from scgraph.registry import model_name
-
-    named = model_name(name)
-    source, parts = f"model {name}", {}
-    for part, cls, own in (
-        ("model", ModelConfig, config.per_model),
-        ("train", TrainConfig, config.train_per_model),
-        ("probe", ProbeConfig, config.probe_per_model),
-    ):
-        general = getattr(config, part).model_dump()
-        special = own.get(name, own.get(named.key, {}))
-        usual, fix = (named.usual, named.settings) if part == "model" else ({}, {})
-        laid_over = merged(general, dict(usual), special, fix)
-        parts[part] = parse_config(cls, laid_over, source=source).model_dump()
-    alone: dict[str, Any] = {"per_model": {}, "train_per_model": {}, "probe_per_model": {}}
-    return parse_config(BenchConfig, {**config.model_dump(), **parts, **alone}, source=source)
 
 
 def measure(
@@ -245,7 +179,8 @@ class _Run:
         show_progress: bool,
     ) -> None:
         """Add the rows of one model, untrained and pretrained."""
-        from scgraph.train import first_model, pretrain
+        from scgraph.models import first_model
+        from scgraph.train import pretrain
 
         settings = self.plan.models[name]
         train_config = settings.train_for(len(prepared.train), seed=self.seed)

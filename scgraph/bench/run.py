@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.config import as_bench_config
 from scgraph.errors import ConfigError, ScgraphError
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ OWNED = (
     "models",
 )
 """What a bench writes into its folder, and what `overwrite` may remove."""
-
-DEFAULT = "bench/default"
-"""The settings that others are laid over."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +103,12 @@ def run_bench(
     from scgraph.bench.inputs import read_corpus, read_graph, read_probe_sets
     from scgraph.bench.overall import overall
     from scgraph.bench.plan import plan_bench
-    from scgraph.bench.protocol import measure, settings_by_model
+    from scgraph.bench.protocol import measure
     from scgraph.bench.results import results_frame, summarise
     from scgraph.data import is_store
     from scgraph.files import prepare_output_folder
     from scgraph.launch import find_world
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
     if not models or not data:
@@ -159,21 +158,6 @@ def run_bench(
         classes = {probe.cells.name: probe.classes for probe in sets}
         _write(done, folder, measured, classes, settings)
     return done
-
-
-def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
-    """Return the configuration behind a name, a file or plain data, laid over ``bench/default``.
-
-    Raises:
-        ConfigError: it does not exist or holds an unknown or impossible setting.
-    """
-    from scgraph.config import BenchConfig, laid_over, load_yaml, parse_config
-
-    if isinstance(config, BenchConfig):
-        return config
-    given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
-    parse_config(BenchConfig, given, source=source)
-    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
 
 
 def _costs(plan: BenchPlan) -> dict[str, Costs]:

@@ -307,8 +307,8 @@ def models(
     json_: Json = None,
 ) -> None:
     """List the models of the zoo and what each costs."""
+    from scgraph.models.names import ARRANGEMENTS, PRESETS
     from scgraph.nn.conv.registry import conv_class, conv_names
-    from scgraph.registry import ARRANGEMENTS, PRESETS
 
     if check is not None:
         from scgraph.testing import SENTENCES, check_conv

@@ -120,8 +120,7 @@ def bench_settings(
     Raises:
         ConfigError: an unknown configuration or key, or an impossible value.
     """
-    from scgraph.bench.run import as_bench_config
-    from scgraph.config import BenchConfig, laid_over, parse_config
+    from scgraph.config import BenchConfig, as_bench_config, laid_over, parse_config
 
     def present(values: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}

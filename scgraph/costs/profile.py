@@ -16,8 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scgraph.costs.machine import DTYPES, saved_bytes
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
-from scgraph.nn import CellGraph, CellModel, build_model, counted_multiply_adds
-from scgraph.train.network import network_parts
+from scgraph.models import build_model
+from scgraph.models.network import network_parts
+from scgraph.nn import CellGraph, CellModel, counted_multiply_adds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.train import SavedModel
+    from scgraph.models import SavedModel
 
 __all__ = ["embedding_frame", "gene_embeddings", "gene_rows"]
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import networkx as nx
     from anndata import AnnData
 
+    from scgraph.models import SavedModel
     from scgraph.network.edges import Edges
     from scgraph.network.tables import Weights
-    from scgraph.train import SavedModel
 
 __all__ = ["gene_embeddings", "gene_graph", "graph_and_edges"]
 
@@ -115,6 +115,6 @@ def graph_and_edges(
 
 
 def _saved(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
-    from scgraph.train import SavedModel, load_model
+    from scgraph.models import SavedModel, load_model
 
     return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)

@@ -100,9 +100,9 @@ def write_network(
         OutputError: a file stands there already or cannot be written.
     """
     from scgraph.data import read_cells
+    from scgraph.models import load_model
     from scgraph.network.sense import check_sense
     from scgraph.network.tables import gene_tables
-    from scgraph.train import load_model
 
     if out is None and embeddings is None and figure is None and check is None:
         raise ConfigError("Nothing is asked for: give --out, --embeddings, --figure or --check.")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scgraph.data import Cells
+    from scgraph.models import SavedModel
     from scgraph.network.tables import Weights
-    from scgraph.train import SavedModel
 
 __all__ = [
     "CORRELATION",

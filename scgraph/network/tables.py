@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from scgraph.models import SavedModel
     from scgraph.nn import CellModel, FactorizedAdjacency
-    from scgraph.train import SavedModel
 
 __all__ = ["WEIGHTS", "GeneTables", "Weights", "gene_tables", "node_names", "start_model"]
 
@@ -148,9 +148,9 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
 
 def start_model(saved: SavedModel) -> CellModel:
     """Return the network as its settings and the recorded seed begin it."""
-    from scgraph.nn import build_model
+    from scgraph.models import build_model
 
-    # As scgraph.train.start.first_model does; `start="pca"` sets other tables, and those only once all are drawn.
+    # As scgraph.models.initial.first_model does; `start="pca"` sets other tables, and those only once all are drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(saved.metadata.get("training", {}).get("seed", 0)))
         return build_model(len(saved.vocabulary), **saved.model_config.model_kwargs())

@@ -7,7 +7,7 @@ vocabulary, E edges. Gene id 0 is padding.
 from __future__ import annotations
 
 from scgraph.nn.adjacency import AdjacencyView, FactorizedAdjacency
-from scgraph.nn.asymmetric import AsymmetricModel, build_model
+from scgraph.nn.asymmetric import AsymmetricModel
 from scgraph.nn.block import Block
 from scgraph.nn.cell_model import CellModel, ModelOutput
 from scgraph.nn.conv import GeneConv, import_files
@@ -39,7 +39,6 @@ __all__ = [
     "ModelOutput",
     "Restriction",
     "ValueHead",
-    "build_model",
     "conv_class",
     "conv_names",
     "counted_multiply_adds",

@@ -14,13 +14,12 @@ from scgraph.nn.cost import Cost, stack_cost
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import ValueHead
 from scgraph.nn.kernels.recompute import recomputed
-from scgraph.nn.model import GeneModel
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
 
-__all__ = ["AsymmetricModel", "ValueDecoder", "build_model", "decoder_width", "shown_genes"]
+__all__ = ["AsymmetricModel", "ValueDecoder", "decoder_width", "shown_genes"]
 
 _SHARED = ("shared_adjacency", "embedding_sd", "dropout", "recompute")
 
@@ -232,13 +231,6 @@ class AsymmetricModel(CellModel):
     def stacks(self) -> tuple[Stack, ...]:
         """The blocks of the encoder, then those of the decoder."""
         return (self.stack, self.decoder.stack)
-
-
-def build_model(vocabulary_size: int, *, decoder: str | type[GeneConv] | None = None, **options: Any) -> CellModel:
-    """Build the model that the keyword arguments describe: asymmetric where they name a decoder."""
-    if decoder is None:
-        return GeneModel(vocabulary_size, **options)
-    return AsymmetricModel(vocabulary_size, decoder=decoder, **options)
 
 
 def decoder_width(channels: int) -> int:

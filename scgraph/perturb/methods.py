@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
+    from scgraph.models import SavedModel
     from scgraph.nn import CellModel
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
-    from scgraph.train import SavedModel
 
 __all__ = ["ADDITIVE", "MEAN", "NOTHING", "PCA", "Job", "Prediction"]
 
@@ -152,7 +152,7 @@ class Job:
         """Return a network of the same shape with weights as they are drawn before a training."""
         import torch
 
-        from scgraph.nn import build_model
+        from scgraph.models import build_model
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

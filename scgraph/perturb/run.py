@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.methods import Job, Prediction
     from scgraph.perturb.splits import PerturbationSplit
-    from scgraph.train import SavedModel
 
 __all__ = ["PerturbResult", "run_perturb"]
 
@@ -102,13 +102,14 @@ def run_perturb(
     """
     from scgraph.config import TrainConfig, parse_config
     from scgraph.files import prepare_output_folder
+    from scgraph.models import load_model
+    from scgraph.models.saved import SavedModel
     from scgraph.perturb.config import as_perturb_config
     from scgraph.perturb.embeddings import gene_tables
     from scgraph.perturb.methods import Job
     from scgraph.perturb.screen import read_screen
     from scgraph.perturb.splits import split_perturbations
-    from scgraph.train import load_model, resolve_device
-    from scgraph.train.model_io import SavedModel
+    from scgraph.train import resolve_device
 
     settings = as_perturb_config(config or {})
     place = resolve_device(device)

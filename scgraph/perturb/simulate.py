@@ -149,8 +149,8 @@ def save_graph_model(folder: str | Path, screen: SimulatedScreen) -> None:
 
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import Vocabulary
+    from scgraph.models import save_model
     from scgraph.nn import GeneModel
-    from scgraph.train import save_model
 
     names = tuple(str(name) for name in screen.adata.var_names)
     vocabulary = Vocabulary(names, ("",) * len(names))

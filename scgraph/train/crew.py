@@ -27,8 +27,8 @@ from scgraph.data import CellStore
 from scgraph.data.disk import DiskColumn
 from scgraph.data.origin import Origin
 from scgraph.launch import torchrun_environment
+from scgraph.models.tensors import write_tensors
 from scgraph.train.stopping import leave, stop_signals
-from scgraph.train.tensors import write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.launch import World, find_world
+from scgraph.models.saved import MODEL_FILES, load_model, read_description, save_model, write_description
 from scgraph.reporting.escape import csv_text
-from scgraph.train.model_io import MODEL_FILES, load_model, read_description, save_model, write_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,9 +114,9 @@ def pretrain(
         TrainingError: the loss is not finite, or one of several processes was killed; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
+    from scgraph.models.initial import first_model
+    from scgraph.models.network import with_network
     from scgraph.train.loader import CellLoader
-    from scgraph.train.network import with_network
-    from scgraph.train.start import first_model
     from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.trainer import check_world, resolve_device
 

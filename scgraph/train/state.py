@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from scgraph.errors import ConfigError, ModelFileError
-from scgraph.train.tensors import pack, read_tensors, unpack, write_tensors
+from scgraph.models.tensors import pack, read_tensors, unpack, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -49,14 +49,14 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import Vocabulary
     from scgraph.launch import find_world
-    from scgraph.nn import build_model
+    from scgraph.models import build_model
+    from scgraph.models.network import saved_parts
+    from scgraph.models.saved import VOCABULARY
+    from scgraph.models.tensors import read_tensors
     from scgraph.train.crew import BEGUN, JOB, WEIGHTS, read_store
     from scgraph.train.loader import CellLoader
-    from scgraph.train.model_io import VOCABULARY
-    from scgraph.train.network import saved_parts
     from scgraph.train.pretraining import Run
     from scgraph.train.state import Progress, read_progress
-    from scgraph.train.tensors import read_tensors
     from scgraph.train.trainer import resolve_device
 
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))

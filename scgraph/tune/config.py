@@ -120,7 +120,7 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     Raises:
         ConfigError: an unknown or impossible setting, or training on several devices.
     """
-    from scgraph.bench.run import as_bench_config
+    from scgraph.config import as_bench_config
 
     settings = as_bench_config(config.base).model_dump()
     chosen = {"split_seed": config.seed, "train": {"seed": config.seed}}

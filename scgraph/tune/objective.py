@@ -164,7 +164,7 @@ class Objective:
         Raises:
             ScgraphError: the settings do not go together, or the loss is not finite.
         """
-        from scgraph.bench.protocol import settings_of
+        from scgraph.models.settings import settings_of
 
         own = settings_of(model, with_values(model, values, self.base))
         start = time.perf_counter()
@@ -276,7 +276,8 @@ def validation_macro_f1(
 def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:
     import torch
 
-    from scgraph.nn import Restriction, build_model
+    from scgraph.models import build_model
+    from scgraph.nn import Restriction
 
     # Which edges there are makes no difference to the products of matrices.
     alone = Restriction.from_edges(2, torch.empty(2, 0)) if settings.network and settings.model.restricted else None

@@ -227,8 +227,8 @@ def _checked_job(
     """Return the job, with everything refused that can be told without reading cells."""
     import importlib.util
 
-    from scgraph.bench.per_model import check_model_keys
-    from scgraph.bench.protocol import settings_by_model
+    from scgraph.models.per_model import check_model_keys
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
     from scgraph.tune.config import as_tune_config, base_settings
     from scgraph.tune.study import Job, described

@@ -43,8 +43,8 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
     Raises:
         ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
     """
+    from scgraph.models.names import model_name
     from scgraph.nn.conv.registry import conv_class
-    from scgraph.registry import model_name
 
     named = model_name(name)
     cls = conv_class(named.conv)
@@ -73,9 +73,9 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
 
 def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
-    from scgraph.bench.protocol import settings_of
+    from scgraph.models.names import model_name
+    from scgraph.models.settings import settings_of
     from scgraph.nn.conv.registry import conv_class
-    from scgraph.registry import model_name
 
     settings = settings_of(name, base).model_dump()
     signature = inspect.signature(conv_class(model_name(name).conv).__init__).parameters
@@ -105,7 +105,7 @@ def with_values(name: str, values: dict[str, Any], base: BenchConfig) -> BenchCo
     Raises:
         ConfigError: the values do not go together.
     """
-    from scgraph.registry import model_name
+    from scgraph.models.names import model_name
 
     key = model_name(name).key
     written: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def said_of(dimension: Choices | Range) -> str:
 
 
 def _settings(name: str, values: dict[str, Any], base: BenchConfig) -> None:
-    from scgraph.bench.protocol import settings_by_model
+    from scgraph.models.settings import settings_by_model
 
     settings_by_model([name], with_values(name, values, base))
 

@@ -203,7 +203,7 @@ def suggested(study: Study, identity: int, space: Space) -> tuple[Any, dict[str,
 
 def fingerprint(job: Job, model: str, space: Space) -> dict[str, str]:
     """Return what decides the trials of a study, as flat text under names a user knows."""
-    from scgraph.bench.protocol import settings_of
+    from scgraph.models.settings import settings_of
 
     config = job.tune
     settings = _flat(settings_of(model, job.bench).model_dump(mode="json"))

@@ -1,6 +1,6 @@
 """Models that are damaged, foreign or hostile: cases 41 to 48 of the bad inputs, through every command that loads one.
 
-What is said of each stands in tests/train/test_model_io.py.
+What is said of each stands in tests/models/test_saved.py.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scgraph.bench.inputs import prepare
-from scgraph.bench.run import as_bench_config
+from scgraph.config import as_bench_config
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import typer
 
 from scgraph.bench import run_bench
 from scgraph.bench.inputs import read_corpus, read_probe_sets
-from scgraph.bench.run import as_bench_config
 from scgraph.cli.app import app
+from scgraph.config import as_bench_config
 from scgraph.tune import run_tune
 from scgraph.tune.objective import parts_of
 from tests.bench.conftest import QUICK, make_cells

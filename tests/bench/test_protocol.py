@@ -19,11 +19,13 @@ from scgraph.bench import figures
 from scgraph.bench.baselines import pca_logreg
 from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of, stores_to_train_on
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure, settings_by_model
-from scgraph.bench.run import as_bench_config
+from scgraph.bench.protocol import measure
 from scgraph.bench.splits import make_split
+from scgraph.config import as_bench_config
 from scgraph.errors import ConfigError, DataError, OutputError
-from scgraph.train import embed, first_model
+from scgraph.models import first_model
+from scgraph.models.settings import settings_by_model
+from scgraph.train import embed
 from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:

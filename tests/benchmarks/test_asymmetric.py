@@ -22,8 +22,8 @@ SMALL = [
 
 def test_widths_meet_the_budget() -> None:
     from benchmarks.asymmetric.point import _adds, with_budget
-    from scgraph.bench.protocol import settings_of
-    from scgraph.bench.run import as_bench_config
+    from scgraph.config import as_bench_config
+    from scgraph.models.settings import settings_of
 
     base = as_bench_config({})
     own = with_budget(["tf", "gnn", "xtrimogene", "asym:gnn-linear"], base, 64)

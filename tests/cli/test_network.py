@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from scgraph.train import load_model
+from scgraph.models import load_model
 from tests.bench.conftest import QUICK, make_cells
 from tests.cli.test_cli import run
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scgraph.bench.inputs import stores_to_train_on
-from scgraph.bench.run import as_bench_config
+from scgraph.config import as_bench_config
 from scgraph.data import CellStore, prepare, read_cells
 from scgraph.data.origin import Origin
 

@@ -12,8 +12,8 @@ import torch
 
 from scgraph.config import ModelConfig
 from scgraph.data import Vocabulary
+from scgraph.models import SavedModel, load_model, save_model
 from scgraph.nn import GeneModel
-from scgraph.train import SavedModel, load_model, save_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from scgraph.network.sense import correlation
 from tests.network.conftest import cells
 
 if TYPE_CHECKING:
-    from scgraph.train import SavedModel
+    from scgraph.models import SavedModel
 
 
 def random_matrix(rng: np.random.Generator, n: int = 40) -> np.ndarray:

@@ -20,7 +20,7 @@ from scgraph.network.tables import node_names
 from tests.network.conftest import FAMILY, NAMES, UNSEEN, cells, planted, small_config
 
 if TYPE_CHECKING:
-    from scgraph.train import SavedModel
+    from scgraph.models import SavedModel
 
 
 def run(*words: str) -> int:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from scgraph.config import ModelConfig
 from scgraph.errors import ConfigError
-from scgraph.nn import AsymmetricModel, CellGraph, GeneModel, build_model, counted_multiply_adds
+from scgraph.models import build_model
+from scgraph.nn import AsymmetricModel, CellGraph, GeneModel, counted_multiply_adds
 from scgraph.nn.asymmetric import shown_genes
 
 # Expressed genes first, then padding, then genes that are not expressed, then padding.

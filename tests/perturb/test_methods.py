@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from scgraph.config import TrainConfig
+from scgraph.models import load_model
 from scgraph.perturb.config import NetworkConfig, PerturbConfig
 from scgraph.perturb.methods import ADDITIVE, MEAN, PCA, Job
 from scgraph.perturb.screen import read_screen
 from scgraph.perturb.splits import split_perturbations
-from scgraph.train import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,11 @@ import torch
 
 from scgraph.data import CellStore, read_cells
 from scgraph.errors import ConfigError, TrainingError
+from scgraph.models import load_model
 from scgraph.nn import CellGraph, GeneModel
 from scgraph.perturb.config import NetworkConfig
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables
 from scgraph.perturb.network import fit_network
-from scgraph.train import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path

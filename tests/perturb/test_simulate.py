@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from scgraph.errors import ConfigError
+from scgraph.models import load_model
 from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.screen import read_screen
 from scgraph.perturb.simulate import SimulatedScreen, simulate_screen
-from scgraph.train import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -85,8 +85,8 @@ def kill_saves(out: Path, times: int) -> None:
     """Kill a process that saves without end, many times; check each time that what it left loads."""
     import torch
 
+    from scgraph.models import load_model, save_model
     from scgraph.nn import GeneModel
-    from scgraph.train import load_model, save_model
 
     torch.set_num_threads(1)
     # Large enough that a kill often comes while bytes are being written.

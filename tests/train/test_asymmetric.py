@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.bench.protocol import settings_by_model, settings_of
-from scgraph.bench.run import as_bench_config
-from scgraph.config import BenchConfig, ModelConfig
+from scgraph.config import BenchConfig, ModelConfig, as_bench_config
 from scgraph.data.sampling import mask_reference
 from scgraph.data.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
 from scgraph.launch import World
-from scgraph.nn import AsymmetricModel, build_model
+from scgraph.models import build_model, load_model, save_model
+from scgraph.models.names import model_name
+from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.nn import AsymmetricModel
 from scgraph.nn.conv.registry import conv_class, register_conv
-from scgraph.registry import model_name
-from scgraph.train import embed, load_model, masked_value_loss, pretrain, save_model, together
+from scgraph.train import embed, masked_value_loss, pretrain, together
 from scgraph.train.loader import CellLoader
 from scgraph.train.module import MaskedValueModule
 from scgraph.train.state import Sums

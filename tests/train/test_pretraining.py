@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.train import first_model, load_model, mvp_loss, pretrain
+from scgraph.models import first_model, load_model
+from scgraph.train import mvp_loss, pretrain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from scgraph.data.origin import Origin
 from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
-from scgraph.train import load_model, pretrain
+from scgraph.models import load_model
+from scgraph.train import pretrain
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from scgraph.bench.inputs import read_probe_sets, split_of
-from scgraph.bench.protocol import settings_of
 from scgraph.data import CellStore, read_cells
 from scgraph.errors import ConfigError
+from scgraph.models.settings import settings_of
 from scgraph.nn import GeneModel
 from scgraph.train import linear_probe, masked_value_loss, pretrain
 from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of

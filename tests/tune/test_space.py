@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 import pytest
 
-from scgraph.bench.protocol import settings_of
 from scgraph.config import config_names
 from scgraph.errors import ConfigError
+from scgraph.models.settings import settings_of
 from scgraph.nn.conv.registry import conv_class, conv_names
 from scgraph.tune.config import Range, TuneConfig, as_tune_config, base_settings
 from scgraph.tune.space import default_values, distributions, said_of, search_space, with_values

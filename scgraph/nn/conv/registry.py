@@ -4,7 +4,7 @@ The command line, the bench, the contract tests and the tables of the docs all f
 touches no other file. Names come from three places: the files of `scgraph.nn.conv`, the entry points
 ``scgraph.convs`` of installed packages, and ``package.module:Class`` or ``package.module.Class`` given by a user on the
 command line or in Python. A `torch_geometric.nn.MessagePassing` that is no `GeneConv` is wrapped in one. A saved model
-never causes an import: see `scgraph.train.load_model`.
+never causes an import: see `scgraph.models.load_model`.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from scgraph.config import ModelConfig
 from scgraph.errors import ModelFileError, OutputError
+from scgraph.models import load_model, save_model
+from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
-from scgraph.train import load_model, save_model
-from scgraph.train.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     import subprocess

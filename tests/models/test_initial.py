@@ -10,7 +10,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from scgraph.errors import ConfigError
-from scgraph.train import embed, first_model
+from scgraph.models import first_model
+from scgraph.train import embed
 
 
 def settings(small: Any, **model: Any) -> tuple[Any, Any]:

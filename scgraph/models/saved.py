@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from scgraph.errors import ConfigError, ModelFileError, OutputError
 from scgraph.files import json_text, write_atomic
+from scgraph.models.tensors import read_tensors, refuse_foreign, write_tensors
 from scgraph.parsing import parse_json
-from scgraph.train.tensors import read_tensors, refuse_foreign, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -270,8 +270,8 @@ def _build(
 ) -> CellModel:
     import torch
 
-    from scgraph.nn import build_model
-    from scgraph.train.network import saved_parts
+    from scgraph.models import build_model
+    from scgraph.models.network import saved_parts
 
     path = folder / WEIGHTS
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.

@@ -38,8 +38,8 @@ def first_model(
     import torch
     from torch import nn
 
-    from scgraph.nn import build_model
-    from scgraph.train.network import network_parts
+    from scgraph.models import build_model
+    from scgraph.models.network import network_parts
 
     parts = network_parts(model_config, network)
     with torch.random.fork_rng(devices=[]):

@@ -11,10 +11,11 @@ import torch
 
 from scgraph.data import CellStore, Network, read_network
 from scgraph.errors import ConfigError, ModelFileError
+from scgraph.models import first_model, load_model
+from scgraph.models.network import saved_parts, with_network
+from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
-from scgraph.train import embed, first_model, load_model, pretrain
-from scgraph.train.network import saved_parts, with_network
-from scgraph.train.tensors import read_tensors, write_tensors
+from scgraph.train import embed, pretrain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,8 +132,8 @@ def test_damaged_networks_are_refused(
 
 
 def test_models_saved_before_there_were_networks_load(small: Any, tmp_path: Path) -> None:
-    from scgraph.train import save_model
-    from scgraph.train.model_io import _identity
+    from scgraph.models import save_model
+    from scgraph.models.saved import _identity
 
     store, config = small.small_store(5), small.small_model(**SETTINGS)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())

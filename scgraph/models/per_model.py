@@ -43,8 +43,8 @@ def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]
     Raises:
         ConfigError: there is no such model, with the nearest name, or a path leads to no convolution.
     """
+    from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
     from scgraph.nn.conv.registry import conv_names, is_import_path
-    from scgraph.registry import ARRANGEMENTS, PRESETS, model_name, without_prefix
 
     convs = conv_names()
     run = {key for name in models for key in (name, model_name(name).key)}

@@ -1,0 +1,9 @@
+"""From a name to a module, and back from a folder."""
+
+from __future__ import annotations
+
+from scgraph.models.build import build_model
+from scgraph.models.initial import first_model
+from scgraph.models.saved import SavedModel, load_model, save_model
+
+__all__ = ["SavedModel", "build_model", "first_model", "load_model", "save_model"]
