@@ -78,7 +78,7 @@ def pretrain(
     Raises:
         ScgraphError: the data, a setting or the folder cannot be used; see its subclasses.
     """
-    from scgraph.bench.inputs import (
+    from scgraph.data.sets.corpus import (
         corpus_notes,
         on_genes_of,
         read_corpus,
@@ -148,7 +148,7 @@ def embed(
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
     from scgraph.data import CellStore, read_cells
-    from scgraph.data.reading import as_text
+    from scgraph.data.files.reading import as_text
     from scgraph.train import embed as vectors
     from scgraph.train.annotate import zeros_note
 
@@ -191,7 +191,7 @@ def embed_file(
         DataError: the file cannot be used as it is, or holds something else under the names that are written.
         OutputError: `out` stands there already, or cannot be written.
     """
-    from scgraph.data.streaming import CellStream
+    from scgraph.data.files.stream import CellStream
     from scgraph.train.annotate import check_copy, check_place, embed_cells, write_copy
 
     data, out = Path(data), Path(out)
@@ -254,8 +254,8 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
-    from scgraph.bench.inputs import read_probe_sets, split_of
     from scgraph.data import CellStore
+    from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import settings_of
     from scgraph.reporting.statistics import score
@@ -329,11 +329,11 @@ def profile(
         ConfigError: an unknown model or an impossible number.
         DataError: `data` cannot be used as it is.
     """
-    from scgraph.bench.inputs import read_corpus, read_graph, whole_store
     from scgraph.config import BenchConfig, parse_config
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profile import profile as measure
+    from scgraph.data.sets.corpus import read_corpus, read_graph, whole_store
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 import scgraph
-from scgraph.bench.inputs import read_corpus, read_probe_sets, stores_to_train_on
-from scgraph.bench.splits import make_split
 from scgraph.cli import main
 from scgraph.config import as_bench_config
 from scgraph.data import CellStore
+from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
+from scgraph.data.sets.labelled import read_probe_sets
+from scgraph.data.sets.splits import make_split
 from scgraph.errors import ConfigError, DataError
 from scgraph.models import load_model
 from scgraph.train import pretrain

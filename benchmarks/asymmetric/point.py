@@ -19,7 +19,7 @@ from scgraph.reporting.rows import UNTRAINED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scgraph.bench.inputs import ProbeSet
+    from scgraph.data.sets.labelled import ProbeSet
 
 __all__ = ["REFERENCE", "counted", "measured", "trained", "with_budget"]
 

@@ -15,10 +15,10 @@ from benchmarks.asymmetric.point import REFERENCE, counted, measured, trained
 from benchmarks.harness.folder import read_rows, resumable_folder
 from benchmarks.harness.options import Out, whole_numbers
 from benchmarks.harness.script import command_line, entry_point
-from scgraph.bench.inputs import read_probe_sets
 from scgraph.cli.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.cli.terminal import say, show
 from scgraph.config import merged
+from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError
 from scgraph.models.names import model_name
 from scgraph.models.settings import settings_by_model

@@ -95,9 +95,11 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     """Pretrain and probe with every seed, then profile; return `rows` and `costs` of a `Point`."""
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
-    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
     from scgraph.config import BenchConfig, parse_config
     from scgraph.costs.profile import profile
+    from scgraph.data.sets.corpus import read_corpus
+    from scgraph.data.sets.labelled import read_probe_sets, split_of
+    from scgraph.data.sets.stores import prepare
     from scgraph.models.settings import settings_by_model
     from scgraph.reporting.statistics import score
     from scgraph.train import embed, linear_probe, pretrain, resolve_device

@@ -119,7 +119,9 @@ def check(
     """
     import numpy as np
 
-    from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
+    from scgraph.data.sets.corpus import read_corpus
+    from scgraph.data.sets.labelled import read_probe_sets, split_of
+    from scgraph.data.sets.stores import prepare
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 

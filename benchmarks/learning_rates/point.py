@@ -84,8 +84,8 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     """Pretrain and probe on the train and validation parts; the test part is cut off before."""
     import torch
 
-    from scgraph.bench.inputs import read_probe_sets
     from scgraph.config import BenchConfig, merged, parse_config
+    from scgraph.data.sets.labelled import read_probe_sets
     from scgraph.models.settings import settings_of
     from scgraph.train import pretrain
     from scgraph.tune.objective import parts_of, validation_macro_f1

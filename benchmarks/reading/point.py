@@ -206,7 +206,7 @@ def sampled(rows: sparse.csr_matrix | NDArray[np.float32], genes: int) -> int:
     """Sample genes of each row with the kernel of the store; 0 leaves the rows as they are."""
     from scipy import sparse
 
-    from scgraph.data.sampling import sample_genes
+    from scgraph.data.sampling.genes import sample_genes
 
     if genes:
         matrix: Any = sparse.csr_matrix(rows)

@@ -126,7 +126,7 @@ def check_space(place: Path, pool: CellStore, sizes: Sequence[int]) -> None:
 
 def resample(pool: CellStore, cells: int, path: Path) -> None:
     """Write a store of cells of the pool, drawn with replacement, in blocks."""
-    from scgraph.data.writing import StoreWriter, new_store_folder
+    from scgraph.data.store.writing import StoreWriter, new_store_folder
 
     random = np.random.default_rng(0)
     with new_store_folder(path, overwrite=False) as folder:

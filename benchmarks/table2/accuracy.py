@@ -12,11 +12,12 @@ from benchmarks.harness.script import origin
 from benchmarks.harness.text import as_rows
 from benchmarks.table2.costs import stated_multiply_adds
 from benchmarks.table2.page import accuracy_markdown
-from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.cli.options import bench_settings
+from scgraph.data.sets.corpus import read_corpus
+from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
 from scgraph.models.settings import settings_by_model
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scgraph.bench.inputs import ProbeSet
     from scgraph.config import BenchConfig
     from scgraph.data import Cells, CellStore
+    from scgraph.data.sets.labelled import ProbeSet
 
 __all__ = ["AccuracyRequest", "run_accuracy"]
 

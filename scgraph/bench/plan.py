@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scgraph.bench.inputs import corpus_notes, on_genes_of, prepare, said_of_equal_splits, split_of
 from scgraph.data import CellStore
+from scgraph.data.sets.corpus import corpus_notes, on_genes_of
+from scgraph.data.sets.labelled import said_of_equal_splits, split_of
+from scgraph.data.sets.stores import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.bench.inputs import Prepared, ProbeSet
-    from scgraph.bench.splits import Split
     from scgraph.config import BenchConfig
     from scgraph.data import Cells, GeneEdges
+    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.splits import Split
+    from scgraph.data.sets.stores import Prepared
 
 __all__ = ["BenchPlan", "PlannedSet", "plan_bench"]
 

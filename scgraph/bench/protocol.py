@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
-from scgraph.bench.inputs import on_genes_of
 from scgraph.bench.results import results_csv, results_frame
+from scgraph.data.sets.corpus import on_genes_of
 from scgraph.files import write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.reporting.rows import REGRESSION, UNTRAINED
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scgraph.bench.inputs import Prepared
     from scgraph.bench.plan import BenchPlan, PlannedSet
     from scgraph.config import ProbeConfig, TrainConfig
     from scgraph.data import Network
+    from scgraph.data.sets.stores import Prepared
     from scgraph.nn import CellModel
 
 __all__ = [

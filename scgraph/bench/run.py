@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from scgraph.bench.inputs import ProbeSet
     from scgraph.bench.plan import BenchPlan
     from scgraph.bench.protocol import Measured
     from scgraph.config import BenchConfig
     from scgraph.costs.profile import Costs
+    from scgraph.data.sets.labelled import ProbeSet
 
 __all__ = ["OWNED", "BenchResult", "run_bench"]
 
@@ -100,12 +100,13 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.inputs import read_corpus, read_graph, read_probe_sets
     from scgraph.bench.overall import overall
     from scgraph.bench.plan import plan_bench
     from scgraph.bench.protocol import measure
     from scgraph.bench.results import results_frame, summarise
     from scgraph.data import is_store
+    from scgraph.data.sets.corpus import read_corpus, read_graph
+    from scgraph.data.sets.labelled import read_probe_sets
     from scgraph.files import prepare_output_folder
     from scgraph.launch import find_world
     from scgraph.models.settings import settings_by_model
@@ -161,9 +162,9 @@ def run_bench(
 
 
 def _costs(plan: BenchPlan) -> dict[str, Costs]:
-    from scgraph.bench.inputs import on_genes_of
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profile import profile
+    from scgraph.data.sets.corpus import on_genes_of
     from scgraph.train import resolve_device
 
     settings = plan.settings

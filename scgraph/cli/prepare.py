@@ -33,7 +33,7 @@ def prepare(
     """Write cells into a store that pretraining reads from disk; files may be larger than memory."""
     from scgraph.data import check_store
     from scgraph.data import prepare as run
-    from scgraph.data.writing import SHARD_CELLS
+    from scgraph.data.store.writing import SHARD_CELLS
 
     if check is not None:
         if data or out:

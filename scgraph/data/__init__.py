@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from scgraph.data.cells import Cells
-from scgraph.data.checks import check_labels
-from scgraph.data.disk import is_store
-from scgraph.data.hvg import highly_variable
-from scgraph.data.leakage import cell_hashes, find_leaks
-from scgraph.data.network import GeneEdges, Network, read_network
-from scgraph.data.prepare import check_store, prepare
-from scgraph.data.reading import read_cells
-from scgraph.data.sampling import mask_values
-from scgraph.data.store import CellStore
+from scgraph.data.files.checks import check_labels
+from scgraph.data.files.reading import read_cells
+from scgraph.data.network.network import GeneEdges, Network, read_network
+from scgraph.data.sampling.genes import mask_values
+from scgraph.data.sets.hvg import highly_variable
+from scgraph.data.sets.leakage import cell_hashes, find_leaks
+from scgraph.data.store.disk import is_store
+from scgraph.data.store.prepare import check_store, prepare
+from scgraph.data.store.store import CellStore
 from scgraph.data.vocabulary import GeneMatch, Vocabulary
 
 __all__ = [

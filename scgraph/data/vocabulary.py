@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from scgraph.data.names import check_unique, examples, species
+from scgraph.data.files.names import check_unique, examples, species
 from scgraph.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:

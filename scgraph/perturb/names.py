@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from scgraph.data.names import ensembl_id, examples
+from scgraph.data.files.names import ensembl_id, examples
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:

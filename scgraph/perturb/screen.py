@@ -127,7 +127,7 @@ def read_screen(
         ConfigError: a perturbation to predict names a gene that the file or the model does not know.
     """
     from scgraph.data import read_cells
-    from scgraph.data.store import match_note
+    from scgraph.data.store.store import match_note
 
     where = str(data) if isinstance(data, str | Path) else "adata"
     obs = _obs(data, layer)
@@ -187,7 +187,7 @@ def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
     from anndata import AnnData
 
     from scgraph.data import read_cells
-    from scgraph.data.hdf5 import damage, open_cells
+    from scgraph.data.files.hdf5 import damage, open_cells
 
     if isinstance(data, AnnData):
         held: pd.DataFrame = data.obs

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data import CellStore
-from scgraph.data.hdf5 import damage, open_file, tenx_matrix, tenx_tables
-from scgraph.data.names import examples
-from scgraph.data.store import match_note
+from scgraph.data.files.hdf5 import damage, open_file, tenx_matrix, tenx_tables
+from scgraph.data.files.names import examples
+from scgraph.data.store.store import match_note
 from scgraph.errors import DataError, OutputError
 from scgraph.files import check_new_file, check_writable, file_atomic
 from scgraph.train.embedding import embed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import Vocabulary
-    from scgraph.data.streaming import CellStream
+    from scgraph.data.files.stream import CellStream
     from scgraph.nn import CellModel
 
 __all__ = ["check_copy", "check_place", "embed_cells", "write_copy", "zeros_note"]

@@ -24,8 +24,8 @@ import numpy as np
 from scgraph import errors
 from scgraph.child import child_command, child_environment
 from scgraph.data import CellStore
-from scgraph.data.disk import DiskColumn
-from scgraph.data.origin import Origin
+from scgraph.data.files.origin import Origin
+from scgraph.data.store.disk import DiskColumn
 from scgraph.launch import torchrun_environment
 from scgraph.models.tensors import write_tensors
 from scgraph.train.stopping import leave, stop_signals

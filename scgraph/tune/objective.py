@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from scgraph.bench.inputs import ProbeSet
     from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
     from scgraph.data import Cells, CellStore, GeneEdges, Network
+    from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
     from scgraph.train import Pretrained
     from scgraph.tune.study import Job
@@ -68,7 +68,8 @@ def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
     Raises:
         DataError: a file cannot be used as it is.
     """
-    from scgraph.bench.inputs import read_corpus, read_probe_sets
+    from scgraph.data.sets.corpus import read_corpus
+    from scgraph.data.sets.labelled import read_probe_sets
 
     sets = read_probe_sets(
         job.data,
@@ -85,7 +86,7 @@ def data_identity(
     sets: list[ProbeSet], corpus: list[Cells] | CellStore, graph: GeneEdges | None = None
 ) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
-    from scgraph.bench.inputs import source_manifests
+    from scgraph.data.sets.corpus import source_manifests
 
     found = {}
     for number, probe in enumerate(sets, 1):
@@ -114,7 +115,8 @@ def parts_of(
     Raises:
         DataError: the set cannot be divided, or genes do not match.
     """
-    from scgraph.bench.inputs import prepare, split_of
+    from scgraph.data.sets.labelled import split_of
+    from scgraph.data.sets.stores import prepare
 
     split = split_of(probe, config, seed=seed)
     prepared = prepare(probe, split, corpus, config, seed=seed, drop_leaks=drop_leaks)
@@ -138,7 +140,7 @@ class Objective:
     """
 
     def __init__(self, job: Job) -> None:
-        from scgraph.bench.inputs import read_graph
+        from scgraph.data.sets.corpus import read_graph
         from scgraph.train import resolve_device
 
         self.base = job.bench

@@ -115,7 +115,7 @@ def run_tune(
         TrainingError: every trial failed; the message gives the reasons.
         KeyboardInterrupt: Ctrl-C; finished trials are kept and the same call goes on.
     """
-    from scgraph.bench.inputs import read_graph
+    from scgraph.data.sets.corpus import read_graph
     from scgraph.files import prepare_output_folder
     from scgraph.tune.objective import data_identity, parts_of, read_data
     from scgraph.tune.results import write_study

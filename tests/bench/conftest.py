@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.inputs import prepare
 from scgraph.config import as_bench_config
+from scgraph.data.sets.stores import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scgraph.bench.inputs import Prepared, ProbeSet
-    from scgraph.bench.splits import Split
+    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.splits import Split
+    from scgraph.data.sets.stores import Prepared
 
 QUICK: dict[str, Any] = {
     "model": {"channels": 8, "layers": 1, "rank": 4},

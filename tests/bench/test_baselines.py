@@ -11,8 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
-from scgraph.bench.inputs import read_probe_sets
-from scgraph.bench.splits import make_split
+from scgraph.data.sets.labelled import read_probe_sets
+from scgraph.data.sets.splits import make_split
 from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 

@@ -10,9 +10,10 @@ import pytest
 import typer
 
 from scgraph.bench import run_bench
-from scgraph.bench.inputs import read_corpus, read_probe_sets
 from scgraph.cli.app import app
 from scgraph.config import as_bench_config
+from scgraph.data.sets.corpus import read_corpus
+from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.tune import run_tune
 from scgraph.tune.objective import parts_of
 from tests.bench.conftest import QUICK, make_cells

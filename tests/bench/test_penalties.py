@@ -10,9 +10,9 @@ from scipy import sparse
 
 from scgraph.bench import run_bench
 from scgraph.bench.baselines import INVERSE_PENALTIES, pca_logreg
-from scgraph.bench.inputs import read_probe_sets, split_of
 from scgraph.bench.protocol import _said_of_penalties
 from scgraph.config import as_bench_config
+from scgraph.data.sets.labelled import read_probe_sets, split_of
 from tests.bench.conftest import QUICK, make_cells
 
 if TYPE_CHECKING:

@@ -17,11 +17,13 @@ from PIL import Image
 import scgraph
 from scgraph.bench import figures
 from scgraph.bench.baselines import pca_logreg
-from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of, stores_to_train_on
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.protocol import measure
-from scgraph.bench.splits import make_split
 from scgraph.config import as_bench_config
+from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
+from scgraph.data.sets.labelled import read_probe_sets, split_of
+from scgraph.data.sets.splits import make_split
+from scgraph.data.sets.stores import prepare
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.models import first_model
 from scgraph.models.settings import settings_by_model
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scgraph.bench.baselines import BaselineResult
-    from scgraph.bench.inputs import ProbeSet
+    from scgraph.data.sets.labelled import ProbeSet
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import summary_markdown
 from scgraph.cli import app as cli
 from scgraph.cli import terminal
-from scgraph.data.edges import read_edges
+from scgraph.data.network.edge_list import read_edges
 from scgraph.files import write_atomic
 from scgraph.reporting.escape import csv_text, for_markdown, for_spreadsheet, for_terminal, from_spreadsheet
 from tests.bench.conftest import make_cells

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from scgraph.config import BenchConfig, ModelConfig, as_bench_config
-from scgraph.data.sampling import mask_reference
-from scgraph.data.zeros import zeros_reference
+from scgraph.data.sampling.genes import mask_reference
+from scgraph.data.sampling.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
 from scgraph.launch import World
 from scgraph.models import build_model, load_model, save_model

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from scgraph.bench import run_bench
 from scgraph.cli import main
-from scgraph.data.origin import Origin
+from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, TrainingError
 from scgraph.launch import World, find_world
 from scgraph.train import crew, pretrain

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scgraph.data import CellStore
-from scgraph.data.writing import StoreWriter, new_store_folder
+from scgraph.data.store.writing import StoreWriter, new_store_folder
 from scgraph.train.loader import BLOCK, SPAN, CellLoader
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from scgraph.data.origin import Origin
+from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
 from scgraph.models import load_model
 from scgraph.train import pretrain

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.inputs import read_probe_sets, split_of
 from scgraph.data import CellStore, read_cells
+from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.errors import ConfigError
 from scgraph.models.settings import settings_of
 from scgraph.nn import GeneModel

@@ -1,0 +1,256 @@
+"""Reading cells from a file, an AnnData object or the set that scanpy carries."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph.data.cells import Cells
+from scgraph.data.files.checks import Compressed, canonical, categories, check_compressed, check_shape, silent_note
+from scgraph.data.files.evidence import obs_totals
+from scgraph.data.files.features import read_genes
+from scgraph.data.files.hdf5 import Source, read_file, stored_matrix
+from scgraph.data.files.layers import layer_choices, which_layer
+from scgraph.data.files.names import check_unique, examples, plain
+from scgraph.data.files.normalize import ScaleSeen, check_values
+from scgraph.data.files.scale import log_base
+from scgraph.data.files.storage import check_claims
+from scgraph.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "file_sha256", "read_cells"]
+
+BUILT_IN = "pbmc68k_reduced"
+"""The set of real cells that scanpy carries inside its package."""
+
+BY_GENE = "the matrix is stored by gene (CSC): converted to rows of cells"
+NOTHING = "every value is 0. Give the matrix that holds the counts."
+
+
+def read_cells(
+    source: str | Path | AnnData,
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
+    name: str | None = None,
+) -> Cells:
+    """Read cells, check them, and bring them into one form.
+
+    Args:
+        source: An .h5ad or 10x .h5 file, an AnnData object, or `"pbmc68k_reduced"`, whose layer is `raw` and
+            whose label is `bulk_labels` by default.
+        layer: Layer to read instead of X; `"raw"` reads `.raw`. Where a layer is called raw too, `"raw/X"` and
+            `"layers/raw"` tell them apart.
+        values: What the values are, where they do not show it themselves: `"counts"`, `"linear"`, `"log1p"`, `"log2"`,
+            `"log10"` or `"sqrt"`, see `scgraph.data.files.scale.Values`.
+        label: Column of obs with the class of every cell.
+        batch_key: Column of obs with the batch or donor of every cell.
+        name: Short name for tables; the stem of the file by default.
+
+    Returns:
+        The cells that have a count; `notes` says what was changed or assumed.
+
+    Raises:
+        DataError: The source cannot be used as it is; the message names it, what was found and what to do.
+        ConfigError: `values` is no word that is known.
+    """
+    check_values(values)
+    origin: str | None = None
+    if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
+        layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
+        found = _from_anndata(_built_in(), BUILT_IN, layer)
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        if isinstance(source, str) and not path.suffix and not path.exists():
+            raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
+        found = read_file(path, layer)
+        name = name or path.stem
+        origin = file_sha256(path)
+    else:
+        name = name or "adata"
+        found = _from_anndata(source, name, layer)
+    return _assemble(found, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _assemble(
+    found: Source,
+    name: str,
+    *,
+    layer: str | None,
+    values: str | None,
+    label: str | None,
+    batch_key: str | None,
+    sha256: str | None,
+) -> Cells:
+    where, obs, var, notes = found.where, found.obs, found.var, list(found.notes)
+    check_shape(found.matrix.shape, len(obs), len(var), where)
+    if isinstance(found.matrix, Compressed):
+        check_compressed(found.matrix, where)
+        if not found.matrix.by_row:
+            notes.append(BY_GENE)
+    obs_names = cell_names(obs, where)
+    genes = read_genes(var, where)
+    symbols, ensembl = genes.symbols, genes.ensembl
+    notes += genes.notes
+    matrix = canonical(found.matrix, where, obs_names, as_text(var.index))
+    if genes.columns is not None:
+        matrix = matrix[:, genes.columns]
+    kept = np.flatnonzero(np.diff(matrix.indptr))
+    if len(kept) < len(obs_names):
+        notes.append(dropped_note(np.delete(obs_names, kept)))
+        if not len(kept):
+            raise DataError(f"{where}: {NOTHING}")
+        matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
+    seen = ScaleSeen(where, layer=layer, values=values, log_base=found.log_base)
+    seen.add(matrix, obs_names, obs_totals(obs))
+    kind, said_kind, change = seen.decide()
+    notes.append(said_kind)
+    if change is not None:
+        matrix = change(matrix)
+    labels = None if label is None else _labels(obs, label, where, notes)
+    batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
+    for groups, key in ((labels, label), (batches, batch_key)):
+        if groups is not None and key is not None and (silent := silent_note(groups, key)):
+            notes.append(silent)
+    manifest: dict[str, Any] = {
+        "source": where,
+        "sha256": sha256 or _digest(matrix, symbols, ensembl, obs_names),
+        "cells": len(obs_names),
+        "genes": len(symbols),
+        "layer": layer,
+        "values": values,
+        "kind": kind,
+        "label": label,
+        "batch_key": batch_key,
+    }
+    return Cells(
+        name=name,
+        matrix=matrix,
+        kind=kind,
+        symbols=symbols,
+        ensembl=ensembl,
+        obs_names=obs_names,
+        rows=kept.astype(np.int64),
+        labels=labels,
+        batches=batches,
+        notes=tuple(notes),
+        manifest=manifest,
+    )
+
+
+def dropped_note(empty: Sequence[str] | NDArray[np.str_], total: int | None = None) -> str:
+    """Say which cells were dropped because they have no count; `empty` may be the first of them only."""
+    return f"{total or len(empty):,} cells without any count were dropped ({examples(empty)})"
+
+
+def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.Categorical:
+    labels = categories(obs, label, where)
+    names = [str(name) for name in labels.categories]
+    if len(names) < 2:
+        raise DataError(
+            f"{where}: obs[{label!r}] has one class only ({names[0]!r}). Name a column with two classes or more."
+        )
+    alike = [one for one in names if one != one.strip() and one.strip() in names]
+    if alike:
+        notes.append(f"classes differ from others in blanks alone: {examples(alike)}")
+    return labels
+
+
+def _from_anndata(adata: AnnData, where: str, layer: str | None) -> Source:
+    import anndata
+
+    if not isinstance(adata, anndata.AnnData):
+        raise DataError(f"{where}: a path or an AnnData object is needed, not {type(adata).__name__}.")
+    var = adata.var
+    raw = adata.raw
+    if layer is None:
+        matrix = adata.X
+        if matrix is None:
+            choices = layer_choices(adata.layers, raw=raw is not None)
+            offer = f" Choose a layer: {', '.join(choices)}." if choices else ""
+            raise DataError(f"{where}: it has no X.{offer}")
+    else:
+        name = which_layer(layer, adata.layers, raw=raw is not None, where=where)
+        if name is not None:
+            matrix = adata.layers[name]
+        else:
+            matrix, var = raw.X, raw.var
+    logged = adata.uns.get("log1p") if layer is None or name is None else None
+    return Source(where, _arrays(matrix, where), adata.obs, var, log_base=log_base(logged))
+
+
+def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
+    """Return the arrays of whatever an AnnData object holds as its matrix."""
+    import h5py
+    from anndata.abc import CSCDataset, CSRDataset
+    from scipy import sparse
+
+    if isinstance(matrix, CSRDataset | CSCDataset | h5py.Dataset):
+        stored = stored_matrix(matrix if isinstance(matrix, h5py.Dataset) else matrix.group, where)
+        check_claims(stored.datasets(), where)  # nobody has looked into the file yet
+        return stored.read(where)
+    if sparse.issparse(matrix):
+        given: Any = matrix
+        rows = given if given.format in ("csr", "csc") else given.tocsr()
+        return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
+    if isinstance(matrix, np.ndarray):
+        return np.asarray(matrix)
+    raise DataError(f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix.")
+
+
+def _built_in() -> AnnData:
+    try:
+        import scanpy
+    except ImportError as error:
+        raise DataError(f"{BUILT_IN}: scanpy carries this set and is not installed. Run pip install scanpy.") from error
+    return scanpy.datasets.pbmc68k_reduced()
+
+
+def cell_names(obs: pd.DataFrame, where: str) -> NDArray[np.str_]:
+    """Return the names of the cells.
+
+    Raises:
+        DataError: Two have the same.
+    """
+    names = as_text(obs.index)
+    remedy = "Run adata.obs_names_make_unique(), or leave the copies out."
+    check_unique(names.tolist(), where, "cell names (obs_names)", remedy)
+    return names
+
+
+def as_text(index: pd.Index) -> NDArray[np.str_]:
+    """Return the names of an index, whatever they are: text, bytes, numbers or tuples."""
+    return np.asarray([plain(name) for name in index], dtype=np.str_)
+
+
+def _digest(
+    matrix: sparse.csr_matrix,
+    symbols: NDArray[np.str_],
+    ensembl: NDArray[np.str_],
+    obs_names: NDArray[np.str_],
+) -> str:
+    """Hash what was read, for sources that are not a file."""
+    digest = hashlib.sha256()
+    for array in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data):
+        digest.update(np.ascontiguousarray(array).data)
+    for names in (symbols, ensembl, obs_names):
+        digest.update("\n".join(names.tolist()).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

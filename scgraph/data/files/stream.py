@@ -1,0 +1,224 @@
+"""The cells of a file in blocks, so that it may be larger than memory, checked as `read_cells` checks them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph.data.cells import Cells
+from scgraph.data.files.checks import (
+    Compressed,
+    canonical,
+    check_compressed,
+    check_indices,
+    check_parts,
+    check_row_starts,
+    check_shape,
+)
+from scgraph.data.files.evidence import obs_totals
+from scgraph.data.files.features import read_genes
+from scgraph.data.files.hdf5 import damage, open_cells
+from scgraph.data.files.normalize import ScaleSeen
+from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note, file_sha256
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from scgraph.data.cells import Kind
+    from scgraph.data.files.hdf5 import Opened, StoredMatrix
+
+__all__ = ["CellStream"]
+
+_ENTRIES = 2**20
+"""Values of a block: the checks and the normalisation hold about a hundred bytes for each at a time."""
+
+_NAMED = 4
+Block = tuple["sparse.csr_matrix", "NDArray[np.str_]"]
+
+
+class CellStream:
+    """Cells of an .h5ad or 10x .h5 file.
+
+    Making one reads the file once: it is checked whole, and genes, kind and notes are known. `blocks` reads it
+    again. A matrix that is stored by gene (CSC) is held in memory while it is read.
+
+    Args:
+        path: The file.
+        layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        tick: Told how many cells of the file have been looked at.
+
+    Attributes:
+        name: Stem of the file.
+        symbols: Gene symbols `[n_genes]`, `""` where unknown.
+        ensembl: Ensembl ids `[n_genes]`, `""` where unknown.
+        kind: Whether the file holds counts or log1p of normalised counts.
+        notes: What a person must be told about this file.
+        manifest: As of `Cells`.
+        entries: Values in all, zeros not counted.
+
+    Raises:
+        DataError: The file cannot be used as it is, see `scgraph.data.read_cells`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        layer: str | None = None,
+        values: str | None = None,
+        tick: Callable[[int, int], None] = lambda done, of: None,
+    ) -> None:
+        self.path = Path(path)
+        self.layer = layer
+        self.name = self.path.stem
+        where, notes = str(self.path), []
+        empty: list[str] = []
+        cells = dropped = 0
+        self.entries = 0
+        with open_cells(self.path, layer) as opened:
+            self._when = self.path.stat().st_mtime_ns
+            with damage(where):
+                obs, var = opened.tables()
+            check_shape(opened.matrix.shape, len(obs), len(var), where)
+            if not opened.matrix.by_row:
+                notes.append(BY_GENE)
+            self._obs_names = cell_names(obs, where)
+            genes = read_genes(var, where)
+            notes += genes.notes
+            self._genes, self.symbols, self.ensembl = genes.columns, genes.symbols, genes.ensembl
+            self._var_names = as_text(var.index)
+            seen = ScaleSeen(where, layer=layer, values=values, log_base=opened.log_base)
+            totals = obs_totals(obs)
+            self._expressed = np.zeros(len(self.symbols), dtype=np.int64)
+            done = 0
+            for matrix, names in self._blocks(opened):
+                done += len(names)
+                kept = np.flatnonzero(np.diff(matrix.indptr))
+                cells += len(kept)
+                dropped += len(names) - len(kept)
+                empty += np.delete(names, kept)[: _NAMED - len(empty)].tolist()
+                self.entries += matrix.nnz
+                self._expressed += np.bincount(matrix.indices, minlength=len(self.symbols))
+                rows = done - len(names) + kept
+                seen.add(matrix[kept], names[kept], {key: column[rows] for key, column in totals.items()})
+                tick(done, len(obs))
+        if dropped:
+            notes.append(dropped_note(empty, dropped))
+        if not cells:
+            raise DataError(f"{where}: {NOTHING}")
+        kind, said_kind, self._change = seen.decide()
+        self.kind: Kind = kind
+        self.notes = (*notes, said_kind)
+        self.manifest: dict[str, Any] = {
+            "source": where,
+            "sha256": file_sha256(self.path),
+            "cells": cells,
+            "genes": len(self.symbols),
+            "layer": layer,
+            "values": values,
+            "kind": kind,
+            "label": None,
+            "batch_key": None,
+        }
+
+    def __len__(self) -> int:
+        """Return the number of cells that have a count."""
+        return int(self.manifest["cells"])
+
+    @property
+    def obs_names(self) -> NDArray[np.str_]:
+        """Names of all cells of the file, those without a count too."""
+        return self._obs_names
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that has changed since it was read first.
+
+        Raises:
+            DataError: As said.
+        """
+        if self.path.stat().st_mtime_ns != self._when:
+            raise DataError(f"{self.path}: was changed while it was read. Start again when it is finished.")
+
+    def expressed(self) -> NDArray[np.int64]:
+        """Count the cells that express each gene `[n_genes]`."""
+        return self._expressed
+
+    def blocks(self) -> Iterator[Cells]:
+        """Read the cells that have a count, block by block, in their order.
+
+        Raises:
+            DataError: The file has changed since it was read first.
+        """
+        with open_cells(self.path, self.layer) as opened:
+            self.check_unchanged()
+            first = 0
+            for matrix, names in self._blocks(opened):
+                kept = np.flatnonzero(np.diff(matrix.indptr))
+                rows, first = first + kept, first + len(names)
+                if len(kept):
+                    yield Cells(
+                        name=self.name,
+                        matrix=matrix[kept] if self._change is None else self._change(matrix[kept]),
+                        kind=self.kind,
+                        symbols=self.symbols,
+                        ensembl=self.ensembl,
+                        obs_names=names[kept],
+                        rows=rows,
+                        labels=None,
+                        batches=None,
+                        notes=(),
+                        manifest=self.manifest,
+                    )
+
+    def _blocks(self, opened: Opened) -> Iterator[Block]:
+        """Yield canonical rows of genes and the names of their cells, empty rows included."""
+        for first, raw in _raw_blocks(opened.matrix, opened.where):
+            names = self._obs_names[first : first + raw.shape[0]]
+            matrix = canonical(raw, opened.where, names, self._var_names)
+            yield matrix if self._genes is None else matrix[:, self._genes], names
+
+
+def _raw_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:
+    """Yield the number of the first cell and the arrays of each block, checked so that scipy can be trusted."""
+    if matrix.dense is not None:
+        cells, genes = matrix.shape
+        step = max(1, _ENTRIES // genes)
+        for first in range(0, cells, step):
+            with damage(where):
+                rows = np.asarray(matrix.dense[first : first + step])
+            yield first, rows
+    elif matrix.by_row:
+        yield from _row_blocks(matrix, where)
+    else:
+        with damage(where):
+            whole = matrix.read(where)
+        if isinstance(whole, Compressed):
+            check_compressed(whole, where)
+        yield 0, whole
+
+
+def _row_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compressed]]:
+    data, indices = matrix.parts["data"], matrix.parts["indices"]
+    with damage(where):
+        check_parts(data, indices, matrix.parts["indptr"], where)
+        indptr = matrix.parts["indptr"][()].astype(np.int64)
+    cells, genes = matrix.shape
+    check_row_starts(indptr, cells, len(indices), where)
+    first = 0
+    while first < cells:
+        # As many rows as fit, and one at least.
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
+        here = slice(int(indptr[first]), int(indptr[last]))
+        with damage(where):
+            part = data[here], indices[here]
+        starts = indptr[first : last + 1] - indptr[first]
+        check_indices(part[1], starts, genes, where, first=first)
+        yield first, Compressed(*part, starts, (last - first, genes), by_row=True)
+        first = last

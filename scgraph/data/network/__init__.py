@@ -1,0 +1,1 @@
+"""The user's gene network, laid onto a vocabulary."""

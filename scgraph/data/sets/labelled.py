@@ -1,0 +1,128 @@
+"""Labelled sets: read, checked, divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.data import check_labels, read_cells
+from scgraph.data.files.checks import MOST_NAMED
+from scgraph.data.files.reading import BUILT_IN
+from scgraph.data.sets.splits import make_split
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from scgraph.config import BenchConfig
+    from scgraph.data import Cells
+    from scgraph.data.sets.splits import Split
+
+__all__ = [
+    "DEFAULT_LABEL",
+    "ProbeSet",
+    "read_probe_sets",
+    "said_of_equal_splits",
+    "split_of",
+]
+
+
+DEFAULT_LABEL = "cell_type"
+"""The column of the CELLxGENE schema."""
+
+
+@dataclass(frozen=True)
+class ProbeSet:
+    """A labelled set: its cells, the names of the classes and the class code of every cell."""
+
+    cells: Cells
+    classes: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+
+def read_probe_sets(
+    sources: Sequence[str | Path | AnnData],
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
+    drop_classes_below: int = 0,
+) -> list[ProbeSet]:
+    """Read labelled sets and refuse labels that cannot be split.
+
+    Cells of classes with fewer than `drop_classes_below` cells are left out, with a note.
+
+    Raises:
+        DataError: a set cannot be used as it is, or two sets have the same name.
+    """
+    sets: list[ProbeSet] = []
+    for source in sources:
+        column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
+        try:
+            cells = read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key)
+        except DataError as error:
+            if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
+                raise DataError(
+                    f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
+                    "their own."
+                ) from error
+            raise
+        cells = _without_rare(cells, drop_classes_below)
+        check_labels(cells)
+        if any(other.cells.name == cells.name for other in sets):
+            raise DataError(
+                f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file."
+            )
+        labels = np.asarray(cells.labels).astype(str)
+        classes, codes = np.unique(labels, return_inverse=True)
+        sets.append(ProbeSet(cells, tuple(classes.tolist()), codes.astype(np.int64)))
+    return sets
+
+
+def _without_rare(cells: Cells, least: int) -> Cells:
+    labels = np.asarray(cells.labels).astype(str)
+    names, counts = np.unique(labels, return_counts=True)
+    rare = names[counts < least]
+    if not len(rare):
+        return cells
+    keep = ~np.isin(labels, rare)
+    note = (
+        f"{int((~keep).sum()):,} cells of {len(rare)} classes with fewer than {least} cells are left out: "
+        f"{', '.join(rare[:MOST_NAMED])}{', ...' if len(rare) > MOST_NAMED else ''}"
+    )
+    kept = cells.subset(np.flatnonzero(keep))
+    return replace(kept, notes=(*kept.notes, note))
+
+
+def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
+    """Divide a labelled set as the settings say: by batch where it has batches, else at random.
+
+    With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.
+
+    Raises:
+        DataError: it cannot be divided, see `make_split`.
+    """
+    rest = 1 - config.test_share - config.validation_share
+    fractions = (rest, config.validation_share, config.test_share)
+    labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class
+    seed = seed if config.split_seed is None else config.split_seed
+    return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
+
+
+def said_of_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:
+    """What must be said where seeds cannot change the split: too few batches to divide in as many ways."""
+    distinct = len({split.test.tobytes() + b"|" + split.validation.tobytes() for split in splits})
+    if distinct == len(splits):
+        return []
+    ways = f"{distinct} way" + ("s" if distinct > 1 else "")
+    return [
+        f"{name}: the {len(splits)} seeds divide the cells in {ways} only, so intervals over seeds speak of few test "
+        "parts."
+    ]

@@ -1,0 +1,104 @@
+"""The stores of one labelled set and seed: what is learned from, and what is probed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.data import CellStore
+from scgraph.data.sets.corpus import _sources, _store, _vocabulary, stores_to_train_on
+from scgraph.data.sets.leakage import Comparison, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scgraph.config import BenchConfig
+    from scgraph.data import Cells
+    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.splits import Split
+
+__all__ = [
+    "Prepared",
+    "prepare",
+]
+
+
+_LEAK_BLOCK = 2**14
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the models of one set and seed see.
+
+    Attributes:
+        train: cells to pretrain on.
+        validation: cells to measure the pretraining loss on.
+        probe: all cells of the labelled set on the same vocabulary.
+        leaks: corpus cells that stand in the test part too.
+        notes: what must be said aloud.
+    """
+
+    train: CellStore
+    validation: CellStore
+    probe: CellStore
+    leaks: int
+    notes: tuple[str, ...]
+
+
+def prepare(
+    probe: ProbeSet,
+    split: Split,
+    corpus: Sequence[Cells] | CellStore,
+    config: BenchConfig,
+    *,
+    seed: int,
+    drop_leaks: bool,
+) -> Prepared:
+    """Build the stores of one set and seed; nothing is taken from the validation or test part of the set.
+
+    Without a corpus the train part is what is pretrained on, and the validation part measures the loss.
+    With one, `validation_share` of its cells is drawn to measure the loss. The vocabulary, highly
+    variable genes or all, comes from the cells that are pretrained on alone; a store has its own.
+    """
+    notes: list[str] = []
+    leaks = 0
+    if isinstance(corpus, CellStore) or corpus:
+        compared = _compared(probe.cells.subset(split.test), corpus)
+        leaks = sum(int(one.leaks.sum()) for one in compared)
+        unlike = sum(int(one.unlike.sum()) for one in compared)
+        allowed = [np.flatnonzero(~one.leaks) if drop_leaks else np.arange(len(one.leaks)) for one in compared]
+        train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
+        said = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
+        if unlike < sum(len(one.unlike) for one in compared):
+            notes.append(
+                f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
+                + (f", {said}." if leaks else ".")
+            )
+        if unlike:
+            notes.append(
+                f"{probe.cells.name}: {unlike:,} corpus cells cannot be compared with the test cells: one of the two "
+                "has no counts, or they share too few genes. Whether they are the same cells is not known."
+            )
+    else:
+        kept, held = probe.cells.subset(split.train), probe.cells.subset(split.validation)
+        vocabulary = _vocabulary([kept], config)
+        train, validation = (_store([part], vocabulary, config) for part in (kept, held))
+    whole = _store([probe.cells], train.vocabulary, config)
+    notes.append(f"{probe.cells.name}: {whole.match_note}.")
+    return Prepared(train, validation, whole, leaks, tuple(notes))
+
+
+def _compared(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[Comparison]:
+    """Compare the cells of every source with the test part; a store is read in blocks."""
+    if not isinstance(corpus, CellStore):
+        return [compare(test, cells) for cells in corpus]
+    blocks = [
+        compare(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
+        for start in range(0, len(corpus), _LEAK_BLOCK)
+    ]
+    borders = np.cumsum(_sources(corpus)[1])[:-1]
+    leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
+    unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)
+    return [Comparison(*pair) for pair in zip(leaks, unlike, strict=True)]

@@ -1,0 +1,1 @@
+"""Cells become rows of a store, in memory or on disk."""

@@ -1,0 +1,300 @@
+"""Cells as a model reads them: compressed rows of (gene, value) on one vocabulary, in memory or on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.data.files.origin import Origin
+from scgraph.data.sampling.genes import sample_genes
+from scgraph.data.sampling.hashing import row_hashes
+from scgraph.data.sampling.zeros import sample_zeros
+from scgraph.data.store.disk import DiskColumn, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from scgraph.data.cells import Cells
+    from scgraph.data.vocabulary import GeneMatch, Vocabulary
+
+__all__ = ["CellStore", "match_note", "rows_on"]
+
+
+@dataclass(frozen=True, eq=False)
+class CellStore:
+    """Compressed rows and their vocabulary; the genes and values may lie in memory or stay on disk.
+
+    Attributes:
+        indptr: Row starts, int64 `[n + 1]`.
+        genes: Vocabulary ids, int32 `[nnz]`, ascending in a row; a `DiskColumn` where they stay on disk.
+        values: log1p of counts per 10,000, float32 `[nnz]`; a `DiskColumn` where they stay on disk.
+        keys: Hash of the genes and values of every cell, uint64 `[n]`: the same cell has the same key in any
+            store of the same vocabulary.
+        vocabulary: Genes 1 to `len(vocabulary)`.
+        match_note: How many genes of the vocabulary the source had.
+        sources: Of a store on disk, where its cells come from, in their order: one manifest a file, with `cells`.
+        origin: Which cell of which file every cell is; None where that is not known.
+    """
+
+    indptr: NDArray[np.int64]
+    genes: NDArray[np.int32] | DiskColumn[np.int32]
+    values: NDArray[np.float32] | DiskColumn[np.float32]
+    keys: NDArray[np.uint64]
+    vocabulary: Vocabulary
+    match_note: str = ""
+    sources: tuple[dict[str, Any], ...] = ()
+    origin: Origin | None = None
+
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return len(self.indptr) - 1
+
+    @classmethod
+    def from_cells(cls, cells: Cells, vocabulary: Vocabulary, *, min_matched: float = 0.3) -> CellStore:
+        """Keep of each cell the genes of `vocabulary`; values are normalised over all its genes before.
+
+        Args:
+            cells: What was read.
+            vocabulary: Genes of the model.
+            min_matched: Least share of the vocabulary that the file must have.
+
+        Raises:
+            DataError: Fewer genes match; the message gives matched/total, examples and a hint.
+        """
+        match = vocabulary.require(cells, min_matched=min_matched)
+        indptr, genes, values = rows_on(match, cells)
+        empty = int((np.diff(indptr) == 0).sum())
+        keys = row_hashes(indptr, genes, values.view(np.uint32))
+        origin = Origin.of([str(cells.manifest.get("source", cells.name))], [len(cells)], cells.obs_names)
+        return cls(indptr, genes, values, keys, vocabulary, match_note(match, empty), origin=origin)
+
+    @classmethod
+    def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
+        """Open the store that `scgraph prepare` wrote. Genes and values stay on disk; 16 bytes a cell are read.
+
+        Args:
+            path: Folder of the store.
+            verify: Compare the checksums of all files too, which reads them whole.
+
+        Raises:
+            DataError: A file is missing, damaged, cut or of a newer version; names the file.
+        """
+        found = open_store(path, verify=verify)
+        sources = tuple(dict(source) for source in found.manifest["sources"])
+        note = "; ".join(dict.fromkeys(str(source.get("match", "")) for source in sources))
+        sizes = [int(source.get("cells", 0)) for source in sources]
+        origin = None
+        if sum(sizes) == len(found.keys):
+            origin = Origin.of([str(source.get("source", path)) for source in sources], sizes)
+        return cls(found.indptr, found.genes, found.values, found.keys, found.vocabulary, note, sources, origin)
+
+    @classmethod
+    def concat(cls, stores: Sequence[CellStore]) -> CellStore:
+        """Put stores of one vocabulary one after another, in memory.
+
+        Raises:
+            ValueError: There is none, or their vocabularies differ.
+        """
+        if not stores or any(store.vocabulary.sha256 != stores[0].vocabulary.sha256 for store in stores):
+            raise ValueError("concat needs one store or more, all on the same vocabulary")
+        lengths = np.concatenate([np.diff(store.indptr) for store in stores])
+        parts = [store.entries(np.arange(len(store))) for store in stores]
+        return cls(
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.concatenate([genes for _, genes, _ in parts]),
+            np.concatenate([values for _, _, values in parts]),
+            np.concatenate([store.keys for store in stores]),
+            stores[0].vocabulary,
+            "; ".join(dict.fromkeys(store.match_note for store in stores if store.match_note)),
+            origin=Origin.concat([store.origin for store in stores]),
+        )
+
+    def subset(self, rows: NDArray[np.integer[Any]]) -> CellStore:
+        """Copy the cells `rows`, in that order; what is on disk stays there."""
+        rows = self._checked(rows)
+        origin = None if self.origin is None else self.origin.subset(rows)
+        more = self.keys[rows], self.vocabulary, self.match_note
+        if isinstance(self.genes, DiskColumn) and isinstance(self.values, DiskColumn):
+            first = self.genes.first[rows]
+            genes, values = self.genes.beginning(first), self.values.beginning(first)
+            return CellStore(self._starts(rows), genes, values, *more, origin=origin)
+        return CellStore(*self.entries(rows), *more, origin=origin)
+
+    def said(self, rows: Sequence[int]) -> str:
+        """Name the cells of some rows for a message: by their names and files where these are known."""
+        if self.origin is not None:
+            return self.origin.said(rows)
+        listed = ", ".join(map(str, rows[:20])) + (f", ... ({len(rows)} in all)" if len(rows) > 20 else "")
+        return f"the cells of rows {listed} of the training cells"
+
+    def entries(
+        self, rows: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """Return row starts `[B + 1]`, genes and values of the cells `rows`, in memory.
+
+        Raises:
+            IndexError: A row is not in the store.
+            DataError: A file of the store cannot be read.
+        """
+        rows = self._checked(rows)
+        starts = self._starts(rows)
+        if isinstance(self.genes, DiskColumn) or isinstance(self.values, DiskColumn):
+            return starts, _read(self.genes, rows, starts), _read(self.values, rows, starts)
+        at = np.repeat(self.indptr[rows] - starts[:-1], np.diff(starts)) + np.arange(starts[-1])
+        return starts, self.genes[at], self.values[at]
+
+    def prefetch(self, rows: NDArray[np.integer[Any]]) -> None:
+        """Ask the system to load cells that will be read soon; nothing happens where they lie in memory."""
+        ordered = np.sort(self._checked(rows))
+        for column in (self.genes, self.values):
+            if isinstance(column, DiskColumn):
+                column.prefetch(ordered, self._starts(ordered))
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Return the values as a matrix `[n, V]`, in memory; gene `g` is column `g - 1`."""
+        starts, genes, values = self.indptr, self.genes, self.values
+        if isinstance(genes, DiskColumn) or isinstance(values, DiskColumn):
+            starts, genes, values = self.entries(np.arange(len(self)))
+        shape = (len(self), len(self.vocabulary))
+        return sparse.csr_matrix((values, genes - 1, starts), shape=shape)
+
+    def cells(self) -> Cells:
+        """Return the cells as a source of log-normalised values on the genes of the store, in memory."""
+        from scgraph.data.cells import Cells
+
+        names = np.asarray(self.vocabulary.symbols, dtype=np.str_), np.asarray(self.vocabulary.ensembl, dtype=np.str_)
+        return Cells(
+            name="store",
+            matrix=self.matrix(),
+            kind="log1p",
+            symbols=names[0],
+            ensembl=names[1],
+            obs_names=np.arange(len(self)).astype(np.str_),
+            rows=np.arange(len(self)),
+            labels=None,
+            batches=None,
+            notes=(),
+            manifest={},
+        )
+
+    def batch(
+        self,
+        rows: NDArray[np.integer[Any]],
+        *,
+        genes: int,
+        seed: int,
+        epoch: int,
+        pad_to: int | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Sample up to `genes` expressed genes of each cell, uniformly, without replacement.
+
+        Which ones is a pure function of (seed, epoch, content of the cell): neither the order of `rows` nor
+        the batch matters.
+
+        Args:
+            rows: Cells `[B]`.
+            genes: Most genes of a cell; a cell with fewer gives all it has.
+            seed: Seed of the run.
+            epoch: Epoch.
+            pad_to: Columns of the result; the longest cell of the batch decides where it is None.
+
+        Returns:
+            Ids int64 `[B, G']`, ascending, 0 on the right as padding, and values float32 `[B, G']`.
+
+        Raises:
+            ValueError: `genes` is below 1 or `pad_to` too small.
+            IndexError: A row is not in the store.
+        """
+        rows = self._checked(rows)
+        if genes < 1:
+            raise ValueError(f"genes must be 1 or more, not {genes}")
+        longest = int((self.indptr[rows + 1] - self.indptr[rows]).max(initial=1))
+        width = min(genes, longest) if pad_to is None else pad_to
+        if width < min(genes, longest):
+            raise ValueError(f"pad_to={pad_to} is less than the {min(genes, longest)} genes of a cell")
+        indptr, stored, values, keys, at = self.indptr, self.genes, self.values, self.keys, rows
+        if isinstance(stored, DiskColumn) or isinstance(values, DiskColumn):
+            indptr, stored, values = self.entries(rows)
+            keys, at = self.keys[rows], np.arange(len(rows))
+        return sample_genes(
+            indptr,
+            stored,
+            values,
+            keys,
+            at,
+            limit=genes,
+            width=width,
+            seed=seed,
+            epoch=epoch,
+        )
+
+    def zeros(self, rows: NDArray[np.integer[Any]], *, genes: int, seed: int, epoch: int) -> NDArray[np.int64]:
+        """Sample up to `genes` unexpressed genes of each cell, uniformly, without replacement.
+
+        As with `batch`, which ones is a pure function of (seed, epoch, content of the cell).
+
+        Args:
+            rows: Cells `[B]`.
+            genes: Most genes of a cell; 0 for none.
+            seed: Seed of the run.
+            epoch: Epoch.
+
+        Returns:
+            Ids int64 `[B, Z]`, ascending, 0 on the right as padding.
+
+        Raises:
+            IndexError: A row is not in the store.
+        """
+        rows = self._checked(rows)
+        indptr, stored, keys, at = self.indptr, self.genes, self.keys, rows
+        if isinstance(stored, DiskColumn):
+            indptr = self._starts(rows)
+            stored, keys, at = _read(stored, rows, indptr), self.keys[rows], np.arange(len(rows))
+        return sample_zeros(
+            indptr, stored, keys, at, vocabulary_size=len(self.vocabulary), limit=genes, seed=seed, epoch=epoch
+        )
+
+    def _starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where each of the rows begins when they stand one after another, and where the last ends."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    def _checked(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Return rows in `[0, n)`: the kernels do not look whether an index is in range."""
+        given = np.asarray(rows)
+        if given.size and given.dtype.kind not in "iu":
+            raise IndexError(f"rows must be whole numbers, not {given.dtype}")
+        inside = np.ascontiguousarray(given, dtype=np.int64)
+        if len(inside) and (inside.min() < 0 or inside.max() >= len(self)):
+            raise IndexError(f"rows must lie in [0, {len(self)})")
+        return inside
+
+
+def rows_on(match: GeneMatch, cells: Cells) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Return row starts, genes and values of cells on the vocabulary that `match` was made with.
+
+    Values are normalised over all genes of a cell before any is left out.
+    """
+    matrix = cells.normalized()
+    columns = np.flatnonzero(match.ids)
+    ordered = columns[np.argsort(match.ids[columns])]
+    # Columns in order of their ids: rows then come out ascending, and nothing needs sorting.
+    picked = matrix[:, ordered]
+    picked.sort_indices()
+    values = np.ascontiguousarray(picked.data, dtype=np.float32)
+    return picked.indptr.astype(np.int64), match.ids[ordered][picked.indices], values
+
+
+def match_note(match: GeneMatch, empty: int) -> str:
+    """Say how many genes matched, and how many cells express none of them."""
+    return str(match) + (f"; {empty:,} cells express none of them" if empty else "")
+
+
+def _read(column: Any, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:
+    return column.read(rows, starts)
