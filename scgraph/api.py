@@ -11,8 +11,8 @@ import numpy as np
 from scgraph.bench import run_bench as bench
 from scgraph.config import as_bench_config
 from scgraph.data import prepare
+from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
-from scgraph.network.public import gene_embeddings, gene_graph
 from scgraph.perturb import run_perturb as perturb
 
 if TYPE_CHECKING:

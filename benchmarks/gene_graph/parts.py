@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness.text import markdown_table
-from scgraph.network.report import sense_markdown
+from scgraph.genes.enrichment.report import sense_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scgraph.network import Edges, GeneTables, Sense
+    from scgraph.genes import Edges, GeneTables, Sense
 
 __all__ = ["page", "setting_row"]
 

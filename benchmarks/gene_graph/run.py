@@ -23,7 +23,7 @@ from scgraph.files import json_text, prepare_output_folder, write_atomic
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
-    from scgraph.network import Sense
+    from scgraph.genes import Sense
 
 app = command_line()
 
@@ -53,10 +53,10 @@ def gene_graph(
     from benchmarks.gene_graph.parts import page, setting_row
     from scgraph.api import pretrain
     from scgraph.data import CellStore, read_cells
+    from scgraph.genes import check_sense, gene_tables, hubs, strongest_senders, to_networkx
+    from scgraph.genes.enrichment.test import expressed_genes
+    from scgraph.genes.picture import draw_network, figure_bytes
     from scgraph.models import load_model
-    from scgraph.network import check_sense, gene_tables, hubs, strongest_senders, to_networkx
-    from scgraph.network.picture import draw_network, figure_bytes
-    from scgraph.network.sense import expressed_genes
 
     settings = {DEFAULT: bench_settings("bench/default", [], model={}, train={})}
     for word in variant or []:

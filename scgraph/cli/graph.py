@@ -41,7 +41,7 @@ def graph(
     json_: Json = None,
 ) -> None:
     """Write the learned gene graph: edges, hubs, modules, a picture, embeddings; check its sense."""
-    from scgraph.network.run import write_network
+    from scgraph.genes.run import write_network
 
     found = write_network(
         model,
@@ -70,7 +70,7 @@ def graph(
             f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_
         )
     if found.sense is not None:
-        from scgraph.network.report import overall_rows, verdicts
+        from scgraph.genes.enrichment.report import overall_rows, verdicts
 
         show_rows("Edges within families of genes", overall_rows(found.sense), json_)
         for sentence in verdicts(found.sense):

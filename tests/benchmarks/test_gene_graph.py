@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.network.conftest import cells, planted, small_config
+from tests.genes.conftest import cells, planted, small_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_run_and_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_distance_from_the_start(tmp_path: Path) -> None:
     from benchmarks.gene_graph.parts import hub_expression, moved, shared_edges
-    from scgraph.network import gene_tables, strongest_senders
+    from scgraph.genes import gene_tables, strongest_senders
 
     tables = gene_tables(planted(tmp_path / "m", small_config()))
     assert tables.start is not None

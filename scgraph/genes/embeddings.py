@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.network.tables import gene_tables, node_names
+from scgraph.genes.tables import gene_tables, node_names
 from scgraph.nn import FactorizedAdjacency
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from scipy import sparse, stats
 
 from scgraph.data import read_cells
 from scgraph.errors import ConfigError, DataError
-from scgraph.network import FAMILIES, check_sense, gene_families
-from scgraph.network.check import ALL, family_tests, matched_orders, plain_orders
-from scgraph.network.report import sense_markdown, verdicts
-from scgraph.network.sense import correlation
-from tests.network.conftest import cells
+from scgraph.genes import FAMILIES, check_sense, gene_families
+from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
+from scgraph.genes.enrichment.report import sense_markdown, verdicts
+from scgraph.genes.enrichment.test import correlation
+from tests.genes.conftest import cells
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.network.check import ALL, family_tests, matched_orders, plain_orders
-from scgraph.network.embeddings import gene_rows
-from scgraph.network.families import SMALLEST, gene_families
-from scgraph.network.tables import GeneTables, gene_tables
+from scgraph.genes.embeddings import gene_rows
+from scgraph.genes.enrichment.families import SMALLEST, gene_families
+from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
+from scgraph.genes.tables import GeneTables, gene_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scgraph.data import Cells
+    from scgraph.genes.tables import Weights
     from scgraph.models import SavedModel
-    from scgraph.network.tables import Weights
 
 __all__ = [
     "CORRELATION",

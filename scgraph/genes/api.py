@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scgraph.network.choose import choose_genes
-from scgraph.network.edges import strongest_senders
-from scgraph.network.embeddings import gene_embeddings as embeddings_of
-from scgraph.network.network import to_networkx
-from scgraph.network.tables import gene_tables
+from scgraph.genes.embeddings import gene_embeddings as embeddings_of
+from scgraph.genes.graph import to_networkx
+from scgraph.genes.selection import choose_genes
+from scgraph.genes.senders import strongest_senders
+from scgraph.genes.tables import gene_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import networkx as nx
     from anndata import AnnData
 
+    from scgraph.genes.senders import Edges
+    from scgraph.genes.tables import Weights
     from scgraph.models import SavedModel
-    from scgraph.network.edges import Edges
-    from scgraph.network.tables import Weights
 
 __all__ = ["gene_embeddings", "gene_graph", "graph_and_edges"]
 
@@ -55,7 +55,7 @@ def gene_graph(
         say: told what was read and left out.
 
     Returns:
-        A directed graph; for the attributes see `scgraph.network.to_networkx`.
+        A directed graph; for the attributes see `scgraph.genes.to_networkx`.
 
     Raises:
         ScgraphError: the model has no adjacency, or cells or genes cannot be used; see its subclasses.
@@ -76,7 +76,7 @@ def gene_graph(
 
 
 def gene_embeddings(model: SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> AnnData:
-    """Return the genes of a model as an AnnData whose obs are genes; see `scgraph.network.embeddings`.
+    """Return the genes of a model as an AnnData whose obs are genes; see `scgraph.genes.embeddings`.
 
     Args:
         model: a folder, or what `scgraph.load_model` returned.

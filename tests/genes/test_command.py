@@ -15,9 +15,9 @@ import pytest
 import scgraph
 from scgraph.cli import main
 from scgraph.errors import DataError
-from scgraph.network.picture import MOST_NODES, strongest_part
-from scgraph.network.tables import node_names
-from tests.network.conftest import FAMILY, NAMES, UNSEEN, cells, planted, small_config
+from scgraph.genes.picture import MOST_NODES, strongest_part
+from scgraph.genes.tables import node_names
+from tests.genes.conftest import FAMILY, NAMES, UNSEEN, cells, planted, small_config
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from scgraph.network.edges import Edges, strongest_senders
-from scgraph.network.families import FAMILIES, gene_families
-from scgraph.network.network import hubs, to_networkx
-from scgraph.network.sense import Sense, check_sense
-from scgraph.network.tables import GeneTables, gene_tables
+from scgraph.genes.enrichment.families import FAMILIES, gene_families
+from scgraph.genes.enrichment.test import Sense, check_sense
+from scgraph.genes.graph import hubs, to_networkx
+from scgraph.genes.senders import Edges, strongest_senders
+from scgraph.genes.tables import GeneTables, gene_tables
 
 __all__ = [
     "FAMILIES",

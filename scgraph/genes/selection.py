@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import Cells, Vocabulary
-    from scgraph.network.tables import GeneTables
+    from scgraph.genes.tables import GeneTables
 
 __all__ = ["choose_genes", "named_genes"]
 
@@ -56,7 +56,7 @@ def choose_genes(
             say(f"note: {len(seen) - len(kept):,} of {len(seen):,} genes were in no training cell and are left out")
     if cells is not None:
         from scgraph.data import CellStore
-        from scgraph.network.sense import expressed_genes
+        from scgraph.genes.enrichment.test import expressed_genes
 
         store = CellStore.from_cells(cells, vocabulary)
         say(store.match_note)

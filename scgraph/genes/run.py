@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
-from scgraph.network.writing import (
-    check_outputs,
-    check_suffix,
-    hubs_path,
-    tsv,
-    write_embeddings,
-    write_graph,
-)
+from scgraph.genes.writing import check_outputs, check_suffix, hubs_path, tsv, write_embeddings, write_graph
 from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
@@ -23,8 +16,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scgraph.network.sense import Sense
-    from scgraph.network.tables import Weights
+    from scgraph.genes.enrichment.test import Sense
+    from scgraph.genes.tables import Weights
 
 __all__ = ["Written", "write_network"]
 
@@ -53,7 +46,7 @@ class Written:
         """Return plain data for JSON."""
         import json
 
-        from scgraph.network.report import verdicts
+        from scgraph.genes.enrichment.report import verdicts
 
         found: dict[str, Any] = {"files": [str(path) for path in self.files]}
         if self.hubs is not None:
@@ -100,9 +93,9 @@ def write_network(
         OutputError: a file stands there already or cannot be written.
     """
     from scgraph.data import read_cells
+    from scgraph.genes.enrichment.test import check_sense
+    from scgraph.genes.tables import gene_tables
     from scgraph.models import load_model
-    from scgraph.network.sense import check_sense
-    from scgraph.network.tables import gene_tables
 
     if out is None and embeddings is None and figure is None and check is None:
         raise ConfigError("Nothing is asked for: give --out, --embeddings, --figure or --check.")
@@ -121,8 +114,8 @@ def write_network(
         if saved.model_config.conv in _MORE:
             say(f"note: {_MORE[saved.model_config.conv]}")
     if out is not None or figure is not None:
-        from scgraph.network.network import hubs
-        from scgraph.network.public import graph_and_edges
+        from scgraph.genes.api import graph_and_edges
+        from scgraph.genes.graph import hubs
 
         graph, edges = graph_and_edges(
             saved,
@@ -144,12 +137,12 @@ def write_network(
             write_atomic(hubs_path(out), tsv(result.hubs))
             result.files += [out, hubs_path(out)]
         if figure is not None:
-            from scgraph.network.picture import draw_network, figure_bytes
+            from scgraph.genes.picture import draw_network, figure_bytes
 
             write_atomic(figure, figure_bytes(draw_network(graph, seed=seed), figure.suffix))
             result.files.append(figure)
     if embeddings is not None:
-        from scgraph.network.embeddings import embedding_frame, gene_embeddings
+        from scgraph.genes.embeddings import embedding_frame, gene_embeddings
 
         found = gene_embeddings(saved)
         write_embeddings(embeddings, found, embedding_frame(found))
@@ -169,7 +162,7 @@ def write_network(
         for note in result.sense.notes:
             say(f"note: {note}")
         if checked is not None:
-            from scgraph.network.report import sense_markdown
+            from scgraph.genes.enrichment.report import sense_markdown
 
             table, page = checked
             write_atomic(table, csv_text(result.sense.table, float_format="%.6g"))
@@ -189,6 +182,6 @@ def _check_paths(out: Path) -> tuple[Path, Path]:
 
 
 def _patterns(families: Path | None) -> Mapping[str, str] | None:
-    from scgraph.network.families import read_families
+    from scgraph.genes.enrichment.families import read_families
 
     return None if families is None else read_families(families)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.network.check import ALL
-from scgraph.network.sense import CORRELATION, LEARNED, UNTRAINED
+from scgraph.genes.enrichment.permutations import ALL
+from scgraph.genes.enrichment.test import CORRELATION, LEARNED, UNTRAINED
 from scgraph.reporting.escape import for_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scgraph.network.sense import Sense
+    from scgraph.genes.enrichment.test import Sense
 
 __all__ = ["family_rows", "overall_rows", "sense_markdown", "verdicts"]
 

@@ -11,12 +11,12 @@ import torch
 
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.errors import ConfigError
+from scgraph.genes import Edges, gene_tables, strongest_senders, to_networkx
+from scgraph.genes import senders as edges_module
 from scgraph.models import SavedModel
-from scgraph.network import Edges, gene_tables, strongest_senders, to_networkx
-from scgraph.network import edges as edges_module
 from scgraph.nn.kernels import attention
 from scgraph.train import pretrain
-from tests.network.conftest import NAMES, UNSEEN, cells, planted, small_config
+from tests.genes.conftest import NAMES, UNSEEN, cells, planted, small_config
 
 if TYPE_CHECKING:
     from pathlib import Path

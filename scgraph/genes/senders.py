@@ -14,7 +14,7 @@ from scgraph.nn.adjacency import LARGEST_BLOCK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.network.tables import GeneTables, Weights
+    from scgraph.genes.tables import GeneTables, Weights
 
 __all__ = ["Edges", "strongest_senders"]
 

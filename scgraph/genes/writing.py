@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from scgraph.network.edges import Edges
+    from scgraph.genes.senders import Edges
 
 __all__ = ["check_outputs", "check_suffix", "edge_frame", "hubs_path", "tsv", "write_embeddings", "write_graph"]
 

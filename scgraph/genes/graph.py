@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-    from scgraph.network.edges import Edges
+    from scgraph.genes.senders import Edges
 
 __all__ = ["HUB_COLUMNS", "hubs", "to_networkx"]
 

@@ -1,0 +1,1 @@
+"""Whether a learned gene graph joins what belongs together: families, permutations, a test, a page."""
