@@ -121,7 +121,7 @@ def finished(place: Path, config: BenchConfig, cells: int) -> bool:
         ConfigError: the folder holds a model of other settings.
     """
     from scgraph.models import load_model
-    from scgraph.train.state import FREE, read_progress, state_file
+    from scgraph.train.checkpoint import FREE, read_progress, state_file
 
     if not state_file(place).is_file() or not read_progress(state_file(place))[0].finished:
         return False

@@ -108,9 +108,9 @@ def run_bench(
     from scgraph.data.sets.corpus import read_corpus, read_graph
     from scgraph.data.sets.labelled import read_probe_sets
     from scgraph.files import prepare_output_folder
-    from scgraph.launch import find_world
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
+    from scgraph.train.distributed.world import find_world
 
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")

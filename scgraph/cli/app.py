@@ -45,8 +45,8 @@ from scgraph.cli.profile import profile
 from scgraph.cli.terminal import complain, is_interactive, say, show, show_rows, speak_as, write_json
 from scgraph.cli.tune import tune
 from scgraph.errors import ScgraphError
-from scgraph.launch import find_world, torchrun_rank
 from scgraph.memory import is_out_of_memory, memory_message
+from scgraph.train.distributed.world import find_world, torchrun_rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

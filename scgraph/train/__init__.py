@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from scgraph.train.embedding import embed
-from scgraph.train.evaluation import masked_value_loss
-from scgraph.train.loss import mvp_loss
+from scgraph.train.loss import masked_value_loss, mvp_loss
 from scgraph.train.pretraining import Pretrained, pretrain
 from scgraph.train.probe import ProbeResult, linear_probe
 from scgraph.train.trainer import resolve_device

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from scgraph.data import mask_values
-from scgraph.launch import World
+from scgraph.train.distributed.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from lightning.pytorch import LightningModule
 from torch.nn.functional import mse_loss
 
 from scgraph.errors import TrainingError
-from scgraph.launch import World
+from scgraph.train.distributed.collective import gathered, shared_losses
+from scgraph.train.distributed.world import World
 from scgraph.train.loss import mvp_loss
-from scgraph.train.together import gathered, shared_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

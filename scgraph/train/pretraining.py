@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder, write_atomic
-from scgraph.launch import World, find_world
 from scgraph.models.saved import MODEL_FILES, load_model, read_description, save_model, write_description
 from scgraph.reporting.escape import csv_text
+from scgraph.train.distributed.world import World, find_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network, Vocabulary
     from scgraph.nn import CellModel
+    from scgraph.train.checkpoint import Progress
     from scgraph.train.loader import CellLoader
-    from scgraph.train.state import Progress
 
 __all__ = ["OWNED", "Pretrained", "pretrain"]
 
@@ -116,8 +116,8 @@ def pretrain(
     """
     from scgraph.models.initial import first_model
     from scgraph.models.network import with_network
+    from scgraph.train.checkpoint import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.loader import CellLoader
-    from scgraph.train.state import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.trainer import check_world, resolve_device
 
     model_config = with_network(model_config, network)
@@ -214,10 +214,10 @@ class Run:
 
         Raises:
             ConfigError: the other processes cannot import the convolution.
-            ScgraphError: see `scgraph.train.crew.run_crew`.
+            ScgraphError: see `scgraph.train.distributed.launcher.run_crew`.
         """
-        from scgraph.train.crew import importable_conv, run_crew
-        from scgraph.train.state import read_progress, state_file
+        from scgraph.train.checkpoint import read_progress, state_file
+        from scgraph.train.distributed.launcher import importable_conv, run_crew
 
         assert self.out is not None
         job = {
@@ -250,7 +250,7 @@ class Run:
         Args:
             loader: training cells, with this process's share of the batches.
             validation: the same for validation.
-            identity: see `scgraph.train.state.fingerprint`.
+            identity: see `scgraph.train.checkpoint.fingerprint`.
             device: where to compute.
             state: file to resume from.
             progress: show a bar where standard error is a terminal.
@@ -261,10 +261,10 @@ class Run:
         from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
 
         with quiet_lightning():
+            from scgraph.train.callbacks import Bar, Runner
+            from scgraph.train.checkpoint import SafetensorsIO
             from scgraph.train.module import MaskedValueModule
-            from scgraph.train.runner import Bar, Runner
-            from scgraph.train.state import SafetensorsIO
-            from scgraph.train.stopping import Stopped, leave, stop_signals
+            from scgraph.train.signals import Stopped, leave, stop_signals
 
         config, done, world = self.config, self.done, self.world
         loader.seek(done.epoch, done.step)

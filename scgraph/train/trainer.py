@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scgraph.errors import ConfigError
-from scgraph.launch import World
+from scgraph.train.distributed.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.child import child_command, child_environment
 from scgraph.errors import OutputError, ScgraphError, TrainingError
-from scgraph.train.stopping import leave, stop_signals
+from scgraph.train.signals import leave, stop_signals
 from scgraph.tune.slots import Watch
 from scgraph.tune.worker import FATAL
 

@@ -61,7 +61,7 @@ def test_the_saved_model_needs_no_file(trained: tuple[Path, Any, CellStore, Netw
 
 
 def test_another_process_builds_it_from_its_tensors(trained: tuple[Path, Any, CellStore, Network]) -> None:
-    """As `scgraph.train.worker` does, which sees no file of edges."""
+    """As `scgraph.train.distributed.worker` does, which sees no file of edges."""
     folder, result, store, _ = trained
     tensors, _ = read_tensors(folder / "model.safetensors")
     config = result.model_config

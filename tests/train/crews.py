@@ -8,15 +8,16 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from scgraph.launch import torchrun_environment
-from scgraph.train import crew, worker
+from scgraph.train.distributed import launcher as crew
+from scgraph.train.distributed import worker
+from scgraph.train.distributed.world import torchrun_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class Forked:
-    """What `scgraph.train.crew` asks of a process, for one that was forked."""
+    """What `scgraph.train.distributed.launcher` asks of a process, for one that was forked."""
 
     def __init__(self, folder: Path, rank: int, size: int, port: int, others: list[Forked]) -> None:
         reader, writer = os.pipe()

@@ -13,16 +13,17 @@ from scgraph.config import BenchConfig, ModelConfig, as_bench_config
 from scgraph.data.sampling.genes import mask_reference
 from scgraph.data.sampling.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
-from scgraph.launch import World
 from scgraph.models import build_model, load_model, save_model
 from scgraph.models.names import model_name
 from scgraph.models.settings import settings_by_model, settings_of
 from scgraph.nn import AsymmetricModel
 from scgraph.nn.conv.registry import conv_class, register_conv
-from scgraph.train import embed, masked_value_loss, pretrain, together
+from scgraph.train import embed, masked_value_loss, pretrain
+from scgraph.train.checkpoint import Sums
+from scgraph.train.distributed import collective as together
+from scgraph.train.distributed.world import World
 from scgraph.train.loader import CellLoader
 from scgraph.train.module import MaskedValueModule
-from scgraph.train.state import Sums
 from scgraph.tune.config import TuneConfig
 from scgraph.tune.space import search_space
 

@@ -24,10 +24,11 @@ from scgraph.bench import run_bench
 from scgraph.cli import main
 from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, TrainingError
-from scgraph.launch import World, find_world
-from scgraph.train import crew, pretrain
+from scgraph.train import pretrain
+from scgraph.train.checkpoint import read_progress, state_file
+from scgraph.train.distributed import launcher as crew
+from scgraph.train.distributed.world import World, find_world
 from scgraph.train.loader import CellLoader
-from scgraph.train.state import read_progress, state_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -295,7 +296,7 @@ def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
 def test_two_devices_read_a_store_where_it_lies(
     small: Any, crews: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scgraph.train import crew
+    from scgraph.train.distributed import launcher as crew
     from tests.train.test_loader import on_disk
 
     laid: list[list[str]] = []

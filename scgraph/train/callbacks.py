@@ -12,9 +12,9 @@ import torch
 from lightning.pytorch import Callback
 
 from scgraph.errors import TrainingError
-from scgraph.train.state import Sums, state_file
-from scgraph.train.stopping import Stopped
-from scgraph.train.together import agreed_signal
+from scgraph.train.checkpoint import Sums, state_file
+from scgraph.train.distributed.collective import agreed_signal
+from scgraph.train.signals import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
     from scgraph.config import TrainConfig
+    from scgraph.train.checkpoint import Progress
     from scgraph.train.loader import CellBatch, CellLoader
-    from scgraph.train.state import Progress
 
 __all__ = ["Bar", "Runner"]
 

@@ -1,4 +1,4 @@
-"""One of the processes that train together; started by `scgraph.train.crew`, never by hand."""
+"""One of the processes that train together; started by `scgraph.train.distributed.launcher`, never by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scgraph.errors import ScgraphError
-from scgraph.train.stopping import stop_signals
+from scgraph.train.signals import stop_signals
 
 __all__ = ["main"]
 
@@ -25,7 +25,7 @@ def main(folder: Path) -> int:
     Returns:
         The exit code.
     """
-    from scgraph.train.crew import outcome_file
+    from scgraph.train.distributed.launcher import outcome_file
 
     error, message, code = "", "", 0
     with stop_signals() as seen:
@@ -48,15 +48,15 @@ def main(folder: Path) -> int:
 def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import Vocabulary
-    from scgraph.launch import find_world
     from scgraph.models import build_model
     from scgraph.models.network import saved_parts
     from scgraph.models.saved import VOCABULARY
     from scgraph.models.tensors import read_tensors
-    from scgraph.train.crew import BEGUN, JOB, WEIGHTS, read_store
+    from scgraph.train.checkpoint import Progress, read_progress
+    from scgraph.train.distributed.launcher import BEGUN, JOB, WEIGHTS, read_store
+    from scgraph.train.distributed.world import find_world
     from scgraph.train.loader import CellLoader
     from scgraph.train.pretraining import Run
-    from scgraph.train.state import Progress, read_progress
     from scgraph.train.trainer import resolve_device
 
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))

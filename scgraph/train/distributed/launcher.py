@@ -3,7 +3,7 @@
 Lightning's own launchers run the caller's script once more for each device (which reads the data anew and cannot
 start from a notebook), or fork a process whose threads and GPU are in use, or pickle everything. Here the calling
 process only watches: it lays cells, weights and settings into a folder, starts one fresh process a device
-(`scgraph.train.worker`), and says why the run ended. A process that dies cannot take it down or keep it waiting.
+(`scgraph.train.distributed.worker`), and says why the run ended. A process that dies cannot take it down or keep it waiting.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from scgraph.child import child_command, child_environment
 from scgraph.data import CellStore
 from scgraph.data.files.origin import Origin
 from scgraph.data.store.disk import DiskColumn
-from scgraph.launch import torchrun_environment
 from scgraph.models.tensors import write_tensors
-from scgraph.train.stopping import leave, stop_signals
+from scgraph.train.distributed.world import torchrun_environment
+from scgraph.train.signals import leave, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def run_crew(
         model: the weights to begin with.
         train: cells to learn from.
         validation: cells to measure the loss on.
-        job: JSON values for `scgraph.train.worker`; its ``out`` is where the run is written to.
+        job: JSON values for `scgraph.train.distributed.worker`; its ``out`` is where the run is written to.
         size: number of processes.
         out: what to name as the place of the state in a message; None where nothing is kept.
 
@@ -185,7 +185,7 @@ def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
                 said = stack.enter_context(_log(folder, rank).open("wb"))
             processes.append(
                 subprocess.Popen(
-                    child_command("scgraph.train.worker", str(folder)),
+                    child_command("scgraph.train.distributed.worker", str(folder)),
                     env=child_environment() | torchrun_environment(rank, size, port),
                     stdin=subprocess.PIPE,
                     stdout=said,

@@ -11,7 +11,7 @@ from torch import distributed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.launch import World
+    from scgraph.train.distributed.world import World
     from scgraph.train.loader import CellBatch
 
 __all__ = ["agreed_signal", "gathered", "shared_losses", "total"]
