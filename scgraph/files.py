@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import OutputError
-from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside, work_folder
+from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_beside, work_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -15,7 +15,7 @@ import pytest
 
 from scgraph.errors import OutputError
 from scgraph.files import file_atomic, folder_atomic, json_text, prepare_output_folder, write_atomic
-from scgraph.temporary import is_temporary, remove_leftovers, temporary_beside
+from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

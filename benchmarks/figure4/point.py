@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.children import last_words, limit_memory, outcome
-from scgraph.child import child_command, child_environment
 from scgraph.errors import ScgraphError
 from scgraph.files import write_atomic
+from scgraph.system.child import child_command, child_environment
 
 __all__ = ["Point", "PointRequest", "run_point"]
 

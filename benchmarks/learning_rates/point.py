@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.children import last_words, outcome
-from scgraph.child import child_command, child_environment
 from scgraph.errors import ConfigError, ScgraphError
+from scgraph.system.child import child_command, child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.child import child_command, child_environment
 from scgraph.memory import status_bytes
+from scgraph.system.child import child_command, child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

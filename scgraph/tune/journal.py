@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import DataError, OutputError
 from scgraph.files import write_atomic
-from scgraph.locks import FileGuard
 from scgraph.parsing import parse_json
+from scgraph.system.locks import FileGuard
 from scgraph.tune.storage import StorageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
-from scgraph.locks import FileGuard
+from scgraph.system.locks import FileGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

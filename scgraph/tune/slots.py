@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph import processes
-from scgraph.processes import this_machine
+from scgraph.system import processes
+from scgraph.system.processes import this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

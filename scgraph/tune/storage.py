@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError, OutputError
-from scgraph.locks import FileGuard
 from scgraph.reporting.redact import HIDDEN, address_and_query, passwords_in, without_passwords
+from scgraph.system.locks import FileGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

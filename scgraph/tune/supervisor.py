@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.child import child_command, child_environment
 from scgraph.errors import OutputError, ScgraphError, TrainingError
+from scgraph.system.child import child_command, child_environment
 from scgraph.train.signals import leave, stop_signals
 from scgraph.tune.slots import Watch
 from scgraph.tune.worker import FATAL

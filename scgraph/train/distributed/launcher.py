@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph import errors
-from scgraph.child import child_command, child_environment
 from scgraph.data import CellStore
 from scgraph.data.files.origin import Origin
 from scgraph.data.store.disk import DiskColumn
 from scgraph.models.tensors import write_tensors
+from scgraph.system.child import child_command, child_environment
 from scgraph.train.distributed.world import torchrun_environment
 from scgraph.train.signals import leave, stop_signals
 

@@ -11,7 +11,7 @@ import shutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from scgraph.processes import is_gone, this_machine
+from scgraph.system.processes import is_gone, this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 COUNTING = """
 import sys
 from pathlib import Path
-from scgraph.locks import FileGuard
+from scgraph.system.locks import FileGuard
 
 folder = Path(sys.argv[1])
 guard = FileGuard(folder / "count.guard")

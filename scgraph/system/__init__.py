@@ -1,0 +1,1 @@
+"""Processes, locks and temporary files: what the operating system is asked for."""
