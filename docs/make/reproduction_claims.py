@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from docs.make.sources import RESULTS
-from scgraph.bench.overall import overall
+from scgraph.bench.across_sets import overall
 from scgraph.reporting.statistics import PairedDifference, paired_difference
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from docs.make.sources import RESULTS, source, where
-from scgraph.bench.overall import overall
+from scgraph.bench.across_sets import overall
 from scgraph.bench.results import summarise
 from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, records, table_cells
 from scgraph.reporting.tables import quantity

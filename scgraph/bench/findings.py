@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.overall import compared
+from scgraph.bench.across_sets import compared
 from scgraph.bench.results import HEADLINE_METRIC
 from scgraph.reporting.rows import REGRESSION
 from scgraph.reporting.wording import interval, mean_and_sd, records

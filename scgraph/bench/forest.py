@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.overall import compared
+from scgraph.bench.across_sets import compared
 from scgraph.reporting.drawing import FAINT, INK, model_colors, model_label, new_figure, open_axis, plain
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def difference_forest(
 
     Args:
         summary: of `scgraph.bench.results.summarise`.
-        overall: of `scgraph.bench.overall.overall`, not empty.
+        overall: of `scgraph.bench.across_sets.overall`, not empty.
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         metrics: column prefix to title, one panel each; by default accuracy and macro-F1.

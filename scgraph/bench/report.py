@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scgraph.bench import figures, tables
+from scgraph.bench.across_sets import compared
 from scgraph.bench.forest import difference_forest
-from scgraph.bench.overall import compared
 from scgraph.reporting import drawing
 from scgraph.reporting.page import fill_template
 
@@ -47,7 +47,7 @@ class BenchReport:
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         projection: "tsne" or "umap".
-        overall: of `scgraph.bench.overall.overall`; None or empty for one set.
+        overall: of `scgraph.bench.across_sets.overall`; None or empty for one set.
     """
 
     summary: pd.DataFrame

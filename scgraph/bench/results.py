@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,7 @@ from scgraph.reporting.rows import REGRESSION, UNTRAINED, model_order
 from scgraph.reporting.statistics import METRICS, PairedDifference, mean_sd, paired_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -22,7 +20,6 @@ __all__ = [
     "results_csv",
     "results_frame",
     "summarise",
-    "write_results",
 ]
 
 HEADLINE_METRIC = "macro_f1"
@@ -125,39 +122,3 @@ def difference_columns(metric: str, found: PairedDifference | None) -> dict[str,
         f"{metric}_{name}": value
         for name, value in zip(("difference", "low", "high", "p", "equivalent"), values, strict=True)
     }
-
-
-def write_results(
-    folder: Path,
-    results: pd.DataFrame,
-    *,
-    notes: Sequence[str],
-    config_yaml: str,
-    environment: Mapping[str, object],
-    reference: str = "tf",
-    margin: float = 0.01,
-) -> pd.DataFrame:
-    """Write `results.csv`, `summary.md`, `config.yaml` and `environment.json` into an existing folder.
-
-    Every file is written beside its place and renamed, so a reader never sees half of one.
-
-    Returns:
-        The summary of `summarise`, for the table on the terminal and the report.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    from scgraph.bench.overall import overall
-    from scgraph.bench.tables import summary_markdown
-    from scgraph.files import write_atomic
-
-    summary = summarise(results, reference, margin=margin)
-    together = overall(results, reference, margin=margin)
-    markdown = summary_markdown(
-        summary, together, notes=notes, environment=environment, reference=reference, margin=margin
-    )
-    write_atomic(folder / "results.csv", results_csv(results))
-    write_atomic(folder / "config.yaml", config_yaml)
-    write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
-    write_atomic(folder / "summary.md", markdown)
-    return summary

@@ -46,7 +46,7 @@ class BenchResult:
     Attributes:
         results: one row a model, dataset, split and seed.
         summary: one row a model and dataset, see `scgraph.bench.results.summarise`.
-        overall: what all sets say together, see `scgraph.bench.overall.overall`; empty for one set.
+        overall: what all sets say together, see `scgraph.bench.across_sets.overall`; empty for one set.
         costs: one entry a model.
         notes: what must be said aloud: splits, leaks, what was done to the data.
         folder: where it was written; None where nothing was.
@@ -100,7 +100,7 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.overall import overall
+    from scgraph.bench.across_sets import overall
     from scgraph.bench.plan import plan_bench
     from scgraph.bench.protocol import measure
     from scgraph.bench.results import results_frame, summarise
@@ -225,7 +225,7 @@ def _write(
     import yaml
 
     from scgraph.bench.report import BenchReport, pictures, render
-    from scgraph.bench.results import write_results
+    from scgraph.bench.writing import write_results
     from scgraph.files import write_atomic
     from scgraph.reporting.environment import environment
 

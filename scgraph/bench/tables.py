@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench.across_sets import compared
 from scgraph.bench.findings import findings
-from scgraph.bench.overall import compared
 from scgraph.bench.results import HEADLINE_METRIC
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.rows import BASELINES, UNTRAINED
@@ -88,7 +88,7 @@ def overall_header(reference: str) -> list[str]:
 
 
 def overall_cells(row: Mapping[str, Any]) -> list[str]:
-    """One row of `scgraph.bench.overall.overall` as text."""
+    """One row of `scgraph.bench.across_sets.overall` as text."""
     return [
         str(row["model"]),
         f"{row[row['over']]} {row['over']}",
@@ -170,7 +170,7 @@ def summary_markdown(
     reference: str = "tf",
     margin: float = 0.01,
 ) -> str:
-    """The text of `summary.md`; `overall` of `scgraph.bench.overall.overall` adds what all sets say together."""
+    """The text of `summary.md`; `overall` of `scgraph.bench.across_sets.overall` adds what all sets say together."""
     # Escaped once, so that every sentence about it is.
     summary = summary.assign(dataset=[for_markdown(str(name)) for name in summary["dataset"]])
     lines = ["# Bench summary", ""]

@@ -18,7 +18,6 @@ from scgraph.errors import DataError, OutputError
 from scgraph.files import write_atomic
 from scgraph.parsing import parse_json
 from scgraph.system.locks import FileGuard
-from scgraph.tune.storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +25,12 @@ if TYPE_CHECKING:
 
     from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["JournalLock", "mend_journal", "open_journal"]
+__all__ = [
+    "JournalLock",
+    "StorageError",
+    "mend_journal",
+    "open_journal",
+]
 
 LEFT_BEHIND_AFTER = 2.0
 """Seconds an operation is never locked for: it is one line."""
@@ -240,3 +244,7 @@ def _append(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+class StorageError(OutputError):
+    """The storage of a study cannot be used; no trial is at fault."""

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import merged
-from scgraph.reporting.escape import csv_text
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
 from scgraph.tune.space import with_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pandas as pd
     from optuna.trial import FrozenTrial
@@ -21,7 +19,14 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.tune.study import Job
 
-__all__ = ["Found", "StudyFound", "best_settings", "best_trials", "said_values", "trials_table", "write_study"]
+__all__ = [
+    "Found",
+    "StudyFound",
+    "best_settings",
+    "best_trials",
+    "said_values",
+    "trials_table",
+]
 
 NAMES = {
     "mvp": ("validation loss",),
@@ -58,38 +63,6 @@ class StudyFound:
 
     trials: pd.DataFrame
     best: dict[str, tuple[Found, ...]]
-
-
-def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: bool = True) -> StudyFound:
-    """Write `trials.csv`, the best settings, `environment.json` and, where asked for, `study.html` into a folder.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    from scgraph.files import json_text, write_atomic
-    from scgraph.reporting.environment import environment
-    from scgraph.tune.report import StudyReport, render
-    from scgraph.tune.study import loaded
-
-    trials = trials_table(job, boards)
-    best = {model: best_trials(model, board.finished(), job.tune.objective) for model, board in boards.items()}
-    write_atomic(folder / "trials.csv", csv_text(trials, float_format="%.10g"))
-    for old in folder.glob("best*.yaml"):
-        old.unlink()
-    for name, text in best_files(job, best).items():
-        write_atomic(folder / name, text)
-    where = environment()
-    write_atomic(folder / "environment.json", json_text(where))
-    if report:
-        page = StudyReport(
-            job=job,
-            trials=trials,
-            best=best,
-            studies={model: loaded(job, model, board.storage) for model, board in boards.items()},
-            environment=where,
-        )
-        write_atomic(folder / "study.html", render(page))
-    return StudyFound(trials, best)
 
 
 def trials_table(job: Job, boards: dict[str, Board]) -> pd.DataFrame:

@@ -118,10 +118,10 @@ def run_tune(
     from scgraph.data.sets.corpus import read_graph
     from scgraph.files import prepare_output_folder
     from scgraph.tune.objective import data_identity, parts_of, read_data
-    from scgraph.tune.results import write_study
     from scgraph.tune.storage import open_storage, place_of
     from scgraph.tune.study import begin, described
     from scgraph.tune.supervisor import Supervisor
+    from scgraph.tune.writing import write_study
 
     job = _checked_job(
         models,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError, DataError, OutputError
+from scgraph.errors import ConfigError, DataError
 from scgraph.reporting.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 from scgraph.system.locks import FileGuard
+from scgraph.tune.journal import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,17 +22,13 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-__all__ = ["Place", "StorageError", "open_storage", "place_of", "quiet_optuna"]
+__all__ = ["Place", "open_storage", "place_of", "quiet_optuna"]
 
 JOURNAL = "journal.log"
 ADDRESS_WITHOUT_SCHEME = re.compile(r"\w[\w+.-]*:.+@")
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 LOCKED_SECONDS = 20
 """How long SQLite itself waits for another process."""
-
-
-class StorageError(OutputError):
-    """The storage of a study cannot be used; no trial is at fault."""
 
 
 @dataclass(frozen=True)

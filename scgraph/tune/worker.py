@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ScgraphError, TrainingError
 from scgraph.reporting.escape import for_terminal
+from scgraph.tune.journal import StorageError
 from scgraph.tune.objective import Outcome, free_memory, reason_of
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
-from scgraph.tune.storage import Place, StorageError, open_storage
+from scgraph.tune.storage import Place, open_storage
 from scgraph.tune.study import Job, begin, loaded, suggested
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.overall import overall
+from scgraph.bench.across_sets import overall
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
 from scgraph.costs.profile import Costs

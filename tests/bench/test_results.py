@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from scgraph.bench.results import results_frame, summarise, write_results
+from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import headlines, rich_tables, summary_markdown
+from scgraph.bench.writing import write_results
 from scgraph.reporting.environment import environment
 from scgraph.reporting.rows import model_order
 from scgraph.reporting.tables import quantity

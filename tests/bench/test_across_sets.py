@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from scgraph.bench.across_sets import compared, overall
 from scgraph.bench.forest import difference_forest
-from scgraph.bench.overall import compared, overall
 from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import overall_sentences, rich_tables, summary_markdown, verdicts
 
