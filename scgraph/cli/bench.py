@@ -1,0 +1,98 @@
+"""The command `scgraph bench`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scgraph.cli.options import (
+    BatchKey,
+    Channels,
+    Config,
+    Device,
+    Devices,
+    DropLeaks,
+    Epochs,
+    Genes,
+    Json,
+    Label,
+    Layer,
+    Layers,
+    Models,
+    Network,
+    Overwrite,
+    Precision,
+    Set,
+    ValuesAs,
+    bench_settings,
+    model_names,
+)
+from scgraph.cli.terminal import is_interactive, say, show, write_json
+
+__all__ = [
+    "bench",
+]
+
+
+def bench(
+    models: Models = "gnn,tf",
+    data: Annotated[list[str] | None, typer.Option(help="Labelled sets to probe.  [default: pbmc68k_reduced]")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="Cells or a store to pretrain on.  [default: train parts]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
+    label: Label = None,
+    layer: Layer = None,
+    values: ValuesAs = None,
+    batch_key: BatchKey = None,
+    drop_leaks: DropLeaks = True,
+    seeds: Annotated[int | None, typer.Option(help="Repetitions: split, weights, samples and probe.")] = None,
+    epochs: Epochs = None,
+    channels: Channels = None,
+    layers: Layers = None,
+    genes: Genes = None,
+    network: Network = None,
+    config: Config = "bench/default",
+    set_: Set = None,
+    device: Device = None,
+    devices: Devices = None,
+    precision: Precision = None,
+    overwrite: Overwrite = False,
+    json_: Json = None,
+) -> None:
+    """Compare models on labelled cells: accuracy, cost, pictures."""
+    from scgraph.bench import run_bench, tables
+
+    settings = bench_settings(
+        config,
+        set_,
+        seeds=seeds,
+        network=network,
+        model={"channels": channels, "layers": layers},
+        train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
+    )
+    folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
+    result = run_bench(
+        model_names(models),
+        data or ["pbmc68k_reduced"],
+        corpus=corpus or [],
+        config=settings,
+        out=folder,
+        label=label,
+        layer=layer,
+        values=values,
+        batch_key=batch_key,
+        drop_leaks=drop_leaks,
+        overwrite=overwrite,
+        say=say,
+        show_progress=is_interactive(),
+    )
+    for note in result.notes:
+        say(f"note: {note}")
+    show(tables.rich_tables(result.summary, result.overall, margin=settings.equivalence_margin), json_)
+    show(f"Report: {folder / 'report.html'}", json_)
+    write_json(json_, json.loads(result.summary.to_json(orient="records")))

@@ -1,0 +1,49 @@
+"""The command `scgraph embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scgraph.cli.options import AllowConv, Device, Json, Layer, ValuesAs
+from scgraph.cli.terminal import say, show, write_json
+
+__all__ = [
+    "embed",
+]
+
+
+def embed(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    data: Annotated[str, typer.Argument(help="An .h5ad file.")],
+    out: Annotated[Path, typer.Option(help="The .h5ad file to write, with obsm['X_scgraph'].")],
+    layer: Layer = None,
+    values: ValuesAs = None,
+    min_matched: Annotated[float, typer.Option(help="Share of the model's genes the file must hold.")] = 0.3,
+    device: Device = "auto",
+    allow_conv: AllowConv = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json_: Json = None,
+) -> None:
+    """Write the vectors of the cells into obsm["X_scgraph"] of a copy of the file."""
+    from scgraph.api import embed_file
+
+    record = embed_file(
+        model,
+        data,
+        out=out,
+        layer=layer,
+        values=values,
+        min_matched=min_matched,
+        device=device or "auto",
+        allow_conv=allow_conv or [],
+        overwrite=overwrite,
+        say=say,
+    )
+    show(
+        f"{record['cells']:,} cells, {record['channels']} numbers each, in {out}",
+        json_,
+    )
+    write_json(json_, record)

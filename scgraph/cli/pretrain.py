@@ -1,0 +1,99 @@
+"""The command `scgraph pretrain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scgraph.cli.options import (
+    Channels,
+    Config,
+    Device,
+    Devices,
+    Epochs,
+    Genes,
+    Json,
+    Layer,
+    Layers,
+    Network,
+    Nodes,
+    Overwrite,
+    Precision,
+    Seed,
+    Set,
+    Strategy,
+    ValuesAs,
+    bench_settings,
+)
+from scgraph.cli.terminal import is_interactive, say, show, speak_as, write_json
+from scgraph.train.distributed.world import find_world
+
+__all__ = [
+    "pretrain",
+]
+
+
+def pretrain(
+    data: Annotated[list[str], typer.Argument(help="Cells to pretrain on: .h5ad files, or one store.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    model: Annotated[str, typer.Option(help="Model by name; see `scgraph models`.")] = "gnn",
+    layer: Layer = None,
+    values: ValuesAs = None,
+    epochs: Epochs = None,
+    channels: Channels = None,
+    layers: Layers = None,
+    genes: Genes = None,
+    seed: Seed = None,
+    network: Network = None,
+    config: Config = "bench/default",
+    set_: Set = None,
+    device: Device = None,
+    devices: Devices = None,
+    nodes: Nodes = None,
+    strategy: Strategy = None,
+    precision: Precision = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    overwrite: Overwrite = False,
+    json_: Json = None,
+) -> None:
+    """Pretrain a model by masked value prediction and save it."""
+    from scgraph.api import pretrain as run
+
+    settings = bench_settings(
+        config,
+        set_,
+        network=network,
+        model={"channels": channels, "layers": layers},
+        train={
+            "epochs": epochs,
+            "genes": genes,
+            "seed": seed,
+            "device": device,
+            "devices": devices,
+            "nodes": nodes,
+            "strategy": strategy,
+            "precision": precision,
+        },
+    )
+    speak_as(find_world(settings.train.devices, settings.train.nodes).rank)
+    trained = run(
+        data,
+        model=model,
+        config=settings,
+        out=out,
+        layer=layer,
+        values=values,
+        resume=resume,
+        overwrite=overwrite,
+        show_progress=is_interactive(),
+        say=say,
+    )
+    last = trained.history.iloc[-1]
+    show(
+        f"{model}: {len(trained.history)} epochs, validation loss {last['validation_loss']:.4f}, in {out}",
+        json_,
+    )
+    write_json(json_, json.loads(trained.history.to_json(orient="records")))
