@@ -99,7 +99,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     from scgraph.costs.profile import profile
     from scgraph.data.sets.corpus import read_corpus
     from scgraph.data.sets.labelled import read_probe_sets, split_of
-    from scgraph.data.sets.stores import prepare
+    from scgraph.data.sets.stores import make_stores
     from scgraph.models.settings import settings_by_model
     from scgraph.reporting.statistics import score
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
@@ -117,7 +117,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     vocabulary = request.genes
     for seed in range(settings.seeds):
         split = split_of(probe, settings, seed=seed)
-        prepared = prepare(probe, split, corpus, settings, seed=seed, drop_leaks=request.drop_leaks)
+        prepared = make_stores(probe, split, corpus, settings, seed=seed, drop_leaks=request.drop_leaks)
         vocabulary = len(prepared.train.vocabulary)
         start = time.perf_counter()
         trained = pretrain(

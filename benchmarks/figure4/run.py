@@ -121,7 +121,7 @@ def check(
 
     from scgraph.data.sets.corpus import read_corpus
     from scgraph.data.sets.labelled import read_probe_sets, split_of
-    from scgraph.data.sets.stores import prepare
+    from scgraph.data.sets.stores import make_stores
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
@@ -132,7 +132,7 @@ def check(
     largest = 1
     for seed in range(settings.seeds):  # which genes are known differs between the splits
         split = split_of(probe, settings, seed=seed)
-        prepared = prepare(probe, split, sources, settings, seed=seed, drop_leaks=drop_leaks)
+        prepared = make_stores(probe, split, sources, settings, seed=seed, drop_leaks=drop_leaks)
         for store in (prepared.train, prepared.validation, prepared.probe):
             largest = max(largest, int(np.diff(store.indptr).max(initial=1)))
     return largest

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from scgraph.genes import Edges, GeneTables, Sense
+    from scgraph.genes import Edges, Enrichment, GeneTables
 
 __all__ = ["page", "setting_row"]
 
@@ -88,7 +88,7 @@ def shared_edges(one: Edges, other: Edges) -> float:
     return len(pairs[0] & pairs[1]) / len(pairs[0])
 
 
-def page(sense: Sense, rows: Sequence[Mapping[str, Any]], levels: Mapping[float, Sense]) -> str:
+def page(sense: Enrichment, rows: Sequence[Mapping[str, Any]], levels: Mapping[float, Enrichment]) -> str:
     """Return `table.md`: the check of the default settings, of other settings, and of more and fewer genes."""
     settings = [
         [

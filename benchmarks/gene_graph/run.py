@@ -23,7 +23,7 @@ from scgraph.files import json_text, prepare_output_folder, write_atomic
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
-    from scgraph.genes import Sense
+    from scgraph.genes import Enrichment
 
 app = command_line()
 
@@ -53,7 +53,7 @@ def gene_graph(
     from benchmarks.gene_graph.parts import page, setting_row
     from scgraph.api import pretrain
     from scgraph.data import CellStore, read_cells
-    from scgraph.genes import check_sense, gene_tables, hubs, strongest_senders, to_networkx
+    from scgraph.genes import enrichment_test, gene_tables, hubs, strongest_senders, to_networkx
     from scgraph.genes.enrichment.test import expressed_genes
     from scgraph.genes.picture import draw_network, figure_bytes
     from scgraph.models import load_model
@@ -68,7 +68,7 @@ def gene_graph(
     start, begun = time.perf_counter(), origin("gene_graph")
     rows: list[dict[str, Any]] = []
     cells: Cells = read_cells(data, layer=layer)
-    found: dict[str, Sense] = {}
+    found: dict[str, Enrichment] = {}
     edges_before = None
     for name, config in settings.items():
         place = folder / MODELS / slug(name)
@@ -78,7 +78,7 @@ def gene_graph(
             pretrain([data], model=model, config=config, out=place, layer=layer, resume=(place / "state").is_dir())
         saved = load_model(place)
         say(f"{name}: check")
-        found[name] = check_sense(saved, cells, top_k=top_k, min_share=min_share, permutations=permutations)
+        found[name] = enrichment_test(saved, cells, top_k=top_k, min_share=min_share, permutations=permutations)
         tables = gene_tables(saved)
         matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
         genes = expressed_genes(matrix, min_share)
@@ -95,7 +95,7 @@ def gene_graph(
             write_atomic(folder / "network.png", figure_bytes(draw_network(graph), ".png"))
             first = saved
     levels = {
-        level: check_sense(first, cells, top_k=top_k, min_share=level, permutations=permutations)
+        level: enrichment_test(first, cells, top_k=top_k, min_share=level, permutations=permutations)
         for level in sorted({*(shares or []), min_share} - {min_share})
     } | {min_share: found[DEFAULT]}
     write_atomic(folder / "settings.csv", csv_text(rows))
@@ -132,23 +132,23 @@ def finished(place: Path, config: BenchConfig, cells: int) -> bool:
     return True
 
 
-def _overall(sense: Sense, network: str) -> Any:
+def _overall(sense: Enrichment, network: str) -> Any:
     table = sense.table
     return table[(table["network"] == network) & (table["permutation"] == "matched") & (table["family"] == "all")].iloc[
         0
     ]
 
 
-def _share(sense: Sense) -> float:
+def _share(sense: Enrichment) -> float:
     return float(_overall(sense, "learned")["share"])
 
 
-def _tested(sense: Sense) -> dict[str, float]:
+def _tested(sense: Enrichment) -> dict[str, float]:
     row = _overall(sense, "learned")
     return {name: float(row[name]) for name in ("share_chance", "share_p", "specific_z")}
 
 
-def _level_row(level: float, sense: Sense) -> dict[str, Any]:
+def _level_row(level: float, sense: Enrichment) -> dict[str, Any]:
     row: dict[str, Any] = {"min_share": level, "genes": sense.genes}
     for network in dict.fromkeys(sense.table["network"]):
         found = _overall(sense, network)

@@ -47,12 +47,12 @@ def entry_point(app: typer.Typer, question: str) -> Callable[..., None]:
     """Return the `main` of a script: exit 2 with one message for what a user can mend, 130 after Ctrl-C."""
 
     def main(arguments: Sequence[str] | None = None) -> None:
-        from scgraph.cli.options import spread
+        from scgraph.cli.options import repeat_lists
         from scgraph.cli.terminal import say
 
         words = list(sys.argv[1:] if arguments is None else arguments)
         try:
-            code = app(spread(words), prog_name=" ".join(program(question)), standalone_mode=True)
+            code = app(repeat_lists(words), prog_name=" ".join(program(question)), standalone_mode=True)
         except ScgraphError as error:
             say(f"{question}: {error}")
             code = 2

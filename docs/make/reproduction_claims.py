@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from docs.make.sources import RESULTS
-from scgraph.bench.across_sets import overall
+from scgraph.bench.across_sets import across_sets
 from scgraph.reporting.statistics import PairedDifference, paired_difference
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _length(folder: Path) -> tuple[str, str, str]:
 
 def _gnn_minus_tf(*folders: Path) -> tuple[Any, Any]:
     """Return the differences over seeds and over sets of benches that differ in their sets alone."""
-    rows = overall(pd.concat([pd.read_csv(folder / "results.csv") for folder in folders]), margin=MARGIN)
+    rows = across_sets(pd.concat([pd.read_csv(folder / "results.csv") for folder in folders]), margin=MARGIN)
     rows = rows[rows["model"] == "gnn"].set_index("over")
     return rows.loc["seeds"], rows.loc["sets"]
 

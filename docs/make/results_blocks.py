@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from docs.make.sources import RESULTS, source, where
-from scgraph.bench.across_sets import overall
+from scgraph.bench.across_sets import across_sets
 from scgraph.bench.results import summarise
 from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, records, table_cells
 from scgraph.reporting.tables import quantity
@@ -94,7 +94,7 @@ def overall_block(*names: str) -> str:
     """Return what the sets of all folders say together, split by split, about gnn minus tf."""
     header = ["split", *overall_header("tf")]
     lines = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * (len(header) - 2)]
-    found = overall(pd.concat([pd.read_csv(RESULTS / name / "results.csv") for name in names]))
+    found = across_sets(pd.concat([pd.read_csv(RESULTS / name / "results.csv") for name in names]))
     for row in records(found[found["model"] == "gnn"]):
         lines.append("| " + " | ".join([row["split"], *overall_cells(row)]) + " |")
     return "\n".join(lines) + "\n"

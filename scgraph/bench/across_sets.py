@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["compared", "overall"]
+__all__ = ["across_sets", "trained_models"]
 
 COLUMNS = (
     "split",
@@ -25,7 +25,7 @@ COLUMNS = (
 )
 
 
-def overall(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> pd.DataFrame:
+def across_sets(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> pd.DataFrame:
     """Paired difference of every model to the reference over all sets of a split, in two ways.
 
     With D[s, k] = metric(model) - metric(reference) for seed s = 1..S on set k = 1..K:
@@ -80,7 +80,7 @@ def _averaged(table: pd.DataFrame, over: str) -> NDArray[np.float64]:
     return means
 
 
-def compared(frame: pd.DataFrame) -> list[str]:
-    """Pretrained models of `overall` in order; baselines and untrained rows are context, not the claim."""
+def trained_models(frame: pd.DataFrame) -> list[str]:
+    """Pretrained models of `across_sets` in order; baselines and untrained rows are context, not the claim."""
     names = dict.fromkeys(str(name) for name in frame["model"])
     return [name for name in names if name not in BASELINES and not name.endswith(UNTRAINED)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.across_sets import compared
+from scgraph.bench.across_sets import trained_models
 from scgraph.bench.results import HEADLINE_METRIC
 from scgraph.reporting.rows import REGRESSION
 from scgraph.reporting.wording import interval, mean_and_sd, records
@@ -31,7 +31,7 @@ def findings(summary: pd.DataFrame) -> list[str]:
         gains = _listed(rows, "over_untrained")
         if gains:
             found.append(f"{where} pretraining changes macro-F1 over the untrained backbone by {gains}.")
-        trained = [row for row in rows if row["model"] in compared(group)]
+        trained = [row for row in rows if row["model"] in trained_models(group)]
         against = _listed(trained, "over_regression")
         if against:
             own = next(row for row in rows if row["model"] == REGRESSION)

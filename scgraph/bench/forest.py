@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.across_sets import compared
+from scgraph.bench.across_sets import trained_models
 from scgraph.reporting.drawing import FAINT, INK, model_colors, model_label, new_figure, open_axis, plain
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def difference_forest(
 
     Args:
         summary: of `scgraph.bench.results.summarise`.
-        overall: of `scgraph.bench.across_sets.overall`, not empty.
+        overall: of `scgraph.bench.across_sets.across_sets`, not empty.
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         metrics: column prefix to title, one panel each; by default accuracy and macro-F1.
@@ -47,7 +47,7 @@ def difference_forest(
     from matplotlib.ticker import MaxNLocator
 
     titles = metrics or {"accuracy": "accuracy", "macro_f1": "macro-F1"}
-    models = compared(overall)
+    models = trained_models(overall)
     shades = colors or model_colors(summary["model"])
     rows = [(label, found, is_overall) for label, found, is_overall in _rows(summary, overall) if found]
     places = np.arange(len(rows)) + 0.5 * np.array([is_overall for *_, is_overall in rows])
@@ -86,7 +86,7 @@ def difference_forest(
 
 def _rows(summary: pd.DataFrame, overall: pd.DataFrame) -> list[tuple[str, dict[str, dict[Any, Any]], bool]]:
     """Label, rows by model and whether it speaks of all sets, from top to bottom."""
-    models = compared(overall)
+    models = trained_models(overall)
     several = summary["split"].nunique() > 1
     listed = []
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):

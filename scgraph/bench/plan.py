@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from scgraph.data import CellStore
 from scgraph.data.sets.corpus import corpus_notes, on_genes_of
-from scgraph.data.sets.labelled import said_of_equal_splits, split_of
-from scgraph.data.sets.stores import prepare
+from scgraph.data.sets.labelled import notes_on_equal_splits, split_of
+from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scgraph.data import Cells, GeneEdges
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
-    from scgraph.data.sets.stores import Prepared
+    from scgraph.data.sets.stores import SetStores
 
 __all__ = ["BenchPlan", "PlannedSet", "plan_bench"]
 
@@ -35,7 +35,7 @@ class PlannedSet:
 
     probe: ProbeSet
     splits: tuple[Split, ...]
-    first: Prepared | None
+    first: SetStores | None
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class BenchPlan:
     drop_leaks: bool
     notes: tuple[str, ...]
 
-    def stores(self, planned: PlannedSet, seed: int) -> Prepared:
+    def stores(self, planned: PlannedSet, seed: int) -> SetStores:
         """Return the stores of a set and seed; those of seed 0 may be there already."""
         if seed == 0 and planned.first is not None:
             return planned.first
-        return prepare(
+        return make_stores(
             planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
         )
 
@@ -99,8 +99,8 @@ def plan_bench(
     store: CellStore | None = None
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
-        notes += said_of_equal_splits(probe.cells.name, splits)
-        first = prepare(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
+        notes += notes_on_equal_splits(probe.cells.name, splits)
+        first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
         if on_genes_of(network, first.train) is not None:
             store = store or first.train
         light = isinstance(corpus, CellStore) or not corpus or not planned

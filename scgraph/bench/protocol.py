@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scgraph.bench.plan import BenchPlan, PlannedSet
     from scgraph.config import ProbeConfig, TrainConfig
     from scgraph.data import Network
-    from scgraph.data.sets.stores import Prepared
+    from scgraph.data.sets.stores import SetStores
     from scgraph.nn import CellModel
 
 __all__ = [
@@ -172,14 +172,14 @@ class _Run:
     def model(
         self,
         name: str,
-        prepared: Prepared,
+        prepared: SetStores,
         network: Network | None,
         folder: Path | None,
         *,
         show_progress: bool,
     ) -> None:
         """Add the rows of one model, untrained and pretrained."""
-        from scgraph.models import first_model
+        from scgraph.models import initial_model
         from scgraph.train import pretrain
 
         settings = self.plan.models[name]
@@ -190,7 +190,7 @@ class _Run:
                 f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
                 f"{settings.train.epochs}, to take about {settings.max_steps:,} steps (max_steps)."
             )
-        blank = first_model(settings.model, train_config, prepared.train, network=network)
+        blank = initial_model(settings.model, train_config, prepared.train, network=network)
         self._probe(name + UNTRAINED, blank, prepared, train_config, settings.probe)
         start = time.perf_counter()
         trained = pretrain(
@@ -220,7 +220,7 @@ class _Run:
         )
 
     def _probe(
-        self, name: str, model: CellModel, prepared: Prepared, train: TrainConfig, probe: ProbeConfig, **more: Any
+        self, name: str, model: CellModel, prepared: SetStores, train: TrainConfig, probe: ProbeConfig, **more: Any
     ) -> None:
         from scgraph.train import embed, linear_probe
 

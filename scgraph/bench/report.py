@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scgraph.bench import figures, tables
-from scgraph.bench.across_sets import compared
+from scgraph.bench.across_sets import trained_models
 from scgraph.bench.forest import difference_forest
 from scgraph.reporting import drawing
+from scgraph.reporting.drawing import png
 from scgraph.reporting.page import fill_template
+from scgraph.reporting.tables import environment_lines, quantity
+from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +50,7 @@ class BenchReport:
         reference: the model the others are compared with.
         margin: of the test of equivalence.
         projection: "tsne" or "umap".
-        overall: of `scgraph.bench.across_sets.overall`; None or empty for one set.
+        overall: of `scgraph.bench.across_sets.across_sets`; None or empty for one set.
     """
 
     summary: pd.DataFrame
@@ -86,7 +89,7 @@ def render(report: BenchReport) -> str:
         cost_rows=[_cost_cells(cost) for cost in report.costs],
         notes=list(report.notes),
         config_yaml=report.config_yaml,
-        environment=tables.environment_lines(report.environment),
+        environment=environment_lines(report.environment),
         command=report.environment.get("command", ""),
         date=str(report.environment.get("date", ""))[:10],
         most_classes=drawing.MOST_CLASSES,
@@ -101,12 +104,12 @@ def pictures(report: BenchReport) -> dict[str, bytes]:
         rows = report.summary[report.summary["dataset"] == dataset]
         trained = {m: x for (name, m), x in report.features.items() if name == dataset and _kind(m) == "trained"}
         shades = drawing.model_colors(rows["model"])
-        found[f"scores-{dataset}.png"] = figures.png(figures.score_bars(rows, metrics=SCORES, colors=shades))
+        found[f"scores-{dataset}.png"] = png(figures.score_bars(rows, metrics=SCORES, colors=shades))
         if trained:
-            found[f"features-{dataset}.png"] = figures.png(_maps(report, dataset, trained))
+            found[f"features-{dataset}.png"] = png(_maps(report, dataset, trained))
     forest = _forest(report)
     if forest is not None:
-        found["difference.png"] = figures.png(forest)
+        found["difference.png"] = png(forest)
     return found
 
 
@@ -122,7 +125,7 @@ def _maps(report: BenchReport, dataset: str, features: Mapping[str, NDArray[np.f
 
 
 def _forest(report: BenchReport) -> Figure | None:
-    if report.overall is None or not compared(report.overall):
+    if report.overall is None or not trained_models(report.overall):
         return None
     return difference_forest(report.summary, report.overall, reference=report.reference, margin=report.margin)
 
@@ -141,7 +144,7 @@ def _together(report: BenchReport) -> dict[str, Any] | None:
                 "cells": tables.overall_cells(row | ({"model": f"{row['model']}, {row['split']}"} if several else {})),
                 "kind": _kind(str(row["model"])),
             }
-            for row in tables.records(report.overall)
+            for row in records(report.overall)
         ],
         "legend": tables.overall_legend(report.margin),
         "forest": None if forest is None else drawing.data_uri(forest),
@@ -155,7 +158,7 @@ def _tiles(report: BenchReport) -> list[tuple[str, str]]:
     first = next((name for name in trained if name != report.reference), None)
     if first is None or report.reference not in trained:
         return []
-    rows = tables.records(report.summary[report.summary["model"] == first])
+    rows = records(report.summary[report.summary["model"] == first])
     tiles = [
         (f"{row['macro_f1_difference']:+.3f}", f"macro-F1 of {first} minus {report.reference}, {row['dataset']}")
         for row in rows
@@ -185,7 +188,6 @@ COST_HEADER = [
 
 
 def _cost_cells(cost: Costs) -> list[str]:
-    quantity = tables.quantity
     return [
         cost.model,
         quantity(cost.block_parameters),
@@ -207,7 +209,7 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     trained = [model for model in features if _kind(model) == "trained"]
     ordered = {model: features[model] for model in (*trained, *(m for m in features if m not in trained))}
     classes = report.classes[dataset]
-    records = tables.records(rows)
+    as_records = records(rows)
     pictures = {
         "scores": figures.score_bars(rows, metrics=SCORES, colors=colors),
         "losses": figures.loss_curves(histories, colors=colors),
@@ -219,14 +221,14 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     return {
         "name": dataset,
         "split": ", ".join(dict.fromkeys(rows["split"])),
-        "sizes": " / ".join(f"{int(records[0][part]):,}" for part in ("n_train", "n_validation", "n_test")),
+        "sizes": " / ".join(f"{int(as_records[0][part]):,}" for part in ("n_train", "n_validation", "n_test")),
         "classes": [
             (name, int(count))
             for name, count in zip(classes, np.bincount(report.truths[dataset], minlength=len(classes)), strict=True)
         ],
         "verdicts": tables.verdicts(rows, report.reference, margin=report.margin),
         "rows": [
-            {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in records
+            {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in as_records
         ],
         "confusions": None,
         **{name: drawing.data_uri(figure) for name, figure in pictures.items()},

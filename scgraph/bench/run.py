@@ -46,7 +46,7 @@ class BenchResult:
     Attributes:
         results: one row a model, dataset, split and seed.
         summary: one row a model and dataset, see `scgraph.bench.results.summarise`.
-        overall: what all sets say together, see `scgraph.bench.across_sets.overall`; empty for one set.
+        overall: what all sets say together, see `scgraph.bench.across_sets.across_sets`; empty for one set.
         costs: one entry a model.
         notes: what must be said aloud: splits, leaks, what was done to the data.
         folder: where it was written; None where nothing was.
@@ -100,7 +100,7 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.across_sets import overall
+    from scgraph.bench.across_sets import across_sets
     from scgraph.bench.plan import plan_bench
     from scgraph.bench.protocol import measure
     from scgraph.bench.results import results_frame, summarise
@@ -152,7 +152,7 @@ def run_bench(
     costs = _costs(plan)
     results = _with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
-    together = overall(results, margin=settings.equivalence_margin)
+    together = across_sets(results, margin=settings.equivalence_margin)
     notes = (*measured.notes, *_said_of_letters(sets))
     done = BenchResult(results, summary, together, tuple(costs.values()), notes, folder)
     if folder is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.across_sets import compared
+from scgraph.bench.across_sets import trained_models
 from scgraph.bench.findings import findings
 from scgraph.bench.results import HEADLINE_METRIC
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.rows import BASELINES, UNTRAINED
-from scgraph.reporting.tables import _number, _rich_table, environment_lines, markdown_table, quantity
+from scgraph.reporting.tables import environment_lines, markdown_table, number, quantity, rich_table
 from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, records
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
         *(mean_and_sd(row, metric) for metric in METRIC_NAMES),
         *differences,
         verdict,
-        _number(row["validation_mvp_loss"], ".4f"),
+        number(row["validation_mvp_loss"], ".4f"),
         str(int(row["n"])),
     ]
 
 
 def verdicts(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:
     """One sentence a pretrained model of one set: difference and equivalence in accuracy and macro-F1."""
-    trained = compared(summary)
+    trained = trained_models(summary)
     return [
         f"{row['model']} minus {reference}: {_claims(row, margin)}."
         for row in records(summary)
@@ -88,7 +88,7 @@ def overall_header(reference: str) -> list[str]:
 
 
 def overall_cells(row: Mapping[str, Any]) -> list[str]:
-    """One row of `scgraph.bench.across_sets.overall` as text."""
+    """One row of `scgraph.bench.across_sets.across_sets` as text."""
     return [
         str(row["model"]),
         f"{row[row['over']]} {row['over']}",
@@ -99,7 +99,7 @@ def overall_cells(row: Mapping[str, Any]) -> list[str]:
 
 def overall_sentences(frame: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:
     """What the sets together say: for every pretrained model one sentence over seeds and one over sets."""
-    trained = compared(frame)
+    trained = trained_models(frame)
     sentences = []
     for row in records(frame):
         if row["model"] in trained:
@@ -133,9 +133,9 @@ def cost_cells(row: Mapping[str, Any]) -> list[str]:
         str(row["model"]),
         quantity(row["parameters"]),
         quantity(row["multiply_adds"]),
-        _number(row["saved_mb"], ".1f"),
-        _number(row["cells_per_second"], ",.0f"),
-        _number(row["seconds_pretrain"], ",.0f"),
+        number(row["saved_mb"], ".1f"),
+        number(row["cells_per_second"], ",.0f"),
+        number(row["seconds_pretrain"], ",.0f"),
     ]
 
 
@@ -170,7 +170,7 @@ def summary_markdown(
     reference: str = "tf",
     margin: float = 0.01,
 ) -> str:
-    """The text of `summary.md`; `overall` of `scgraph.bench.across_sets.overall` adds what all sets say together."""
+    """The text of `summary.md`; `overall` of `scgraph.bench.across_sets.across_sets` adds what all sets say together."""
     # Escaped once, so that every sentence about it is.
     summary = summary.assign(dataset=[for_markdown(str(name)) for name in summary["dataset"]])
     lines = ["# Bench summary", ""]
@@ -224,7 +224,7 @@ def rich_tables(
     parts: list[Table | Text] = []
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
         rows = records(group)
-        scores = _rich_table(
+        scores = rich_table(
             f"{dataset}, {split} split",
             ["model", "macro-F1", "accuracy", f"macro-F1 minus {reference} [95 %]"],
         )
@@ -232,20 +232,20 @@ def rich_tables(
             cells = table_cells(row, reference)
             plain = row["model"] in BASELINES or str(row["model"]).endswith(UNTRAINED)
             scores.add_row(*(Text(cells[i]) for i in (0, 1, 2, 4)), style="dim" if plain else "")
-        costs = _rich_table("", cost_header())
+        costs = rich_table("", cost_header())
         trained = [row for row in rows if math.isfinite(row["seconds_pretrain"])]
         for row in trained:
             costs.add_row(*(Text(cell) for cell in cost_cells(row)))
         parts += [scores, *([costs] if trained else [])]
     if overall is not None and len(overall):
         for kind, group in overall.groupby("split", sort=False):
-            together = _rich_table(
+            together = rich_table(
                 f"all {group['sets'].max()} sets together, {kind!s} splits",
                 ["model", "over", *(f"{METRIC_NAMES[metric]} minus {reference} [95 %]" for metric in CLAIMED)],
             )
             for row in records(group):
                 model, over = overall_cells(row)[:2]
-                style = "" if row["model"] in compared(group) else "dim"
+                style = "" if row["model"] in trained_models(group) else "dim"
                 differences = [interval(row, metric) for metric in CLAIMED]
                 together.add_row(*(Text(cell) for cell in (model, over, *differences)), style=style)
             parts.append(together)

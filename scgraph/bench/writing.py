@@ -38,12 +38,12 @@ def write_results(
     Raises:
         OutputError: a file cannot be written.
     """
-    from scgraph.bench.across_sets import overall
+    from scgraph.bench.across_sets import across_sets
     from scgraph.bench.tables import summary_markdown
     from scgraph.files import write_atomic
 
     summary = summarise(results, reference, margin=margin)
-    together = overall(results, reference, margin=margin)
+    together = across_sets(results, reference, margin=margin)
     markdown = summary_markdown(
         summary, together, notes=notes, environment=environment, reference=reference, margin=margin
     )

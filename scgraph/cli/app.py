@@ -13,7 +13,7 @@ from scgraph.cli.embed import embed
 from scgraph.cli.graph import graph
 from scgraph.cli.models import models
 from scgraph.cli.options import (
-    spread,
+    repeat_lists,
 )
 from scgraph.cli.perturb import perturb
 from scgraph.cli.prepare import prepare
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     speak_as(torchrun_rank() or 0)
-    words = spread([word for word in words if word != "--debug"])
+    words = repeat_lists([word for word in words if word != "--debug"])
     # A layer of one's own may stand in the current folder; last, so that it hides no package.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))

@@ -43,7 +43,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stand
 AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
 
-def spread(words: list[str]) -> list[str]:
+def repeat_lists(words: list[str]) -> list[str]:
     """Let ``--data A B`` stand for ``--data A --data B``."""
     found: list[str] = []
     option = ""

@@ -61,7 +61,7 @@ def tune(
     from scgraph.bench import tables
     from scgraph.tune import run_tune
     from scgraph.tune.config import as_tune_config
-    from scgraph.tune.results import said_values
+    from scgraph.tune.results import format_values
 
     given = {"trials": trials, "objective": objective, "seed": seed}
     settings = as_tune_config(
@@ -91,7 +91,7 @@ def tune(
     for name, found in result.best.items():
         for one in found:
             chosen = ", ".join(f"{path} {value}" for path, value in one.settings.items())
-            show(f"{name}: {said_values(settings.objective, one.values)} (trial {one.number}: {chosen})", json_)
+            show(f"{name}: {format_values(settings.objective, one.values)} (trial {one.number}: {chosen})", json_)
     if result.bench is not None:
         margin = result.bench_margin
         show(tables.rich_tables(result.bench.summary, result.bench.overall, margin=margin), json_)

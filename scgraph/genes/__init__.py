@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scgraph.genes.enrichment.families import FAMILIES, gene_families
-from scgraph.genes.enrichment.test import Sense, check_sense
+from scgraph.genes.enrichment.test import Enrichment, enrichment_test
 from scgraph.genes.graph import hubs, to_networkx
 from scgraph.genes.senders import Edges, strongest_senders
 from scgraph.genes.tables import GeneTables, gene_tables
@@ -11,9 +11,9 @@ from scgraph.genes.tables import GeneTables, gene_tables
 __all__ = [
     "FAMILIES",
     "Edges",
+    "Enrichment",
     "GeneTables",
-    "Sense",
-    "check_sense",
+    "enrichment_test",
     "gene_families",
     "gene_tables",
     "hubs",

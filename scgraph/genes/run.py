@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scgraph.genes.enrichment.test import Sense
+    from scgraph.genes.enrichment.test import Enrichment
     from scgraph.genes.tables import Weights
 
 __all__ = ["Written", "write_network"]
@@ -39,7 +39,7 @@ class Written:
     edges: int = 0
     modules: int = 0
     hubs: pd.DataFrame | None = None
-    sense: Sense | None = None
+    sense: Enrichment | None = None
     files: list[Path] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def write_network(
         OutputError: a file stands there already or cannot be written.
     """
     from scgraph.data import read_cells
-    from scgraph.genes.enrichment.test import check_sense
+    from scgraph.genes.enrichment.test import enrichment_test
     from scgraph.genes.tables import gene_tables
     from scgraph.models import load_model
 
@@ -148,7 +148,7 @@ def write_network(
         write_embeddings(embeddings, found, embedding_frame(found))
         result.files.append(embeddings)
     if check is not None:
-        result.sense = check_sense(
+        result.sense = enrichment_test(
             saved,
             read_cells(check, values=values),
             layer=layer,

@@ -150,7 +150,7 @@ def start_model(saved: SavedModel) -> CellModel:
     """Return the network as its settings and the recorded seed begin it."""
     from scgraph.models import build_model
 
-    # As scgraph.models.initial.first_model does; `start="pca"` sets other tables, and those only once all are drawn.
+    # As scgraph.models.initial.initial_model does; `start="pca"` sets other tables, and those only once all are drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(saved.metadata.get("training", {}).get("seed", 0)))
         return build_model(len(saved.vocabulary), **saved.model_config.model_kwargs())

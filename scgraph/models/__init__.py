@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scgraph.models.build import build_model
-from scgraph.models.initial import first_model
+from scgraph.models.initial import initial_model
 from scgraph.models.saved import SavedModel, load_model, save_model
 
-__all__ = ["SavedModel", "build_model", "first_model", "load_model", "save_model"]
+__all__ = ["SavedModel", "build_model", "initial_model", "load_model", "save_model"]

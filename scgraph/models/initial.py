@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore, Network
     from scgraph.nn import CellModel
 
-__all__ = ["first_model"]
+__all__ = ["initial_model"]
 
 MOST_CELLS = 20_000
 GENE_SHARE = 0.1
 """Size of the gene embedding beside the value embedding: alone it only says which genes are expressed."""
 
 
-def first_model(
+def initial_model(
     model_config: ModelConfig, train_config: TrainConfig, train: CellStore, *, network: Network | None = None
 ) -> CellModel:
     """Return the network as its pretraining begins, a pure function of the settings and the training cells.
@@ -38,7 +38,7 @@ def first_model(
     import torch
     from torch import nn
 
-    from scgraph.models import build_model
+    from scgraph.models.build import build_model
     from scgraph.models.network import network_parts
 
     parts = network_parts(model_config, network)

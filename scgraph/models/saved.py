@@ -270,7 +270,7 @@ def _build(
 ) -> CellModel:
     import torch
 
-    from scgraph.models import build_model
+    from scgraph.models.build import build_model
     from scgraph.models.network import saved_parts
 
     path = folder / WEIGHTS

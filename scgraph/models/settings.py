@@ -31,7 +31,7 @@ def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, B
     """
     import torch
 
-    from scgraph.models import build_model
+    from scgraph.models.build import build_model
     from scgraph.models.network import with_network
     from scgraph.models.per_model import check_per_model
     from scgraph.nn.conv.registry import conv_class

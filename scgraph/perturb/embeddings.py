@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["GeneTables", "affected_features", "control_features", "gene_tables", "pca_loadings"]
+__all__ = ["GeneDescriptions", "affected_features", "control_features", "gene_tables", "pca_loadings"]
 
 Kind = Literal["auto", "gene", "value", "adjacency", "all"]
 
@@ -27,7 +27,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class GeneTables:
+class GeneDescriptions:
     """Numbers that describe the genes of a vocabulary; row 0 is padding.
 
     Attributes:
@@ -39,7 +39,7 @@ class GeneTables:
     affected: NDArray[np.float32]
 
 
-def gene_tables(model: CellModel, kind: Kind) -> GeneTables:
+def gene_tables(model: CellModel, kind: Kind) -> GeneDescriptions:
     """Return the tables of a model.
 
     ``gene`` is the gene embedding and ``value`` the table of the product encoding, the same for both sides.
@@ -67,7 +67,7 @@ def gene_tables(model: CellModel, kind: Kind) -> GeneTables:
     if kind != "all" and kind not in sides:
         raise ConfigError(f"embedding: this model has no {kind} table. It has: {', '.join(sides)}.")
     chosen = list(sides.values()) if kind == "all" else [sides[kind]]
-    return GeneTables(
+    return GeneDescriptions(
         _joined([table for perturbed, _ in chosen for table in perturbed]),
         _joined([table for _, affected in chosen for table in affected]),
     )
@@ -105,7 +105,7 @@ def control_features(
     import torch
 
     from scgraph.nn import CellGraph
-    from scgraph.train.embedding import alike
+    from scgraph.train.embedding import batches_by_length
 
     model = model.to(device).eval()
     dtype = next(model.parameters()).dtype
@@ -114,7 +114,7 @@ def control_features(
     lengths = np.diff(store.indptr)
     most = int(lengths.max(initial=1)) if genes is None else genes
     rows = np.flatnonzero(lengths > 0)
-    for part in alike(rows, np.minimum(lengths[rows], most), _BATCH):
+    for part in batches_by_length(rows, np.minimum(lengths[rows], most), _BATCH):
         ids, values = store.batch(part, genes=most, seed=seed, epoch=0)
         with torch.inference_mode():
             graph = CellGraph(torch.from_numpy(ids).to(device))

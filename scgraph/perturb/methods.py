@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
 
-__all__ = ["ADDITIVE", "MEAN", "NOTHING", "PCA", "Job", "Prediction"]
+__all__ = ["ADDITIVE", "MEAN", "NOTHING", "PCA", "Experiment", "Prediction"]
 
 NOTHING, MEAN, ADDITIVE, PCA = "no change", "mean change", "additive", "ridge+pca"
 UNTRAINED = " untrained"
@@ -43,7 +43,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class Experiment:
     """A screen, a model and what is asked of them.
 
     Attributes:

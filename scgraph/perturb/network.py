@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from scgraph.perturb.config import NetworkConfig
 
-__all__ = ["EffectNetwork", "fit_network"]
+__all__ = ["EffectRegressor", "fit_network"]
 
 
-class EffectNetwork(nn.Module):
+class EffectRegressor(nn.Module):
     r"""Two sides that meet in a product: what is perturbed, and what is affected.
 
     .. math:: \hat δ_{pg} = m_g + s \; f(e_p) \cdot h(a_g) / \sqrt{H}
@@ -62,7 +62,7 @@ class _Training(LightningModule):
 
     def __init__(
         self,
-        network: EffectNetwork,
+        network: EffectRegressor,
         config: NetworkConfig,
         sides: tuple[Tensor, Tensor],
         targets: tuple[Tensor, Tensor],
@@ -155,7 +155,7 @@ def fit_network(
     sides = torch.from_numpy(x.astype(np.float32)), torch.from_numpy(affected.astype(np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = EffectNetwork(x.shape[1], affected.shape[1], config.width)
+        network = EffectRegressor(x.shape[1], affected.shape[1], config.width)
     parts = (train, validation)
     targets = tuple(torch.from_numpy(((change[rows] - mean) / scale).astype(np.float32)) for rows in parts)
     training = _Training(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
-    from scgraph.perturb.methods import Job, Prediction
+    from scgraph.perturb.methods import Experiment, Prediction
     from scgraph.perturb.splits import PerturbationSplit
 
 __all__ = ["PerturbResult", "run_perturb"]
@@ -102,11 +102,10 @@ def run_perturb(
     """
     from scgraph.config import TrainConfig, parse_config
     from scgraph.files import prepare_output_folder
-    from scgraph.models import load_model
-    from scgraph.models.saved import SavedModel
+    from scgraph.models import SavedModel, load_model
     from scgraph.perturb.config import as_perturb_config
     from scgraph.perturb.embeddings import gene_tables
-    from scgraph.perturb.methods import Job
+    from scgraph.perturb.methods import Experiment
     from scgraph.perturb.screen import read_screen
     from scgraph.perturb.splits import split_perturbations
     from scgraph.train import resolve_device
@@ -126,7 +125,7 @@ def run_perturb(
         say(note)
     is_new = out is not None and not Path(out).exists()
     folder = None if out is None else prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    job = Job(screen, saved, settings, training, place)
+    job = Experiment(screen, saved, settings, training, place)
     try:
         found = []
         for seed, split in enumerate(splits):
@@ -143,7 +142,7 @@ def run_perturb(
 
 
 def _result(
-    job: Job, splits: Sequence[PerturbationSplit], found: Sequence[dict[str, Prediction]], folder: Path | None
+    job: Experiment, splits: Sequence[PerturbationSplit], found: Sequence[dict[str, Prediction]], folder: Path | None
 ) -> PerturbResult:
     import pandas as pd
 
@@ -183,7 +182,9 @@ def _result(
     return PerturbResult(results, summarise(results, job.baselines), predictions, tuple(notes), folder)
 
 
-def _predictions(job: Job, splits: Sequence[PerturbationSplit], changes: Sequence[NDArray[np.float32]]) -> AnnData:
+def _predictions(
+    job: Experiment, splits: Sequence[PerturbationSplit], changes: Sequence[NDArray[np.float32]]
+) -> AnnData:
     """Average the predictions of the network over seeds; training perturbations of a seed do not count."""
     import anndata
     import pandas as pd
@@ -218,7 +219,7 @@ def _predictions(job: Job, splits: Sequence[PerturbationSplit], changes: Sequenc
 def _write(
     done: PerturbResult,
     folder: Path,
-    job: Job,
+    job: Experiment,
     split: PerturbationSplit,
     first: Prediction,
     command: Sequence[str] | None,

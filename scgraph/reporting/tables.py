@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = [
     "environment_lines",
     "markdown_table",
+    "number",
     "quantity",
+    "rich_table",
 ]
 
 
@@ -32,7 +34,8 @@ def environment_lines(environment: Mapping[str, object]) -> list[tuple[str, str]
     return lines
 
 
-def _rich_table(title: str, header: Sequence[str]) -> Table:
+def rich_table(title: str, header: Sequence[str]) -> Table:
+    """An empty table for a terminal, its first column left and the others right."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -56,7 +59,8 @@ def quantity(value: float) -> str:
     return f"{value:.0f}"
 
 
-def _number(value: float, form: str) -> str:
+def number(value: float, form: str) -> str:
+    """A number in a format, `-` where there is none."""
     return format(value, form) if math.isfinite(value) else NOTHING
 
 

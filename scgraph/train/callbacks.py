@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 from scgraph.errors import TrainingError
 from scgraph.train.checkpoint import Sums, state_file
 from scgraph.train.distributed.collective import agreed_signal
-from scgraph.train.signals import Stopped
+from scgraph.train.signals import StopRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from scgraph.train.checkpoint import Progress
     from scgraph.train.loader import CellBatch, CellLoader
 
-__all__ = ["Bar", "Runner"]
+__all__ = ["ProgressBar", "RunCallback"]
 
 
-class Runner(Callback):
+class RunCallback(Callback):
     """Counts steps and losses, saves states and weights, and stops where the run should stop.
 
     Args:
@@ -93,7 +93,7 @@ class Runner(Callback):
             if asked or progress.total_steps % self.config.checkpoint_every == 0:
                 self._save_state(trainer, module)
             if asked:
-                raise Stopped(asked)
+                raise StopRequested(asked)
 
     def on_validation_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin the sum."""
@@ -158,7 +158,7 @@ class Runner(Callback):
         trainer.should_stop = progress.finished
         asked = agreed_signal(self.seen, self.world, module.device)
         if asked and not progress.finished:
-            raise Stopped(asked)
+            raise StopRequested(asked)
 
     def _save_state(self, trainer: Trainer, module: LightningModule) -> None:
         if self.out is None:
@@ -186,7 +186,7 @@ class Runner(Callback):
         return sum(loader.seconds_waiting for loader in self.loaders)
 
 
-class Bar(Callback):
+class ProgressBar(Callback):
     """One line on the terminal: epoch, step, losses, cells a second.
 
     Args:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["alike", "embed"]
+__all__ = ["batches_by_length", "embed"]
 
 _READ = 1024
 _PAIRS = 2**27
@@ -77,7 +77,7 @@ def embed(
     if exact if exact is not None else target.type == "cpu":
         _one_by_one(model, store, rows, result, genes=genes, seed=seed, device=target)
     else:
-        for part in alike(rows, np.minimum(lengths[rows], genes), batch_size):
+        for part in batches_by_length(rows, np.minimum(lengths[rows], genes), batch_size):
             ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
             with torch.inference_mode():
                 vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype))
@@ -91,7 +91,7 @@ def embed(
     return result
 
 
-def alike(rows: NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
+def batches_by_length(rows: NDArray[np.int64], lengths: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
     """Cut the rows into batches of cells of like length, none with more than `_PAIRS` pairs of genes."""
     order = np.argsort(lengths, kind="stable")
     start = 0

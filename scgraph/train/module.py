@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch.nn.functional import mse_loss
 
 from scgraph.errors import TrainingError
-from scgraph.train.distributed.collective import gathered, shared_losses
+from scgraph.train.distributed.collective import all_gather, shared_losses
 from scgraph.train.distributed.world import World
 from scgraph.train.loss import mvp_loss
 
@@ -137,7 +137,7 @@ class MaskedValueModule(LightningModule):
             guilty = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
         culprits = batch.rows[guilty[: len(batch.rows)]].tolist()
         if self.world.size > 1:
-            found = gathered((rows, culprits), self.world.size)
+            found = all_gather((rows, culprits), self.world.size)
             rows, culprits = ([row for part in parts for row in part] for parts in zip(*found, strict=True))
         alone = f" Not finite are the predictions of {self.named(culprits)}." if 0 < len(culprits) < len(rows) else ""
         return (

@@ -114,7 +114,7 @@ def pretrain(
         TrainingError: the loss is not finite, or one of several processes was killed; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
-    from scgraph.models.initial import first_model
+    from scgraph.models.initial import initial_model
     from scgraph.models.network import with_network
     from scgraph.train.checkpoint import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
     from scgraph.train.loader import CellLoader
@@ -135,7 +135,7 @@ def pretrain(
         raise ConfigError("devices: a run that is watched after every epoch takes one device; set devices to 1.")
     if device.type == "cpu" and train_config.precision == "16-mixed":
         raise ConfigError("precision: 16-mixed needs a GPU; on a CPU use bf16-mixed or 32-true.")
-    model = first_model(model_config, train_config, train, network=network)
+    model = initial_model(model_config, train_config, train, network=network)
     identity, done = fingerprint(model_config, train_config, train, validation), Progress()
     metadata = {
         "seed": train_config.seed,
@@ -214,10 +214,10 @@ class Run:
 
         Raises:
             ConfigError: the other processes cannot import the convolution.
-            ScgraphError: see `scgraph.train.distributed.launcher.run_crew`.
+            ScgraphError: see `scgraph.train.distributed.launcher.launch`.
         """
         from scgraph.train.checkpoint import read_progress, state_file
-        from scgraph.train.distributed.launcher import importable_conv, run_crew
+        from scgraph.train.distributed.launcher import importable_conv, launch
 
         assert self.out is not None
         job = {
@@ -231,7 +231,7 @@ class Run:
             "state": None if state is None else str(state),
             "progress": progress,
         }
-        run_crew(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
+        launch(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
         self.done = read_progress(state_file(self.out))[0]
 
     def fit(
@@ -261,10 +261,10 @@ class Run:
         from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
 
         with quiet_lightning():
-            from scgraph.train.callbacks import Bar, Runner
+            from scgraph.train.callbacks import ProgressBar, RunCallback
             from scgraph.train.checkpoint import SafetensorsIO
             from scgraph.train.module import MaskedValueModule
-            from scgraph.train.signals import Stopped, leave, stop_signals
+            from scgraph.train.signals import StopRequested, exit_code, stop_signals
 
         config, done, world = self.config, self.done, self.world
         loader.seek(done.epoch, done.step)
@@ -278,7 +278,7 @@ class Run:
             module = MaskedValueModule(self.model, config, total_steps=steps, world=world, seen=seen, named=named)
             module.steps_done = done.total_steps
             callbacks: list[Any] = [
-                Runner(
+                RunCallback(
                     done,
                     loader,
                     config,
@@ -290,7 +290,7 @@ class Run:
                 ),
             ]
             if progress and world.rank == 0 and sys.stderr.isatty():
-                callbacks.append(Bar(done, epochs=config.epochs, steps=loader.steps))
+                callbacks.append(ProgressBar(done, epochs=config.epochs, steps=loader.steps))
             trainer = make_trainer(
                 device,
                 precision=config.precision,
@@ -304,8 +304,8 @@ class Run:
             )
             try:
                 trainer.fit(module, loader, validation, ckpt_path=state)
-            except Stopped as stop:
-                raise leave(stop.number) from None
+            except StopRequested as stop:
+                raise exit_code(stop.number) from None
             except SystemExit:
                 # Lightning turns a KeyboardInterrupt into exit(1).
                 if len(seen) < 2:

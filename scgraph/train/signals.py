@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["Stopped", "leave", "stop_signals"]
+__all__ = ["StopRequested", "exit_code", "stop_signals"]
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """The run was asked to stop, and its state is saved.
 
     Args:
@@ -51,6 +51,6 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def leave(number: int) -> BaseException:
+def exit_code(number: int) -> BaseException:
     """Return what to raise where a signal ended a run: the exit code of a shell, 130 for Ctrl-C."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)

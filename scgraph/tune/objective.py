@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
     from scgraph.train import Pretrained
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 __all__ = ["Objective", "Outcome", "Parts", "data_identity", "parts_of", "read_data", "validation_macro_f1"]
 
@@ -62,7 +62,7 @@ class Parts:
     classes: int
 
 
-def read_data(job: Job) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
+def read_data(job: SearchPlan) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
     """Read the labelled sets and the corpus of a job.
 
     Raises:
@@ -116,10 +116,10 @@ def parts_of(
         DataError: the set cannot be divided, or genes do not match.
     """
     from scgraph.data.sets.labelled import split_of
-    from scgraph.data.sets.stores import prepare
+    from scgraph.data.sets.stores import make_stores
 
     split = split_of(probe, config, seed=seed)
-    prepared = prepare(probe, split, corpus, config, seed=seed, drop_leaks=drop_leaks)
+    prepared = make_stores(probe, split, corpus, config, seed=seed, drop_leaks=drop_leaks)
     return Parts(
         probe.cells.name,
         prepared.train,
@@ -139,7 +139,7 @@ class Objective:
         job: data, base settings and objective.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SearchPlan) -> None:
         from scgraph.data.sets.corpus import read_graph
         from scgraph.train import resolve_device
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from scgraph.bench import tables
 from scgraph.reporting.page import fill_template
+from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.figures import study_pictures
-from scgraph.tune.space import said_of
+from scgraph.tune.space import format_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from optuna import Study
 
-    from scgraph.tune.results import Found
-    from scgraph.tune.study import Job
+    from scgraph.tune.results import BestTrial
+    from scgraph.tune.study import SearchPlan
 
 __all__ = ["StudyReport", "render"]
 
@@ -53,9 +53,9 @@ class StudyReport:
         environment: of `scgraph.reporting.environment.environment`.
     """
 
-    job: Job
+    job: SearchPlan
     trials: pd.DataFrame
-    best: Mapping[str, tuple[Found, ...]]
+    best: Mapping[str, tuple[BestTrial, ...]]
     studies: Mapping[str, Study]
     environment: Mapping[str, object]
 
@@ -65,7 +65,7 @@ def render(report: StudyReport) -> str:
     job = report.job
     config = yaml.safe_dump(job.tune.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     spaces = "".join(
-        f"# {model}: {path}: {said_of(dimension)}\n"
+        f"# {model}: {path}: {format_distribution(dimension)}\n"
         for model in job.models
         for path, dimension in job.space(model).items()
     )
@@ -82,13 +82,13 @@ def render(report: StudyReport) -> str:
         models=[_section(report, model) for model in job.models],
         data=[f"{name}: {text}" for name, text in job.identity.items()],
         config_yaml=config + spaces,
-        environment=tables.environment_lines(report.environment),
+        environment=environment_lines(report.environment),
         command=report.environment.get("command", ""),
         date=str(report.environment.get("date", ""))[:10],
     )
 
 
-def _legend(job: Job) -> str:
+def _legend(job: SearchPlan) -> str:
     from scgraph.tune.results import NAMES
 
     kind, several = job.tune.objective, len(DIRECTIONS[job.tune.objective]) > 1
@@ -126,12 +126,12 @@ def _gain(report: StudyReport, model: str) -> float | None:
 
 
 def _headline(report: StudyReport, model: str) -> str:
-    from scgraph.tune.results import said_values
+    from scgraph.tune.results import format_values
 
     best, start, gain = report.best.get(model), _start(report, model), _gain(report, model)
     if not best:
         return f"{model}: no trial was completed."
-    text = f"{model}: {said_values(report.job.tune.objective, best[0].values)} (trial {best[0].number})"
+    text = f"{model}: {format_values(report.job.tune.objective, best[0].values)} (trial {best[0].number})"
     if len(best) > 1:
         text += f", the best of {len(best)} on the Pareto front"
     if start is None or gain is None:
@@ -156,7 +156,7 @@ def _row(report: StudyReport, model: str) -> list[str]:
         MINUS if not best else f"{best[0].values[0]:.4f}",
         MINUS if start is None else f"{start:.4f}",
         MINUS if gain is None else f"{gain:+.4f}",
-        tables.quantity(float(costs[0])) if costs else MINUS,
+        quantity(float(costs[0])) if costs else MINUS,
         MINUS if seconds != seconds else f"{seconds:.1f}",
     ]
 
@@ -187,7 +187,7 @@ def _short(value: Any) -> str:
 
 
 def _section(report: StudyReport, model: str) -> dict[str, Any]:
-    from scgraph.tune.results import NAMES, nested, said_values
+    from scgraph.tune.results import NAMES, format_values, nested
 
     own = _counted(report, model)
     failed = own[(own["state"] == "failed") & ~own["lost"]]
@@ -201,7 +201,7 @@ def _section(report: StudyReport, model: str) -> dict[str, Any]:
         "figures": study_pictures(report.studies[model], NAMES[kind]),
         "best": [
             {
-                "title": f"Trial {one.number}: {said_values(kind, one.values)}",
+                "title": f"Trial {one.number}: {format_values(kind, one.values)}",
                 "yaml": yaml.safe_dump(nested(one.settings), sort_keys=False, allow_unicode=True),
             }
             for one in report.best.get(model, ())

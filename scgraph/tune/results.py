@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from scgraph.config import BenchConfig
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 __all__ = [
-    "Found",
-    "StudyFound",
+    "BestTrial",
+    "StudyResults",
     "best_settings",
     "best_trials",
-    "said_values",
+    "format_values",
     "trials_table",
 ]
 
@@ -41,7 +41,7 @@ ATTRIBUTES = ("epochs", "seconds", "validation_mvp_loss", "validation_macro_f1",
 
 
 @dataclass(frozen=True)
-class Found:
+class BestTrial:
     """A trial that no other of its study beats.
 
     Attributes:
@@ -58,14 +58,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class StudyFound:
+class StudyResults:
     """All trials, and by model the best ones: the first is the best by the first objective."""
 
     trials: pd.DataFrame
-    best: dict[str, tuple[Found, ...]]
+    best: dict[str, tuple[BestTrial, ...]]
 
 
-def trials_table(job: Job, boards: dict[str, Board]) -> pd.DataFrame:
+def trials_table(job: SearchPlan, boards: dict[str, Board]) -> pd.DataFrame:
     """Return one row a trial, those included that were lost with their worker and run again (`lost`)."""
     import pandas as pd
 
@@ -90,7 +90,7 @@ def trials_table(job: Job, boards: dict[str, Board]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def best_trials(model: str, trials: Sequence[FrozenTrial], objective: Objective) -> tuple[Found, ...]:
+def best_trials(model: str, trials: Sequence[FrozenTrial], objective: Objective) -> tuple[BestTrial, ...]:
     """Return the complete trials that no other beats in every objective, the best by the first objective first."""
     signs = [-1.0 if direction == "maximize" else 1.0 for direction in DIRECTIONS[objective]]
     scored = sorted(
@@ -98,18 +98,18 @@ def best_trials(model: str, trials: Sequence[FrozenTrial], objective: Objective)
         for trial in trials
         if trial.state.name == "COMPLETE"
     )
-    front: list[Found] = []
+    front: list[BestTrial] = []
     least: float | None = None
     for losses, number, trial in scored:
         # In this order a trial is beaten unless its last objective is below that of all before.
         if least is None or (len(losses) > 1 and losses[-1] < least):
             least = losses[-1]
             values = tuple(sign * loss for sign, loss in zip(signs, losses, strict=True))
-            front.append(Found(model, number, values, dict(trial.params)))
+            front.append(BestTrial(model, number, values, dict(trial.params)))
     return tuple(front)
 
 
-def best_settings(job: Job, best: dict[str, tuple[Found, ...]]) -> BenchConfig:
+def best_settings(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> BenchConfig:
     """Return the settings the search started from with the best of each model laid over them, for that model alone."""
     settings = job.bench
     for model, found in best.items():
@@ -118,7 +118,7 @@ def best_settings(job: Job, best: dict[str, tuple[Found, ...]]) -> BenchConfig:
     return settings
 
 
-def best_files(job: Job, best: dict[str, tuple[Found, ...]]) -> dict[str, str]:
+def best_files(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> dict[str, str]:
     """Return name and text of the files that `scgraph bench --config` takes: one of all models, and one a model.
 
     With two objectives there is one more for every further trial of the Pareto front.
@@ -138,7 +138,7 @@ def best_files(job: Job, best: dict[str, tuple[Found, ...]]) -> dict[str, str]:
     for model, found in best.items():
         for place, one in enumerate(found):
             name = f"best-{_safe(model)}" + (f"-{place + 1}" if place else "")
-            said = f"{model}, trial {one.number} of study {job.study}: {said_values(job.tune.objective, one.values)}."
+            said = f"{model}, trial {one.number} of study {job.study}: {format_values(job.tune.objective, one.values)}."
             files[f"{name}.yaml"] = text(with_values(model, one.settings, job.bench), said)
     return files
 
@@ -154,7 +154,7 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def said_values(objective: Objective, values: Sequence[float]) -> str:
+def format_values(objective: Objective, values: Sequence[float]) -> str:
     """Return the values of a trial in words."""
     from scgraph.reporting.tables import quantity
 

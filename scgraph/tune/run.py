@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from scgraph.bench import BenchResult
     from scgraph.tune.config import TuneConfig
-    from scgraph.tune.results import Found
-    from scgraph.tune.study import Job
+    from scgraph.tune.results import BestTrial
+    from scgraph.tune.study import SearchPlan
 
 __all__ = ["OWNED", "TuneResult", "run_tune"]
 
@@ -49,7 +49,7 @@ class TuneResult:
     """
 
     trials: pd.DataFrame
-    best: dict[str, tuple[Found, ...]]
+    best: dict[str, tuple[BestTrial, ...]]
     bench: BenchResult | None
     bench_margin: float
     folder: Path
@@ -119,7 +119,7 @@ def run_tune(
     from scgraph.files import prepare_output_folder
     from scgraph.tune.objective import data_identity, parts_of, read_data
     from scgraph.tune.storage import open_storage, place_of
-    from scgraph.tune.study import begin, described
+    from scgraph.tune.study import open_board, with_spaces
     from scgraph.tune.supervisor import Supervisor
     from scgraph.tune.writing import write_study
 
@@ -152,7 +152,7 @@ def run_tune(
     identity = data_identity(sets, sources, graph)
     if not drop_leaks:
         identity["leaks"] = "kept"
-    job = described(replace(job, storage=asdict(place), identity=identity))
+    job = with_spaces(replace(job, storage=asdict(place), identity=identity))
     del sets, sources
     for model in job.models:
         say(f"{model}: searching {_said_space(job, model)}")
@@ -160,7 +160,7 @@ def run_tune(
     new = not folder.exists()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
     with _no_empty_folder(folder, new=new), open_storage(place, patience=job.tune.patience_seconds, say=say) as opened:
-        boards = {model: begin(job, model, opened) for model in job.models}
+        boards = {model: open_board(job, model, opened) for model in job.models}
         _write_settings(folder, job)
         finished = sum(len(board.finished()) for board in boards.values())
         total = sum(board.slots for board in boards.values())
@@ -197,19 +197,19 @@ def _no_empty_folder(folder: Path, *, new: bool) -> Iterator[None]:
 class _Counter:
     """Says every finished trial in a line."""
 
-    job: Job
+    job: SearchPlan
     say: Callable[[str], None]
     done: int
     total: int
 
     def told(self, model: str, trial: Any) -> None:
         """Say how a trial ended."""
-        from scgraph.tune.results import said_values
+        from scgraph.tune.results import format_values
 
         self.done += 1
         attributes = trial.user_attrs
         how = {
-            "COMPLETE": lambda: said_values(self.job.tune.objective, trial.values),
+            "COMPLETE": lambda: format_values(self.job.tune.objective, trial.values),
             "PRUNED": lambda: f"given up after {attributes.get('epochs', 'some')} epochs",
         }.get(trial.state.name, lambda: f"failed: {attributes.get('reason', 'no reason was kept')}")()
         self.say(f"[{self.done}/{self.total}] {model}, trial {trial.number}: {how}")
@@ -223,7 +223,7 @@ def _checked_job(
     workers: int,
     corpus: Sequence[str | Path],
     **more: Any,
-) -> Job:
+) -> SearchPlan:
     """Return the job, with everything refused that can be told without reading cells."""
     import importlib.util
 
@@ -231,7 +231,7 @@ def _checked_job(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
     from scgraph.tune.config import as_tune_config, base_settings
-    from scgraph.tune.study import Job, described
+    from scgraph.tune.study import SearchPlan, with_spaces
 
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError("tune needs the package optuna: install it beside scgraph-zoo.")
@@ -245,7 +245,7 @@ def _checked_job(
     check_model_keys("space_per_model", settings.space_per_model, models)
     resolve_device(base.train.device)
     words = [str(source) for source in data], [str(source) for source in corpus]
-    job = Job(
+    job = SearchPlan(
         storage={},
         models=list(models),
         config=settings.model_dump(mode="json"),
@@ -254,16 +254,16 @@ def _checked_job(
         corpus=words[1],
         **more,
     )
-    return described(job)
+    return with_spaces(job)
 
 
-def _said_space(job: Job, model: str) -> str:
-    from scgraph.tune.space import said_of
+def _said_space(job: SearchPlan, model: str) -> str:
+    from scgraph.tune.space import format_distribution
 
-    return "; ".join(f"{path} ({said_of(dimension)})" for path, dimension in job.space(model).items())
+    return "; ".join(f"{path} ({format_distribution(dimension)})" for path, dimension in job.space(model).items())
 
 
-def _write_settings(folder: Path, job: Job) -> None:
+def _write_settings(folder: Path, job: SearchPlan) -> None:
     import yaml
 
     from scgraph.files import write_atomic
@@ -272,7 +272,7 @@ def _write_settings(folder: Path, job: Job) -> None:
     write_atomic(folder / "config.yaml", text)
 
 
-def _refuse_all_failed(trials: pd.DataFrame, job: Job, say: Callable[[str], None]) -> None:
+def _refuse_all_failed(trials: pd.DataFrame, job: SearchPlan, say: Callable[[str], None]) -> None:
     counted = trials[~trials["lost"]]
     texts = []
     for model in job.models:
@@ -291,7 +291,7 @@ def _refuse_all_failed(trials: pd.DataFrame, job: Job, say: Callable[[str], None
 
 
 def _final(
-    folder: Path, job: Job, best: dict[str, tuple[Found, ...]], say: Callable[[str], None]
+    folder: Path, job: SearchPlan, best: dict[str, tuple[BestTrial, ...]], say: Callable[[str], None]
 ) -> BenchResult | None:
     """Compare the best settings on the test part, unless that was done before."""
     import yaml

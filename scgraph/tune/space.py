@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scgraph.tune.config import TuneConfig
 
-__all__ = ["Space", "default_values", "distributions", "said_of", "search_space", "with_values"]
+__all__ = ["Space", "default_values", "distributions", "format_distribution", "search_space", "with_values"]
 
 Choices = tuple[Any, ...]
 Space = dict[str, Choices | Range]
@@ -142,7 +142,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     return found
 
 
-def said_of(dimension: Choices | Range) -> str:
+def format_distribution(dimension: Choices | Range) -> str:
     """Return a dimension in words: ``32, 64 or 128``, ``0.001 to 0.03, log``."""
     if isinstance(dimension, tuple):
         words = [str(choice) for choice in dimension]

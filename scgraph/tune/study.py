@@ -11,7 +11,7 @@ from scgraph.config import BenchConfig, parse_config
 from scgraph.errors import ConfigError
 from scgraph.tune.config import DIRECTIONS, Range, TuneConfig
 from scgraph.tune.slots import Board
-from scgraph.tune.space import default_values, distributions, said_of, search_space
+from scgraph.tune.space import default_values, distributions, format_distribution, search_space
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scgraph.tune.space import Space
 
-__all__ = ["Job", "begin", "described", "loaded", "study_name", "suggested"]
+__all__ = ["SearchPlan", "load_study", "open_board", "sample_params", "study_name", "with_spaces"]
 
 FINGERPRINT = "scgraph"
 # What may differ between a study and its continuation: where it runs, what is drawn, and the repetitions at the end.
@@ -40,7 +40,7 @@ RENAMED = {"graph": "network", "bench.graph_undirected": "bench.network_undirect
 
 
 @dataclass(frozen=True)
-class Job:
+class SearchPlan:
     """All that a worker must know, plain data.
 
     Attributes:
@@ -105,7 +105,7 @@ class Job:
         }
 
 
-def described(job: Job) -> Job:
+def with_spaces(job: SearchPlan) -> SearchPlan:
     """Return the job with the search space, the first trial and the fingerprint of every model.
 
     Workers then need no torch before their first trial.
@@ -128,12 +128,12 @@ def described(job: Job) -> Job:
     )
 
 
-def study_name(job: Job, model: str) -> str:
+def study_name(job: SearchPlan, model: str) -> str:
     """Return the name of a model's study."""
     return f"{job.study}/{model}"
 
 
-def begin(job: Job, model: str, storage: BaseStorage) -> Board:
+def open_board(job: SearchPlan, model: str, storage: BaseStorage) -> Board:
     """Begin the study of a model or go on with it; every slot then has a trial.
 
     Raises:
@@ -163,7 +163,7 @@ def begin(job: Job, model: str, storage: BaseStorage) -> Board:
     return board
 
 
-def loaded(job: Job, model: str, storage: BaseStorage, *, slot: int = 0) -> Study:
+def load_study(job: SearchPlan, model: str, storage: BaseStorage, *, slot: int = 0) -> Study:
     """Return the study of a model with the sampler of a slot and the pruner of the job.
 
     The sampler of a slot has a seed of its own. With one worker a study is then the same whether it was interrupted
@@ -181,7 +181,7 @@ def loaded(job: Job, model: str, storage: BaseStorage, *, slot: int = 0) -> Stud
     )
 
 
-def suggested(study: Study, identity: int, space: Space) -> tuple[Any, dict[str, Any]]:
+def sample_params(study: Study, identity: int, space: Space) -> tuple[Any, dict[str, Any]]:
     """Return a trial that was taken, and a value for every setting of its space."""
     import optuna
 
@@ -201,7 +201,7 @@ def suggested(study: Study, identity: int, space: Space) -> tuple[Any, dict[str,
     return trial, values
 
 
-def fingerprint(job: Job, model: str, space: Space) -> dict[str, str]:
+def fingerprint(job: SearchPlan, model: str, space: Space) -> dict[str, str]:
     """Return what decides the trials of a study, as flat text under names a user knows."""
     from scgraph.models.settings import settings_of
 
@@ -214,7 +214,7 @@ def fingerprint(job: Job, model: str, space: Space) -> dict[str, str]:
         "seed": str(config.seed),
         "startup_trials": str(config.startup_trials),
         "pruner": ", ".join(f"{key} {value}" for key, value in config.pruner.model_dump().items()),
-        **{f"space.{path}": said_of(dimension) for path, dimension in space.items()},
+        **{f"space.{path}": format_distribution(dimension) for path, dimension in space.items()},
         **{f"bench.{key}": str(value) for key, value in settings.items() if key not in FREE},
         **job.identity,
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import OutputError, ScgraphError, TrainingError
 from scgraph.system.child import child_command, child_environment
-from scgraph.train.signals import leave, stop_signals
+from scgraph.train.signals import exit_code, stop_signals
 from scgraph.tune.slots import Watch
 from scgraph.tune.worker import FATAL
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.tune.slots import Board
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 __all__ = ["Supervisor"]
 
@@ -54,7 +54,7 @@ class Supervisor:
         on_finished: told the name of a model and a trial that was finished, by any worker anywhere.
     """
 
-    job: Job
+    job: SearchPlan
     boards: dict[str, Board]
     count: int
     folder: Path
@@ -88,7 +88,7 @@ class Supervisor:
             while not self._finished():
                 time.sleep(PAUSE)
                 if seen:
-                    raise leave(seen[0])
+                    raise exit_code(seen[0])
                 for worker in list(self.workers):
                     self._look_after(worker)
                 for board in self.boards.values():

@@ -21,7 +21,7 @@ from scgraph.tune.journal import StorageError
 from scgraph.tune.objective import Outcome, free_memory, reason_of
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
 from scgraph.tune.storage import Place, open_storage
-from scgraph.tune.study import Job, begin, loaded, suggested
+from scgraph.tune.study import SearchPlan, load_study, open_board, sample_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ FATAL = "scgraph: "
 """Begins the last line of a worker that cannot go on."""
 
 
-def work(job: Job, say: Callable[[str], None]) -> None:
+def work(job: SearchPlan, say: Callable[[str], None]) -> None:
     """Run trials until every slot of every study is finished, by this worker or another.
 
     Raises:
@@ -45,7 +45,7 @@ def work(job: Job, say: Callable[[str], None]) -> None:
     """
     config, parent = job.tune, os.getppid()
     with open_storage(Place(**job.storage), patience=config.patience_seconds, say=say) as storage:
-        boards = {model: begin(job, model, storage) for model in job.models}
+        boards = {model: open_board(job, model, storage) for model in job.models}
         watch = Watch(config.lost_after_seconds, say)
         measure: Callable[..., Outcome] | None = None
         while True:
@@ -82,7 +82,7 @@ def _next(boards: dict[str, Board]) -> tuple[str, FrozenTrial] | None:
 
 
 def _run(
-    job: Job,
+    job: SearchPlan,
     model: str,
     storage: BaseStorage,
     waiting: FrozenTrial,
@@ -94,7 +94,7 @@ def _run(
     from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    study = loaded(job, model, storage, slot=int(waiting.user_attrs[SLOT]))
+    study = load_study(job, model, storage, slot=int(waiting.user_attrs[SLOT]))
     several = len(study.directions) > 1
     # Optuna compares what is reported in the direction of the study, so a loss beside a score is a negative one.
     sign = -1.0 if study.directions[0].name == "MAXIMIZE" else 1.0
@@ -102,7 +102,7 @@ def _run(
     values: list[float] | None = None
     try:
         with Beating(storage, identity, job.tune.heartbeat_seconds, parent, _thread.interrupt_main):
-            trial, settings = suggested(study, identity, job.space(model))
+            trial, settings = sample_params(study, identity, job.space(model))
 
             def report(loss: float, epoch: int) -> None:
                 if several:  # Optuna prunes by one objective only
@@ -137,9 +137,9 @@ def _run(
         free_memory()
 
 
-def _named(path: str) -> Callable[[Job], Callable[..., Outcome]]:
+def _named(path: str) -> Callable[[SearchPlan], Callable[..., Outcome]]:
     module, _, name = path.partition(":")
-    found: Callable[[Job], Callable[..., Outcome]] = getattr(importlib.import_module(module), name)
+    found: Callable[[SearchPlan], Callable[..., Outcome]] = getattr(importlib.import_module(module), name)
     return found
 
 
@@ -151,7 +151,7 @@ def main() -> None:
         sys.stderr.flush()
 
     try:
-        work(Job(**json.load(sys.stdin)), say)
+        work(SearchPlan(**json.load(sys.stdin)), say)
     except ScgraphError as error:
         say(f"{FATAL}{error}")
         sys.exit(2)

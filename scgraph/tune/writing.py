@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scgraph.reporting.escape import csv_text
-from scgraph.tune.results import StudyFound, best_files, best_trials, trials_table
+from scgraph.tune.results import StudyResults, best_files, best_trials, trials_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.tune.slots import Board
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 __all__ = [
     "write_study",
 ]
 
 
-def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: bool = True) -> StudyFound:
+def write_study(folder: Path, job: SearchPlan, boards: dict[str, Board], *, report: bool = True) -> StudyResults:
     """Write `trials.csv`, the best settings, `environment.json` and, where asked for, `study.html` into a folder.
 
     Raises:
@@ -27,7 +27,7 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
     from scgraph.files import json_text, write_atomic
     from scgraph.reporting.environment import environment
     from scgraph.tune.report import StudyReport, render
-    from scgraph.tune.study import loaded
+    from scgraph.tune.study import load_study
 
     trials = trials_table(job, boards)
     best = {model: best_trials(model, board.finished(), job.tune.objective) for model, board in boards.items()}
@@ -43,8 +43,8 @@ def write_study(folder: Path, job: Job, boards: dict[str, Board], *, report: boo
             job=job,
             trials=trials,
             best=best,
-            studies={model: loaded(job, model, board.storage) for model, board in boards.items()},
+            studies={model: load_study(job, model, board.storage) for model, board in boards.items()},
             environment=where,
         )
         write_atomic(folder / "study.html", render(page))
-    return StudyFound(trials, best)
+    return StudyResults(trials, best)

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from scgraph.config import as_bench_config
-from scgraph.data.sets.stores import prepare
+from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
-    from scgraph.data.sets.stores import Prepared
+    from scgraph.data.sets.stores import SetStores
 
 QUICK: dict[str, Any] = {
     "model": {"channels": 8, "layers": 1, "rank": 4},
@@ -46,11 +46,11 @@ def make_cells(n: int = 90, genes: int = 40, *, seed: int = 0) -> ad.AnnData:
     return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=[f"GENE{g}" for g in range(genes)]))
 
 
-def leaks_are_found_and_dropped(probe: ProbeSet, corpus: Any, split: Split) -> Prepared:
+def leaks_are_found_and_dropped(probe: ProbeSet, corpus: Any, split: Split) -> SetStores:
     """Check what a corpus that holds the test cells is divided into; return the parts with the leaks kept."""
     config = as_bench_config(QUICK)
-    kept = prepare(probe, split, corpus, config, seed=0, drop_leaks=False)
-    dropped = prepare(probe, split, corpus, config, seed=0, drop_leaks=True)
+    kept = make_stores(probe, split, corpus, config, seed=0, drop_leaks=False)
+    dropped = make_stores(probe, split, corpus, config, seed=0, drop_leaks=True)
     assert kept.leaks == dropped.leaks == len(split.test)
     assert len(kept.train) + len(kept.validation) == 150
     assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)

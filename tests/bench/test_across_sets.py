@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from scgraph.bench.across_sets import compared, overall
+from scgraph.bench.across_sets import across_sets, trained_models
 from scgraph.bench.forest import difference_forest
 from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import overall_sentences, rich_tables, summary_markdown, verdicts
@@ -45,7 +45,7 @@ def row_of(frame: pd.DataFrame, over: str, model: str = "gnn") -> pd.Series:
 @pytest.mark.parametrize(("metric", "scale"), [("accuracy", 1), ("macro_f1", 2), ("balanced_accuracy", 3)])
 def test_both_ways_are_scipys(over: str, axis: int, metric: str, scale: int) -> None:
     shuffled = bench_rows().sample(frac=1, random_state=3)
-    row = row_of(overall(shuffled, margin=0.02), over)
+    row = row_of(across_sets(shuffled, margin=0.02), over)
     d = scale * D.mean(axis=axis)
     interval = stats.ttest_1samp(d, 0).confidence_interval(0.95)
     lower = stats.ttest_1samp(d, -0.02, alternative="greater").pvalue
@@ -58,34 +58,34 @@ def test_both_ways_are_scipys(over: str, axis: int, metric: str, scale: int) -> 
 
 
 def test_every_model_but_the_reference_has_both_rows() -> None:
-    frame = overall(bench_rows())
+    frame = across_sets(bench_rows())
     assert list(zip(frame["model"], frame["over"], strict=True)) == [
         (model, over) for model in ("pca+logreg", "gnn untrained", "gnn") for over in ("seeds", "sets")
     ]
-    assert compared(frame) == ["gnn"]
+    assert trained_models(frame) == ["gnn"]
 
 
 def test_one_set_or_no_reference_says_nothing() -> None:
     results = bench_rows()
-    assert overall(results[results["dataset"] == "one"]).empty
-    assert overall(results[results["model"] != "tf"]).empty
-    assert "All sets together" not in summary_markdown(summarise(results), overall(results, "gat"))
+    assert across_sets(results[results["dataset"] == "one"]).empty
+    assert across_sets(results[results["model"] != "tf"]).empty
+    assert "All sets together" not in summary_markdown(summarise(results), across_sets(results, "gat"))
 
 
 def test_what_an_interrupted_bench_lacks_is_left_out() -> None:
     results = bench_rows()
     last = (results["dataset"] == "three") & (results["seed"] == 3) & (results["model"] == "gnn")
-    row = row_of(overall(results[~last]), "sets")
+    row = row_of(across_sets(results[~last]), "sets")
     assert (row["sets"], row["seeds"]) == (3, 3)
     assert row["accuracy_difference"] == pytest.approx(D[:3].mean())
     third = (results["dataset"] == "three") & (results["model"] == "tf")
-    row = row_of(overall(results[~third]), "seeds")
+    row = row_of(across_sets(results[~third]), "seeds")
     assert (row["sets"], row["seeds"]) == (2, 4)
     assert row["accuracy_difference"] == pytest.approx(D[:, :2].mean())
 
 
 def test_one_seed_has_an_interval_over_sets_only() -> None:
-    frame = overall(bench_rows(D[:1]))
+    frame = across_sets(bench_rows(D[:1]))
     assert math.isnan(row_of(frame, "seeds")["accuracy_low"])
     assert row_of(frame, "seeds")["accuracy_equivalent"] is None
     assert math.isfinite(row_of(frame, "sets")["accuracy_low"])
@@ -93,26 +93,26 @@ def test_one_seed_has_an_interval_over_sets_only() -> None:
 
 def test_splits_of_two_kinds_are_not_mixed() -> None:
     results = pd.concat([bench_rows(), bench_rows(-D, split="batch")], ignore_index=True)
-    frame = overall(results)
+    frame = across_sets(results)
     signs = frame[frame["model"] == "gnn"].set_index(["split", "over"])["accuracy_difference"]
     assert signs["random", "sets"] == pytest.approx(D.mean())
     assert signs["batch", "sets"] == pytest.approx(-D.mean())
 
 
 def test_sentences_say_what_the_numbers_say() -> None:
-    seeds, sets = overall_sentences(overall(bench_rows()))
+    seeds, sets = overall_sentences(across_sets(bench_rows()))
     assert seeds.startswith("gnn minus tf, random splits, over 4 seeds (new seeds on these 3 sets): accuracy paired")
     # Means over sets 0.0050, 0.0067, 0.0063, 0.0063: mean 0.0061, sd 0.00074, half a width t(3) sd / 2 = 0.0012.
     assert "accuracy paired difference +0.006 [+0.005, +0.007], equivalent within ± 0.01; macro-F1" in seeds
     assert sets.startswith("gnn minus tf, random splits, over 3 sets (new sets): accuracy paired difference +0.006 [")
     assert sets.count("neither a difference nor equivalence within ± 0.01 is shown") == 2
-    worse = overall_sentences(overall(bench_rows(D - 0.2)))[0]
+    worse = overall_sentences(across_sets(bench_rows(D - 0.2)))[0]
     assert worse.count("whose interval leaves out 0") == 2
 
 
 def test_summary_and_terminal_show_all_sets() -> None:
     results = bench_rows()
-    summary, frame = summarise(results), overall(results)
+    summary, frame = summarise(results), across_sets(results)
     text = summary_markdown(summary, frame)
     section = text.split("## All sets together")[1].split("\n## ")[0]
     assert "| gnn | 4 seeds | +0.012 [+0.010, +0.015] | +0.006 [+0.005, +0.007] |" in section
@@ -142,7 +142,7 @@ def test_a_set_says_accuracy_beside_macro_f1() -> None:
 
 def test_forest_draws_sets_then_all_together() -> None:
     results = bench_rows()
-    figure = difference_forest(summarise(results), overall(results), margin=0.01)
+    figure = difference_forest(summarise(results), across_sets(results), margin=0.01)
     accuracy, macro_f1 = figure.axes
     labels = [label.get_text() for label in accuracy.get_yticklabels()]
     assert labels == [*SETS, "all sets, over 4 seeds", "all sets, over 3 sets"]
@@ -155,8 +155,8 @@ def test_forest_draws_sets_then_all_together() -> None:
 
 def test_forest_marks_an_interval_that_goes_on() -> None:
     two = bench_rows(D[:, :2] * [[1.0, -1.0]], SETS[:2])
-    axis = difference_forest(summarise(two), overall(two)).axes[0]
-    row = row_of(overall(two), "sets")
+    axis = difference_forest(summarise(two), across_sets(two)).axes[0]
+    row = row_of(across_sets(two), "sets")
     limit = axis.get_xlim()[1]
     assert row["accuracy_high"] > limit
     assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() == ">"] == [limit]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from scgraph.bench import figures
 from scgraph.bench.results import results_frame, summarise
-from scgraph.reporting.drawing import model_colors
+from scgraph.reporting.drawing import model_colors, png
 from tests.bench.test_results import rows
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def test_places_found_before_are_drawn() -> None:
 def test_a_png_of_few_colours_keeps_those_of_the_models() -> None:
     summary = summarise(results_frame(rows({"gnn": [0.6, 0.7], "tf": [0.8, 0.9]})))
     figure = figures.score_bars(summary, metrics={"macro_f1": "macro-F1"})
-    data = figures.png(figure)
-    assert data == figures.png(figure)
+    data = png(figure)
+    assert data == png(figure)
     with Image.open(io.BytesIO(data)) as image:
         assert image.mode == "P"
         assert image.width == 1056

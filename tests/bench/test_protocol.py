@@ -23,9 +23,9 @@ from scgraph.config import as_bench_config
 from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.splits import make_split
-from scgraph.data.sets.stores import prepare
+from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError, DataError, OutputError
-from scgraph.models import first_model
+from scgraph.models import initial_model
 from scgraph.models.settings import settings_by_model
 from scgraph.train import embed
 from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
@@ -95,13 +95,13 @@ def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
     adata.X[:, 7] = 0
     adata.X[split.test, 7] = 5  # a gene that only test cells express
     probe = read_probe_sets([adata])[0]
-    prepared = prepare(probe, split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    prepared = make_stores(probe, split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
     assert "GENE7" not in prepared.train.vocabulary.names()
     assert len(prepared.train) == len(split.train)
     assert len(prepared.validation) == len(split.validation)
     other = adata.copy()
     other.X[split.test] = np.random.default_rng(1).poisson(3.0, size=other.X[split.test].shape)
-    again = prepare(read_probe_sets([other])[0], split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    again = make_stores(read_probe_sets([other])[0], split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
     assert np.array_equal(prepared.train.values, again.train.values)
     assert prepared.train.vocabulary == again.train.vocabulary
 
@@ -167,7 +167,7 @@ def test_a_corpus_without_counts_is_not_called_free_of_leaks() -> None:
     estimated.X = estimated.X * np.random.default_rng(0).uniform(0.5, 1, size=estimated.shape)
     probe, corpus = read_probe_sets([make_cells()])[0], read_corpus([estimated], values="linear")
     split = make_split(probe.codes, seed=0)
-    prepared = prepare(probe, split, corpus, as_bench_config(QUICK), seed=0, drop_leaks=False)
+    prepared = make_stores(probe, split, corpus, as_bench_config(QUICK), seed=0, drop_leaks=False)
     assert f"{estimated.n_obs} corpus cells cannot be compared with the test cells" in prepared.notes[0]
     assert not any("0 corpus cells have the counts" in note for note in prepared.notes)
 
@@ -289,10 +289,10 @@ def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tm
     by_model = settings_by_model(["gnn"], config)
     found = measure(plan_bench(by_model, [probe], [], config), folder=tmp_path)
     split = split_of(probe, config, seed=0)
-    prepared = prepare(probe, split, [], config, seed=0, drop_leaks=False)
+    prepared = make_stores(probe, split, [], config, seed=0, drop_leaks=False)
     train = config.train_for(len(prepared.train), seed=0)
     models = {
-        "gnn untrained": first_model(by_model["gnn"].model, train, prepared.train),
+        "gnn untrained": initial_model(by_model["gnn"].model, train, prepared.train),
         "gnn": scgraph.load_model(tmp_path / "models" / f"{probe.cells.name}-gnn").model,
     }
     features = {}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.bench.across_sets import overall
+from scgraph.bench.across_sets import across_sets
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
 from scgraph.costs.profile import Costs
@@ -62,7 +62,7 @@ def make_report(
     costs = [Costs(model=m, **sizes, **work, **speed, **where) for m in trained]
     return BenchReport(
         summary=summarise(results_frame(rows)),
-        overall=overall(results_frame(rows)),
+        overall=across_sets(results_frame(rows)),
         histories=histories,
         classes=dict.fromkeys(sets, CLASSES),
         truths=truths,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scgraph.cli import main
-from scgraph.cli.options import assignments, bench_settings, spread
+from scgraph.cli.options import assignments, bench_settings, repeat_lists
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def test_help_is_quick(command: list[str]) -> None:
 
 
 def test_several_files_after_one_option() -> None:
-    assert spread(["bench", "--data", "a", "b", "--label", "x"]) == [
+    assert repeat_lists(["bench", "--data", "a", "b", "--label", "x"]) == [
         "bench",
         "--data",
         "a",

@@ -10,7 +10,7 @@ from scipy import sparse, stats
 
 from scgraph.data import read_cells
 from scgraph.errors import ConfigError, DataError
-from scgraph.genes import FAMILIES, check_sense, gene_families
+from scgraph.genes import FAMILIES, enrichment_test, gene_families
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
 from scgraph.genes.enrichment.report import sense_markdown, verdicts
 from scgraph.genes.enrichment.test import correlation
@@ -103,7 +103,7 @@ def test_families_by_prefix() -> None:
 
 def test_check_of_a_planted_model(gnn: SavedModel) -> None:
     read = read_cells(cells(), name="cells")
-    sense = check_sense(gnn, read, top_k=5, permutations=99, bins=2)
+    sense = enrichment_test(gnn, read, top_k=5, permutations=99, bins=2)
     assert sense.genes == 58  # one gene is in two cells only, one in none
     overall = sense.table[(sense.table["family"] == "ribosome") & (sense.table["permutation"] == "matched")]
     by = overall.set_index("network")
@@ -112,7 +112,7 @@ def test_check_of_a_planted_model(gnn: SavedModel) -> None:
     assert by.loc["correlation", "share"] > 0.9
     assert by.loc["learned", "share_p"] == 0.01
     assert by.loc["untrained", "share"] < 0.5
-    assert sense.table.equals(check_sense(gnn, read, top_k=5, permutations=99, bins=2).table)
+    assert sense.table.equals(enrichment_test(gnn, read, top_k=5, permutations=99, bins=2).table)
     said = verdicts(sense)
     assert said[0].startswith("The learned graph knows families")
     assert said[-1].startswith("It is not shown to be better than the correlation of the same cells")
@@ -124,8 +124,8 @@ def test_check_of_a_planted_model(gnn: SavedModel) -> None:
 def test_checks_that_cannot_be_done(gnn: SavedModel) -> None:
     read = read_cells(cells(), name="cells")
     with pytest.raises(DataError, match="no family has 3 genes"):
-        check_sense(gnn, read, families={"mine": "ABC1|ABC2"})
+        enrichment_test(gnn, read, families={"mine": "ABC1|ABC2"})
     with pytest.raises(ConfigError, match="permutations"):
-        check_sense(gnn, read, permutations=0)
+        enrichment_test(gnn, read, permutations=0)
     with pytest.raises(ConfigError, match="min_share"):
-        check_sense(gnn, read, min_share=2.0)
+        enrichment_test(gnn, read, min_share=2.0)

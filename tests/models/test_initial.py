@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from scgraph.errors import ConfigError
-from scgraph.models import first_model
+from scgraph.models import initial_model
 from scgraph.train import embed
 
 
@@ -22,7 +22,7 @@ def settings(small: Any, **model: Any) -> tuple[Any, Any]:
 def test_vectors_start_as_scores_of_principal_components(small: Any) -> None:
     config, training = settings(small)
     store = small.small_store()
-    model = first_model(config, training, store)
+    model = initial_model(config, training, store)
     for block in model.blocks:
         torch.nn.init.zeros_(block.conv.linear.weight)
         torch.nn.init.zeros_(block.conv.linear.bias)
@@ -40,24 +40,24 @@ def test_vectors_start_as_scores_of_principal_components(small: Any) -> None:
 def test_the_start_is_a_function_of_seed_and_cells(small: Any) -> None:
     config, training = settings(small)
     store = small.small_store()
-    first, again = (first_model(config, training, store).state_dict() for _ in range(2))
+    first, again = (initial_model(config, training, store).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    random = first_model(config, training.model_copy(update={"start": "random"}), store).state_dict()
+    random = initial_model(config, training.model_copy(update={"start": "random"}), store).state_dict()
     other = [name for name in first if not torch.equal(first[name], random[name])]
     assert other == ["encoder.gene.weight", "encoder.value.weight"]
-    fewer = first_model(config, training, store.subset(np.arange(60))).state_dict()
+    fewer = initial_model(config, training, store.subset(np.arange(60))).state_dict()
     assert not torch.equal(fewer["encoder.value.weight"], first["encoder.value.weight"])
 
 
 def test_channels_beyond_the_components_stay_random(small: Any) -> None:
     config, training = settings(small, channels=64)
     store = small.small_store(12)
-    random = first_model(config, training.model_copy(update={"start": "random"}), store)
-    model = first_model(config, training, store)
+    random = initial_model(config, training.model_copy(update={"start": "random"}), store)
+    model = initial_model(config, training, store)
     same = (model.encoder.value.weight == random.encoder.value.weight)[1:].all(dim=0)
     assert same.tolist() == [False] * 11 + [True] * 53
 
 
 def test_the_linear_encoding_has_no_table_to_start(small: Any) -> None:
     with pytest.raises(ConfigError, match=r"train\.start: pca sets the table of the product encoding"):
-        first_model(small.small_model(), small.small_training(start="pca"), small.small_store())
+        initial_model(small.small_model(), small.small_training(start="pca"), small.small_store())

@@ -11,7 +11,7 @@ import torch
 
 from scgraph.data import CellStore, Network, read_network
 from scgraph.errors import ConfigError, ModelFileError
-from scgraph.models import first_model, load_model
+from scgraph.models import initial_model, load_model
 from scgraph.models.network import saved_parts, with_network
 from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
@@ -97,13 +97,13 @@ def test_only_what_is_used_is_named(small: Any, tmp_path: Path) -> None:
     store = small.small_store(10)
     network = network_of(tmp_path, store, 1)
     hinted = small.small_model(**BOTH, restricted=False)
-    model = first_model(hinted, small.small_training(), store, network=network)
+    model = initial_model(hinted, small.small_training(), store, network=network)
     assert model.network is None
     assert model.positions is not None
     assert with_network(hinted, network).network == network.sha256
     unused = small.small_model(**SETTINGS, restricted=False)
     assert with_network(unused, network) == unused
-    plain = first_model(unused, small.small_training(), store, network=network)
+    plain = initial_model(unused, small.small_training(), store, network=network)
     assert not [key for key in plain.state_dict() if key.startswith(("network", "positions"))]
     assert len(network.kept) == 1
 

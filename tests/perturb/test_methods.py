@@ -11,7 +11,7 @@ import torch
 from scgraph.config import TrainConfig
 from scgraph.models import load_model
 from scgraph.perturb.config import NetworkConfig, PerturbConfig
-from scgraph.perturb.methods import ADDITIVE, MEAN, PCA, Job
+from scgraph.perturb.methods import ADDITIVE, MEAN, PCA, Experiment
 from scgraph.perturb.screen import read_screen
 from scgraph.perturb.splits import split_perturbations
 
@@ -26,18 +26,18 @@ SETTINGS = PerturbConfig(network=NetworkConfig(epochs=3, width=8), components=4,
 
 
 @pytest.fixture(scope="module")
-def job(simulated: SimulatedScreen, graph_model: Path) -> Job:
+def job(simulated: SimulatedScreen, graph_model: Path) -> Experiment:
     return job_of(simulated.adata, graph_model)
 
 
-def job_of(adata: ad.AnnData, model: Path) -> Job:
+def job_of(adata: ad.AnnData, model: Path) -> Experiment:
     saved = load_model(model)
     screen = read_screen(adata, saved.vocabulary, SETTINGS)
-    return Job(screen, saved, SETTINGS, TrainConfig(), torch.device("cpu"))
+    return Experiment(screen, saved, SETTINGS, TrainConfig(), torch.device("cpu"))
 
 
 def test_no_method_looks_at_the_cells_of_test_perturbations(
-    simulated: SimulatedScreen, graph_model: Path, job: Job
+    simulated: SimulatedScreen, graph_model: Path, job: Experiment
 ) -> None:
     split = split_perturbations([one.genes for one in job.screen.perturbations], seed=0)
     before = job.predict(split, seed=0)
@@ -62,7 +62,7 @@ def test_no_method_looks_at_the_cells_of_test_perturbations(
         assert not np.allclose(seen[name], before[name].change, atol=0.01), name
 
 
-def test_a_seed_draws_the_untrained_model_and_leaves_the_trained_one(job: Job) -> None:
+def test_a_seed_draws_the_untrained_model_and_leaves_the_trained_one(job: Experiment) -> None:
     split = split_perturbations([one.genes for one in job.screen.perturbations], seed=0)
     first, second = (job.predict(split, seed=seed) for seed in (0, 1))
     assert np.array_equal(first["ridge+gnn"].change, second["ridge+gnn"].change)

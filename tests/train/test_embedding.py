@@ -54,7 +54,7 @@ def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
     assert np.array_equal(whole, embed(model, store, genes=int(lengths.max()), device="cpu"))
     monkeypatch.setattr(embedding, "_PAIRS", 5 * int(lengths.max()) ** 2)
     rows = np.arange(len(store))
-    parts = list(embedding.alike(rows, lengths, 17))
+    parts = list(embedding.batches_by_length(rows, lengths, 17))
     assert sorted(np.concatenate(parts)) == rows.tolist()
     assert all(len(part) * lengths[part].max() ** 2 <= 5 * lengths.max() ** 2 for part in parts)
     assert 5 < max(map(len, parts)) <= 17

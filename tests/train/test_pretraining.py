@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.models import first_model, load_model
+from scgraph.models import initial_model, load_model
 from scgraph.train import mvp_loss, pretrain
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def largest_step(small: Any, **settings: Any) -> float:
     """How far the first step moves a weight, in learning rates: by one of them, whatever the gradient is, says Adam."""
     training = small.small_training(**{"batch_size": 100, "epochs": 4, "warmup_share": 0.0} | settings)
     train, validation = small.parts()
-    before = first_model(small.small_model(), training, train).state_dict()
+    before = initial_model(small.small_model(), training, train).state_dict()
     after: dict[str, torch.Tensor] = {}
 
     def keep(model: Any, epoch: int) -> None:

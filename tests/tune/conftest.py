@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scgraph.tune.study import Job, described
+from scgraph.tune.study import SearchPlan, with_spaces
 from tests.bench.conftest import make_cells
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def make_job(place: Any, *, models: tuple[str, ...] = ("none",), **config: Any) -> Job:
+def make_job(place: Any, *, models: tuple[str, ...] = ("none",), **config: Any) -> SearchPlan:
     """A job as `run_tune` makes it, without data."""
     from dataclasses import asdict
 
@@ -54,7 +54,7 @@ def make_job(place: Any, *, models: tuple[str, ...] = ("none",), **config: Any) 
     from scgraph.tune.config import as_tune_config, base_settings
 
     settings = as_tune_config(merged(TINY, config))
-    job = Job(
+    job = SearchPlan(
         storage=asdict(place),
         study="tune",
         models=list(models),
@@ -63,7 +63,7 @@ def make_job(place: Any, *, models: tuple[str, ...] = ("none",), **config: Any) 
         data=[],
         objective=FAKE,
     )
-    return described(job)
+    return with_spaces(job)
 
 
 class Server:

@@ -13,7 +13,7 @@ from scgraph.tune.objective import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 
 class Fake:
@@ -24,7 +24,7 @@ class Fake:
     "memory" or "error".
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SearchPlan) -> None:
         self.options: dict[str, Any] = job.options
         self.several = job.tune.objective.endswith("-cost")
         time.sleep(self.options.get("reading", 0.0))

@@ -9,14 +9,14 @@ from pathlib import Path
 from scgraph.cli import app as cli
 from scgraph.cli.terminal import say
 from scgraph.tune.storage import Place, open_storage
-from scgraph.tune.study import Job, begin
+from scgraph.tune.study import SearchPlan, open_board
 from scgraph.tune.supervisor import Supervisor
 
 
 def search(*_: object, **__: object) -> None:
-    job, folder, count = Job(**json.load(sys.stdin)), Path(sys.argv[1]), int(sys.argv[2])
+    job, folder, count = SearchPlan(**json.load(sys.stdin)), Path(sys.argv[1]), int(sys.argv[2])
     with open_storage(Place(**job.storage), patience=job.tune.patience_seconds, say=say) as storage:
-        boards = {model: begin(job, model, storage) for model in job.models}
+        boards = {model: open_board(job, model, storage) for model in job.models}
         Supervisor(job, boards, count, folder, say, lambda _model, trial: say(f"[trial {trial.number}]")).run()
 
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.train.probe import ProbeResult
-    from scgraph.tune.study import Job
+    from scgraph.tune.study import SearchPlan
 
 VALUES = {"model.channels": 16, "train.learning_rate": 0.02, "train.mask_share": 0.3}
 
 
-def objective(path: Path, **config: Any) -> tuple[Objective, Job]:
+def objective(path: Path, **config: Any) -> tuple[Objective, SearchPlan]:
     job = replace(make_job(Place("journal", "x", "x"), models=("gnn",), **config), data=[str(path)])
     return Objective(job), job
 
@@ -186,7 +186,7 @@ def test_running_out_of_memory_is_an_error_of_the_trial(tiny_file: Path) -> None
 def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) -> None:
     """Its content decides, not where it lies; every trial is restricted to it."""
     from scgraph.data import read_network
-    from scgraph.tune.study import _check_same, described
+    from scgraph.tune.study import _check_same, with_spaces
 
     path = tmp_path / "edges.tsv"
     path.write_text("".join(f"GENE{at}\tGENE{at + 1}\n" for at in range(39)))
@@ -199,7 +199,7 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
     def named(graph: Path | None) -> dict[str, str]:
         sets, base = read_probe_sets([tiny_file]), without if graph is None else job
         network = None if graph is None else read_network(graph)
-        return described(replace(base, identity=data_identity(sets, [], network))).fingerprints["gnn"]
+        return with_spaces(replace(base, identity=data_identity(sets, [], network))).fingerprints["gnn"]
 
     moved = tmp_path / "moved" / "edges.tsv"
     moved.parent.mkdir()

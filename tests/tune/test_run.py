@@ -20,7 +20,7 @@ from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.tune import run_tune
 from scgraph.tune.slots import Watch, is_gone
 from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
-from scgraph.tune.study import begin, loaded
+from scgraph.tune.study import load_study, open_board
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import FAKE, TINY, Server, make_job
 
@@ -39,11 +39,11 @@ def test_a_setting_of_a_newer_version_is_no_difference(tmp_path: Path) -> None:
     job = make_job(place)
     older = {key: value for key, value in job.fingerprints["none"].items() if key != "bench.train.clip"}
     with open_storage(place) as storage:
-        begin(replace(job, fingerprints={"none": older}), "none", storage)
-        begin(job, "none", storage)
+        open_board(replace(job, fingerprints={"none": older}), "none", storage)
+        open_board(job, "none", storage)
         changed = {"bench": {**TINY["bench"], "train": {**TINY["bench"]["train"], "clip": 2.0}}}
         with pytest.raises(ConfigError, match=r"clip was not there and is 2\.0"):
-            begin(make_job(place, **changed), "none", storage)
+            open_board(make_job(place, **changed), "none", storage)
 
 
 def test_every_slot_and_model_draws_other_settings() -> None:
@@ -55,9 +55,9 @@ def test_every_slot_and_model_draws_other_settings() -> None:
     with quiet_optuna():
         storage = optuna.storages.InMemoryStorage()
         for model in job.models:
-            begin(job, model, storage)
+            open_board(job, model, storage)
             for slot in (0, 1, 0):
-                study = loaded(job, model, storage, slot=slot)
+                study = load_study(job, model, storage, slot=slot)
                 drawn.append(study.sampler.sample_independent(study, study.trials[0], "x", distribution))
     assert drawn[0] == drawn[2]
     assert drawn[3] == drawn[5]
@@ -274,7 +274,7 @@ def test_ctrl_c_gives_trials_back_and_the_search_goes_on(tmp_path: Path) -> None
     assert process.returncode == 130, said
     assert "Traceback" not in said
     with open_storage(place) as storage:
-        board = begin(make_job(place, trials=200), "none", storage)
+        board = open_board(make_job(place, trials=200), "none", storage)
         states = [trial.state.name for trial in board.trials()]
         assert "RUNNING" not in states
         assert sum(trial.user_attrs.get("reason") == "interrupted" for trial in board.trials()) >= 1
@@ -311,7 +311,7 @@ def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_pa
     assert "Finished trials are safe there; the same command goes on." in last[0]
     assert "Traceback" not in said
     with open_storage(place) as storage:
-        board = begin(make_job(place, trials=3, patience_seconds=1), "none", storage)
+        board = open_board(make_job(place, trials=3, patience_seconds=1), "none", storage)
         assert board.finished()
         Watch(0.0).look(board)
         Watch(0.0).look(board)
@@ -342,7 +342,7 @@ def test_no_file_holds_the_password(
 def test_a_database_that_comes_back_is_waited_for(tmp_path: Path, server: Server) -> None:
     place, said = place_of(server.database(), tmp_path), []
     with open_storage(place, patience=20, say=said.append) as storage:
-        board = begin(make_job(place, trials=2), "none", storage)
+        board = open_board(make_job(place, trials=2), "none", storage)
         server.stop()
         back = threading.Timer(1.0, server.start)
         back.start()

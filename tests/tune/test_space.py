@@ -12,7 +12,7 @@ from scgraph.errors import ConfigError
 from scgraph.models.settings import settings_of
 from scgraph.nn.conv.registry import conv_class, conv_names
 from scgraph.tune.config import Range, TuneConfig, as_tune_config, base_settings
-from scgraph.tune.space import default_values, distributions, said_of, search_space, with_values
+from scgraph.tune.space import default_values, distributions, format_distribution, search_space, with_values
 
 
 def spaces(model: str, **config: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_numbers_are_whole_where_both_ends_are() -> None:
     assert found["a"] == optuna.distributions.IntDistribution(1, 4)
     assert found["b"] == optuna.distributions.FloatDistribution(1.0, 4.0)
     assert found["d"] == optuna.distributions.IntDistribution(8, 64, log=True)
-    assert [said_of(one) for one in (whole, real, (1, 2))] == ["1 to 4, whole", "1 to 4", "1 or 2"]
+    assert [format_distribution(one) for one in (whole, real, (1, 2))] == ["1 to 4, whole", "1 to 4", "1 or 2"]
 
 
 def test_settings_that_do_not_go_together_are_refused() -> None:

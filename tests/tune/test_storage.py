@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine, make_url
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
 from scgraph.tune.storage import open_storage, place_of
-from scgraph.tune.study import begin
+from scgraph.tune.study import open_board
 from tests.tune.conftest import Server, make_job
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ def connections_that_break(at: int) -> Iterator[list[str]]:
 def test_a_connection_may_break_at_any_statement(tmp_path: Path, server: Server) -> None:
     place = place_of(server.database(), tmp_path)
     with open_storage(place) as storage:
-        begin(make_job(place, trials=2), "none", storage)
+        open_board(make_job(place, trials=2), "none", storage)
     for at in range(100):
         with open_storage(place, patience=20) as storage:
-            board = begin(make_job(place, trials=2), "none", storage)
+            board = open_board(make_job(place, trials=2), "none", storage)
             with connections_that_break(at) as asked:
                 assert [trial.number for trial in board.trials()] == [0, 1]
         if len(asked) <= at:
@@ -166,6 +166,6 @@ def test_a_connection_may_break_at_any_statement(tmp_path: Path, server: Server)
     assert at > 0
     told = "terminating connection .* the same command goes on"
     with open_storage(place) as storage:
-        board = begin(make_job(place, trials=2), "none", storage)
+        board = open_board(make_job(place, trials=2), "none", storage)
         with connections_that_break(0), pytest.raises(OutputError, match=told):
             board.trials()

@@ -119,7 +119,7 @@ def stores_to_train_on(
             f"n_top_genes: a store holds its own genes. Prepare it with --n-top-genes {config.n_top_genes}, and set "
             "n_top_genes to null."
         )
-    names, sizes = _sources(corpus)
+    names, sizes = source_sizes(corpus)
     kept, held = [], []
     for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
         rows = np.arange(size) if allowed is None else allowed[number]
@@ -137,21 +137,21 @@ def stores_to_train_on(
         )
     parts = [cells.subset(rows) for cells, rows in zip(corpus, kept, strict=True)]
     others = [cells.subset(rows) for cells, rows in zip(corpus, held, strict=True)]
-    vocabulary = _vocabulary(parts, config)
-    return _store(parts, vocabulary, config), _store(others, vocabulary, config)
+    vocabulary = vocabulary_of(parts, config)
+    return store_of(parts, vocabulary, config), store_of(others, vocabulary, config)
 
 
-def _sources(corpus: Sequence[Cells] | CellStore) -> tuple[list[str], list[int]]:
+def source_sizes(corpus: Sequence[Cells] | CellStore) -> tuple[list[str], list[int]]:
     if isinstance(corpus, CellStore):
         return [str(one["source"]) for one in corpus.sources], [int(one["cells"]) for one in corpus.sources]
     return [cells.name for cells in corpus], [len(cells) for cells in corpus]
 
 
-def _vocabulary(parts: Sequence[Cells], config: BenchConfig) -> Vocabulary:
+def vocabulary_of(parts: Sequence[Cells], config: BenchConfig) -> Vocabulary:
     if config.n_top_genes is None:
         return Vocabulary.from_cells(parts)
     return highly_variable(parts, config.n_top_genes)
 
 
-def _store(parts: Sequence[Cells], vocabulary: Vocabulary, config: BenchConfig) -> CellStore:
+def store_of(parts: Sequence[Cells], vocabulary: Vocabulary, config: BenchConfig) -> CellStore:
     return CellStore.concat([CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LABEL",
     "ProbeSet",
+    "notes_on_equal_splits",
     "read_probe_sets",
-    "said_of_equal_splits",
     "split_of",
 ]
 
@@ -116,7 +116,7 @@ def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
     return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
 
 
-def said_of_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:
+def notes_on_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:
     """What must be said where seeds cannot change the split: too few batches to divide in as many ways."""
     distinct = len({split.test.tobytes() + b"|" + split.validation.tobytes() for split in splits})
     if distinct == len(splits):

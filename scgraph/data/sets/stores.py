@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data import CellStore
-from scgraph.data.sets.corpus import _sources, _store, _vocabulary, stores_to_train_on
+from scgraph.data.sets.corpus import source_sizes, store_of, stores_to_train_on, vocabulary_of
 from scgraph.data.sets.leakage import Comparison, compare
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from scgraph.data.sets.splits import Split
 
 __all__ = [
-    "Prepared",
-    "prepare",
+    "SetStores",
+    "make_stores",
 ]
 
 
@@ -29,7 +29,7 @@ _LEAK_BLOCK = 2**14
 
 
 @dataclass(frozen=True)
-class Prepared:
+class SetStores:
     """What the models of one set and seed see.
 
     Attributes:
@@ -47,7 +47,7 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(
+def make_stores(
     probe: ProbeSet,
     split: Split,
     corpus: Sequence[Cells] | CellStore,
@@ -55,7 +55,7 @@ def prepare(
     *,
     seed: int,
     drop_leaks: bool,
-) -> Prepared:
+) -> SetStores:
     """Build the stores of one set and seed; nothing is taken from the validation or test part of the set.
 
     Without a corpus the train part is what is pretrained on, and the validation part measures the loss.
@@ -83,11 +83,11 @@ def prepare(
             )
     else:
         kept, held = probe.cells.subset(split.train), probe.cells.subset(split.validation)
-        vocabulary = _vocabulary([kept], config)
-        train, validation = (_store([part], vocabulary, config) for part in (kept, held))
-    whole = _store([probe.cells], train.vocabulary, config)
+        vocabulary = vocabulary_of([kept], config)
+        train, validation = (store_of([part], vocabulary, config) for part in (kept, held))
+    whole = store_of([probe.cells], train.vocabulary, config)
     notes.append(f"{probe.cells.name}: {whole.match_note}.")
-    return Prepared(train, validation, whole, leaks, tuple(notes))
+    return SetStores(train, validation, whole, leaks, tuple(notes))
 
 
 def _compared(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[Comparison]:
@@ -98,7 +98,7 @@ def _compared(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[Comparis
         compare(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
         for start in range(0, len(corpus), _LEAK_BLOCK)
     ]
-    borders = np.cumsum(_sources(corpus)[1])[:-1]
+    borders = np.cumsum(source_sizes(corpus)[1])[:-1]
     leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
     unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)
     return [Comparison(*pair) for pair in zip(leaks, unlike, strict=True)]

@@ -12,14 +12,14 @@ from scgraph.reporting.escape import for_markdown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scgraph.genes.enrichment.test import Sense
+    from scgraph.genes.enrichment.test import Enrichment
 
 __all__ = ["family_rows", "overall_rows", "sense_markdown", "verdicts"]
 
 _LEVEL = 0.05
 
 
-def verdicts(sense: Sense) -> list[str]:
+def verdicts(sense: Enrichment) -> list[str]:
     """Say plainly what the numbers show, and what they do not."""
     row = _overall(sense.table, LEARNED, "matched")
     said = []
@@ -48,7 +48,7 @@ def verdicts(sense: Sense) -> list[str]:
     return said
 
 
-def overall_rows(sense: Sense) -> list[dict[str, str]]:
+def overall_rows(sense: Enrichment) -> list[dict[str, str]]:
     """Return one row a network and kind of permutation, over all families."""
     rows = []
     for _, row in sense.table[sense.table["family"] == ALL].iterrows():
@@ -69,7 +69,7 @@ def overall_rows(sense: Sense) -> list[dict[str, str]]:
     return rows
 
 
-def family_rows(sense: Sense) -> list[dict[str, str]]:
+def family_rows(sense: Enrichment) -> list[dict[str, str]]:
     """Return one row a family: the share of every network, and the p-value of the learned one, matched."""
     kept = sense.table[(sense.table["permutation"] == "matched") & (sense.table["family"] != ALL)]
     rows = []
@@ -83,7 +83,7 @@ def family_rows(sense: Sense) -> list[dict[str, str]]:
     return rows
 
 
-def sense_markdown(sense: Sense, *, title: str) -> str:
+def sense_markdown(sense: Enrichment, *, title: str) -> str:
     """Return the whole result as a page."""
     lines = [
         f"# {for_markdown(title)}\n",

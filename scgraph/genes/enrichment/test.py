@@ -29,9 +29,9 @@ __all__ = [
     "LEARNED",
     "MOST_GENES",
     "UNTRAINED",
-    "Sense",
-    "check_sense",
+    "Enrichment",
     "correlation",
+    "enrichment_test",
     "expressed_genes",
 ]
 
@@ -45,7 +45,7 @@ _LEAST_IN_BIN = 50
 
 
 @dataclass(frozen=True)
-class Sense:
+class Enrichment:
     """What a check found.
 
     Attributes:
@@ -69,7 +69,7 @@ class Sense:
     notes: tuple[str, ...]
 
 
-def check_sense(
+def enrichment_test(
     saved: SavedModel,
     cells: Cells,
     *,
@@ -81,7 +81,7 @@ def check_sense(
     bins: int = 20,
     min_share: float = 0.05,
     seed: int = 0,
-) -> Sense:
+) -> Enrichment:
     """Test whether edges within families of genes are stronger than chance, in the learned graph and in others.
 
     The networks, all on the same genes: ``learned``; its ``change`` since the start; ``untrained``, the start itself;
@@ -138,7 +138,7 @@ def check_sense(
     for name, network in _networks(saved, tables, matrix, genes, weights):
         found += [{"network": name, **row} for row in family_tests(network(), members, orders, top_k=top_k)]
     table = pd.DataFrame(found)
-    return Sense(
+    return Enrichment(
         table=table,
         differences=_differences(table, seed=seed),
         genes=len(genes),

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from scgraph.train.distributed.world import World
     from scgraph.train.loader import CellBatch
 
-__all__ = ["agreed_signal", "gathered", "shared_losses", "total"]
+__all__ = ["agreed_signal", "all_gather", "all_sum", "shared_losses"]
 
 
-def total(values: Sequence[torch.Tensor | float], device: torch.device) -> list[float]:
+def all_sum(values: Sequence[torch.Tensor | float], device: torch.device) -> list[float]:
     """Return the sums of the values over all processes; every process gets the same."""
     sums = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in values])
     distributed.all_reduce(sums)
@@ -25,7 +25,7 @@ def total(values: Sequence[torch.Tensor | float], device: torch.device) -> list[
     return found
 
 
-def gathered(value: Any, size: int) -> list[Any]:
+def all_gather(value: Any, size: int) -> list[Any]:
     """Return the value of every process, in their order."""
     found: list[Any] = [None] * size
     distributed.all_gather_object(found, value)
@@ -36,7 +36,7 @@ def agreed_signal(seen: Sequence[int], world: World, device: torch.device) -> in
     """Return the signal that asked any of the processes to stop; 0 for none."""
     if world.size == 1:
         return seen[0] if seen else 0
-    return _signal(total(_votes(seen), device))
+    return _signal(all_sum(_votes(seen), device))
 
 
 def shared_losses(
@@ -81,7 +81,7 @@ def shared_losses(
         cells if cell is None else cell.detach() * cells,
         cells,
     ]
-    masked_sum, all_masked, mvp_sum, all_expressed, cell_sum, all_cells, *votes = total(
+    masked_sum, all_masked, mvp_sum, all_expressed, cell_sum, all_cells, *votes = all_sum(
         [*parts, *_votes(seen)], mvp.device
     )
     loss = masked_loss * (world.size * masked / max(all_masked, 1))

@@ -3,7 +3,8 @@
 Lightning's own launchers run the caller's script once more for each device (which reads the data anew and cannot
 start from a notebook), or fork a process whose threads and GPU are in use, or pickle everything. Here the calling
 process only watches: it lays cells, weights and settings into a folder, starts one fresh process a device
-(`scgraph.train.distributed.worker`), and says why the run ended. A process that dies cannot take it down or keep it waiting.
+(`scgraph.train.distributed.worker`), and says why the run ended. A process that dies cannot take it down or keep it
+waiting.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scgraph.data.store.disk import DiskColumn
 from scgraph.models.tensors import write_tensors
 from scgraph.system.child import child_command, child_environment
 from scgraph.train.distributed.world import torchrun_environment
-from scgraph.train.signals import leave, stop_signals
+from scgraph.train.signals import exit_code, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from scgraph.data import Vocabulary
     from scgraph.nn import CellModel
 
-__all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "outcome_file", "read_store", "run_crew"]
+__all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "launch", "outcome_file", "read_store"]
 
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS = ("indptr", "genes", "values", "keys")
@@ -63,7 +64,7 @@ class Outcome:
     when: float = float("inf")
 
 
-def run_crew(
+def launch(
     model: CellModel,
     train: CellStore,
     validation: CellStore | None,
@@ -207,7 +208,7 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int], beg
             return killed
         if seen and not told:
             if not begun.exists():
-                raise leave(seen[0])  # nothing is done yet that could be lost
+                raise exit_code(seen[0])  # nothing is done yet that could be lost
             told = True
             stdin = processes[0].stdin
             with contextlib.suppress(BrokenPipeError):
@@ -250,7 +251,7 @@ def _said(rank: int, outcome: Outcome) -> BaseException | None:
 
 
 def _stop(rank: int, outcome: Outcome) -> BaseException | None:
-    return leave(outcome.code - 128) if outcome.error == "stopped" else None
+    return exit_code(outcome.code - 128) if outcome.error == "stopped" else None
 
 
 def _crash(rank: int, outcome: Outcome) -> BaseException | None:
