@@ -142,7 +142,7 @@ def _kept(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Points that were finished, and their seeds."""
     import pandas as pd
 
-    from scgraph.bench.tables import records
+    from scgraph.reporting.wording import records
 
     if not (folder / "genes.csv").is_file():
         return [], []

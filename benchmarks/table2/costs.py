@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.harness.text import markdown_table, number
 from benchmarks.table2.paper import LAYERS, RANK, paper_row
-from scgraph.bench.tables import records
 from scgraph.cli.options import bench_settings
 from scgraph.costs.machine import matmul_peak
 from scgraph.costs.profile import profile
 from scgraph.models.settings import settings_by_model
 from scgraph.nn import GeneModel
+from scgraph.reporting.wording import records
 from scgraph.train import resolve_device
 
 if TYPE_CHECKING:

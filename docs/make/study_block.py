@@ -8,7 +8,7 @@ import pandas as pd
 
 from docs.make.sources import RESULTS, source
 from scgraph.bench.results import summarise
-from scgraph.bench.tables import records, table_cells
+from scgraph.reporting.wording import records, table_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

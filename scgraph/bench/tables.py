@@ -170,7 +170,7 @@ def summary_markdown(
     reference: str = "tf",
     margin: float = 0.01,
 ) -> str:
-    """The text of `summary.md`; `overall` of `scgraph.bench.across_sets.across_sets` adds what all sets say together."""
+    """The text of `summary.md`; `overall`, of `across_sets`, adds what all sets say together."""
     # Escaped once, so that every sentence about it is.
     summary = summary.assign(dataset=[for_markdown(str(name)) for name in summary["dataset"]])
     lines = ["# Bench summary", ""]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.bench.tables import records
 from scgraph.perturb.scores import ALL
 from scgraph.perturb.tables import metric_names
 from scgraph.reporting.drawing import (
@@ -20,6 +19,7 @@ from scgraph.reporting.drawing import (
     open_axis,
     plain,
 )
+from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.tables import records
 from scgraph.perturb.scores import ALL, METRICS
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.tables import environment_lines, markdown_table
+from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -59,7 +59,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a file or an AnnData object says, before any of it is checked; `log_base` as in `scgraph.data.files.scale`."""
+    """What a file or an AnnData object says, before it is checked; `log_base` as in `scgraph.data.files.scale`."""
 
     where: str
     matrix: Compressed | NDArray[Any]
