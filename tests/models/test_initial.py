@@ -12,16 +12,17 @@ from sklearn.decomposition import PCA
 from scgraph.errors import ConfigError
 from scgraph.models import initial_model
 from scgraph.train import embed
+from tests.train import helpers
 
 
-def settings(small: Any, **model: Any) -> tuple[Any, Any]:
-    config = small.small_model(conv="none", value_encoding="product", readout_norm=False, embedding_sd=0.5, **model)
-    return config, small.small_training(start="pca")
+def settings(**model: Any) -> tuple[Any, Any]:
+    config = helpers.small_model(conv="none", value_encoding="product", readout_norm=False, embedding_sd=0.5, **model)
+    return config, helpers.small_training(start="pca")
 
 
-def test_vectors_start_as_scores_of_principal_components(small: Any) -> None:
-    config, training = settings(small)
-    store = small.small_store()
+def test_vectors_start_as_scores_of_principal_components() -> None:
+    config, training = settings()
+    store = helpers.small_store()
     model = initial_model(config, training, store)
     for block in model.blocks:
         torch.nn.init.zeros_(block.conv.linear.weight)
@@ -37,9 +38,9 @@ def test_vectors_start_as_scores_of_principal_components(small: Any) -> None:
     assert not model.encoder.value.weight[0].any()
 
 
-def test_the_start_is_a_function_of_seed_and_cells(small: Any) -> None:
-    config, training = settings(small)
-    store = small.small_store()
+def test_the_start_is_a_function_of_seed_and_cells() -> None:
+    config, training = settings()
+    store = helpers.small_store()
     first, again = (initial_model(config, training, store).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     random = initial_model(config, training.model_copy(update={"start": "random"}), store).state_dict()
@@ -49,15 +50,15 @@ def test_the_start_is_a_function_of_seed_and_cells(small: Any) -> None:
     assert not torch.equal(fewer["encoder.value.weight"], first["encoder.value.weight"])
 
 
-def test_channels_beyond_the_components_stay_random(small: Any) -> None:
-    config, training = settings(small, channels=64)
-    store = small.small_store(12)
+def test_channels_beyond_the_components_stay_random() -> None:
+    config, training = settings(channels=64)
+    store = helpers.small_store(12)
     random = initial_model(config, training.model_copy(update={"start": "random"}), store)
     model = initial_model(config, training, store)
     same = (model.encoder.value.weight == random.encoder.value.weight)[1:].all(dim=0)
     assert same.tolist() == [False] * 11 + [True] * 53
 
 
-def test_the_linear_encoding_has_no_table_to_start(small: Any) -> None:
+def test_the_linear_encoding_has_no_table_to_start() -> None:
     with pytest.raises(ConfigError, match=r"train\.start: pca sets the table of the product encoding"):
-        initial_model(small.small_model(), small.small_training(start="pca"), small.small_store())
+        initial_model(helpers.small_model(), helpers.small_training(start="pca"), helpers.small_store())

@@ -16,6 +16,7 @@ from scgraph.models.network import saved_parts, with_network
 from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
 from scgraph.train import embed, pretrain
+from tests.train import helpers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +33,14 @@ def network_of(folder: Path, store: CellStore, step: int) -> Network:
 
 
 @pytest.fixture(scope="module")
-def trained(small: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, CellStore, Network]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, CellStore, Network]:
     folder = tmp_path_factory.mktemp("network")
-    store = small.small_store(40)
+    store = helpers.small_store(40)
     network = network_of(folder, store, 2)
-    training = small.small_training(epochs=1, cell_loss=0.0)
-    result = pretrain(small.small_model(**BOTH), training, store, out=folder / "model", network=network, progress=False)
+    training = helpers.small_training(epochs=1, cell_loss=0.0)
+    result = pretrain(
+        helpers.small_model(**BOTH), training, store, out=folder / "model", network=network, progress=False
+    )
     return folder / "model", result, store, network
 
 
@@ -72,38 +75,38 @@ def test_another_process_builds_it_from_its_tensors(trained: tuple[Path, Any, Ce
     }
 
 
-def test_a_run_goes_on_with_its_network_only(trained: tuple[Path, Any, CellStore, Network], small: Any) -> None:
+def test_a_run_goes_on_with_its_network_only(trained: tuple[Path, Any, CellStore, Network]) -> None:
     folder, result, store, network = trained
-    training = small.small_training(epochs=1, cell_loss=0.0)
+    training = helpers.small_training(epochs=1, cell_loss=0.0)
     again = pretrain(
-        small.small_model(**BOTH), training, store, out=folder, resume=True, network=network, progress=False
+        helpers.small_model(**BOTH), training, store, out=folder, resume=True, network=network, progress=False
     )
     assert again.model_config == result.model_config
     other = network_of(folder.parent, store, 3)
     for given, said in ((other, "model.network was"), (None, "positional random_walk: needs a gene network")):
         with pytest.raises(ConfigError, match=said):
-            pretrain(small.small_model(**BOTH), training, store, out=folder, resume=True, network=given)
+            pretrain(helpers.small_model(**BOTH), training, store, out=folder, resume=True, network=given)
 
 
-def test_edges_are_not_compiled(small: Any, tmp_path: Path) -> None:
-    store = small.small_store(10)
-    model, training = small.small_model(**SETTINGS), small.small_training(compile=True, cell_loss=0.0)
+def test_edges_are_not_compiled(tmp_path: Path) -> None:
+    store = helpers.small_store(10)
+    model, training = helpers.small_model(**SETTINGS), helpers.small_training(compile=True, cell_loss=0.0)
     network = network_of(tmp_path, store, 1)
     with pytest.raises(ConfigError, match="compile: the edges of a gene network differ from batch to batch"):
         pretrain(model, training, store, network=network)
 
 
-def test_only_what_is_used_is_named(small: Any, tmp_path: Path) -> None:
-    store = small.small_store(10)
+def test_only_what_is_used_is_named(tmp_path: Path) -> None:
+    store = helpers.small_store(10)
     network = network_of(tmp_path, store, 1)
-    hinted = small.small_model(**BOTH, restricted=False)
-    model = initial_model(hinted, small.small_training(), store, network=network)
+    hinted = helpers.small_model(**BOTH, restricted=False)
+    model = initial_model(hinted, helpers.small_training(), store, network=network)
     assert model.network is None
     assert model.positions is not None
     assert with_network(hinted, network).network == network.sha256
-    unused = small.small_model(**SETTINGS, restricted=False)
+    unused = helpers.small_model(**SETTINGS, restricted=False)
     assert with_network(unused, network) == unused
-    plain = initial_model(unused, small.small_training(), store, network=network)
+    plain = initial_model(unused, helpers.small_training(), store, network=network)
     assert not [key for key in plain.state_dict() if key.startswith(("network", "positions"))]
     assert len(network.kept) == 1
 
@@ -131,11 +134,11 @@ def test_damaged_networks_are_refused(
         load_model(tmp_path)
 
 
-def test_models_saved_before_there_were_networks_load(small: Any, tmp_path: Path) -> None:
+def test_models_saved_before_there_were_networks_load(tmp_path: Path) -> None:
     from scgraph.models import save_model
     from scgraph.models.saved import _identity
 
-    store, config = small.small_store(5), small.small_model(**SETTINGS)
+    store, config = helpers.small_store(5), helpers.small_model(**SETTINGS)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())
     save_model(tmp_path, model, store.vocabulary, config, metadata={})
     written = json.loads((tmp_path / "config.json").read_text())

@@ -18,21 +18,20 @@ from scgraph.errors import ModelFileError, OutputError
 from scgraph.models import load_model, save_model
 from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
+from tests.train import helpers
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def original(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "model"
-    store = small.small_store(4)
+    store = helpers.small_store(4)
     torch.manual_seed(0)
-    model = GeneModel(len(store.vocabulary), **small.small_model().model_kwargs())
+    model = GeneModel(len(store.vocabulary), **helpers.small_model().model_kwargs())
     metadata = {"seed": 5, "data": {"source": "/some/where/cells.h5ad"}}
-    save_model(folder, model, store.vocabulary, small.small_model(), metadata=metadata, progress={"epoch": 2})
+    save_model(folder, model, store.vocabulary, helpers.small_model(), metadata=metadata, progress={"epoch": 2})
     return folder
 
 
@@ -61,21 +60,21 @@ def refused(saved: Path, *parts: str, **options: Any) -> None:
     assert "\n" not in message
 
 
-def test_a_saved_model_comes_back_with_all_that_was_recorded(small: Any, saved: Path) -> None:
+def test_a_saved_model_comes_back_with_all_that_was_recorded(saved: Path) -> None:
     loaded = load_model(saved)
     weights = load_file(saved / "model.safetensors")
     assert loaded.model.state_dict().keys() == weights.keys()
     assert all(torch.equal(value, weights[key]) for key, value in loaded.model.state_dict().items())
-    assert loaded.vocabulary == small.small_store(4).vocabulary
-    assert loaded.model_config == small.small_model()
+    assert loaded.vocabulary == helpers.small_store(4).vocabulary
+    assert loaded.model_config == helpers.small_model()
     assert loaded.metadata == {"seed": 5, "data": {"source": "/some/where/cells.h5ad"}}
     assert loaded.progress == {"epoch": 2}
     assert loaded.versions.keys() == {"scgraph", "torch", "torch_geometric", "python"}
     assert not loaded.model.training
 
 
-def test_a_model_from_before_a_setting_existed(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, store = small.small_model(), small.small_store(4)
+def test_a_model_from_before_a_setting_existed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, store = helpers.small_model(), helpers.small_store(4)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())
     whole = ModelConfig.model_dump
     with monkeypatch.context() as earlier:
@@ -89,7 +88,7 @@ def test_a_model_from_before_a_setting_existed(small: Any, tmp_path: Path, monke
     assert load_model(tmp_path / "old").model_config == config
 
 
-def test_newer_weights_replace_older_ones_and_nothing_else(small: Any, saved: Path) -> None:
+def test_newer_weights_replace_older_ones_and_nothing_else(saved: Path) -> None:
     loaded = load_model(saved)
     before = (saved / "config.json").read_bytes()
     with torch.no_grad():
@@ -101,18 +100,16 @@ def test_newer_weights_replace_older_ones_and_nothing_else(small: Any, saved: Pa
     assert next(load_model(saved).model.parameters()).eq(3.0).all()
 
 
-def test_another_model_is_not_saved_over_it(small: Any, saved: Path) -> None:
-    store, config = small.small_store(4), small.small_model(channels=8)
+def test_another_model_is_not_saved_over_it(saved: Path) -> None:
+    store, config = helpers.small_store(4), helpers.small_model(channels=8)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())
     with pytest.raises(OutputError, match=r"another model already \(model, metadata"):
         save_model(saved, model, store.vocabulary, config, metadata={})
     load_model(saved)
 
 
-def test_a_kill_at_any_moment_of_a_save_leaves_a_model_that_loads(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    process = start("saves", tmp_path, 24)
+def test_a_kill_at_any_moment_of_a_save_leaves_a_model_that_loads(tmp_path: Path) -> None:
+    process = helpers.start_child("saves", tmp_path, 24)
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert len(output.split()) == 24
@@ -194,7 +191,7 @@ def test_a_torch_checkpoint_is_never_read(saved: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "boom").exists()
 
 
-def test_the_vocabulary_of_another_model(small: Any, saved: Path) -> None:
+def test_the_vocabulary_of_another_model(saved: Path) -> None:
     text = (saved / "vocabulary.tsv").read_text()
     (saved / "vocabulary.tsv").write_text(text.replace("\tG3\t", "\tACTB\t"))
     refused(saved, "vocabulary.tsv", "not the vocabulary this model was trained with")
@@ -202,8 +199,8 @@ def test_the_vocabulary_of_another_model(small: Any, saved: Path) -> None:
     refused(saved, "vocabulary.tsv", "damaged")
 
 
-def test_weights_of_another_model(small: Any, saved: Path, tmp_path: Path) -> None:
-    store, config = small.small_store(4), small.small_model(dropout=0.2)
+def test_weights_of_another_model(saved: Path, tmp_path: Path) -> None:
+    store, config = helpers.small_store(4), helpers.small_model(dropout=0.2)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())
     save_model(tmp_path / "other", model, store.vocabulary, config, metadata={})
     shutil.copy(tmp_path / "other" / "model.safetensors", saved)
@@ -270,9 +267,9 @@ def test_a_newer_format_says_what_wrote_it(saved: Path) -> None:
     [({"channels": 10**7}, "should be [10000000"), ({"layers": 10**9}, "fewer tensors than")],
 )
 def test_a_config_of_absurd_size_takes_no_memory(
-    small: Any, saved: Path, tmp_path: Path, changes: dict[str, int], part: str
+    saved: Path, tmp_path: Path, changes: dict[str, int], part: str
 ) -> None:
-    loaded, config = load_model(saved), small.small_model(**changes)
+    loaded, config = load_model(saved), helpers.small_model(**changes)
     save_model(tmp_path / "huge", loaded.model, loaded.vocabulary, config, metadata={})
     refused(tmp_path / "huge", part)
 
@@ -288,9 +285,9 @@ def test_a_class_named_in_a_config_is_not_imported(saved: Path, monkeypatch: pyt
     assert not (saved.parent / "boom").exists()
 
 
-def test_a_class_that_the_caller_allows_is_used(small: Any, tmp_path: Path) -> None:
+def test_a_class_that_the_caller_allows_is_used(tmp_path: Path) -> None:
     name = "scgraph.nn.conv.mean:MeanConv"
-    store, config = small.small_store(4), small.small_model(conv=name)
+    store, config = helpers.small_store(4), helpers.small_model(conv=name)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs())
     save_model(tmp_path / "own", model, store.vocabulary, config, metadata={})
     refused(tmp_path / "own", "never imports", name)
@@ -298,8 +295,8 @@ def test_a_class_that_the_caller_allows_is_used(small: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["torch_geometric.nn.SAGEConv", "torch_geometric.nn:PNAConv"])
-def test_a_pyg_layer_loads_only_by_leave(small: Any, tmp_path: Path, name: str) -> None:
-    store, config = small.small_store(4), small.small_model(conv=name, conv_options={"top_k": 3})
+def test_a_pyg_layer_loads_only_by_leave(tmp_path: Path, name: str) -> None:
+    store, config = helpers.small_store(4), helpers.small_model(conv=name, conv_options={"top_k": 3})
     torch.manual_seed(0)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs()).eval()
     save_model(tmp_path / "own", model, store.vocabulary, config, metadata={})

@@ -7,61 +7,9 @@ import random
 import signal
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from scipy import sparse
-
-from scgraph.config import ModelConfig, TrainConfig
-from scgraph.data import CellStore, Vocabulary
-
-GENES, CELLS = 40, 120
-
-
-def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> CellStore:
-    """Cells whose genes come in two programmes, so that there is something to learn."""
-    rng = np.random.default_rng(seed)
-    rate = np.where(rng.random((cells, 1)) < 0.5, np.linspace(0.2, 2, genes), np.linspace(2, 0.2, genes))
-    matrix = sparse.csr_matrix(np.log1p(rng.poisson(rate)).astype(np.float32))
-    return CellStore(
-        matrix.indptr.astype(np.int64),
-        (matrix.indices + 1).astype(np.int32),
-        matrix.data,
-        rng.integers(0, 2**63, cells, dtype=np.uint64),
-        Vocabulary(tuple(f"G{at}" for at in range(genes)), ("",) * genes),
-    )
-
-
-def small_model(**changes: object) -> ModelConfig:
-    return ModelConfig(**{"channels": 16, "layers": 2, "rank": 4, "cell_head": True, "dropout": 0.1} | changes)
-
-
-def small_training(**changes: object) -> TrainConfig:
-    settings = {
-        "genes": 16, "batch_size": 4, "epochs": 3, "learning_rate": 1e-2, "warmup_share": 0.1,
-        "cell_loss": 0.5, "checkpoint_every": 3, "device": "cpu",
-    }  # fmt: skip
-    return TrainConfig(**settings | changes)
-
-
-def parts() -> tuple[CellStore, CellStore]:
-    store = small_store()
-    return store.subset(np.arange(100)), store.subset(np.arange(100, CELLS))
-
-
-def parts_at_odds() -> tuple[CellStore, CellStore]:
-    """Validation cells with all values of the other sign: what is learned from the training cells soon does harm."""
-    train, validation = parts()
-    return train, replace(validation, values=-validation.values)
-
-
-class SlowStore(CellStore):
-    """A store on a slow disk, so that a signal finds the run in the middle of an epoch."""
-
-    def batch(self, *args: object, **options: object) -> tuple[np.ndarray, np.ndarray]:
-        time.sleep(0.02)
-        return super().batch(*args, **options)
+from tests.train.helpers import SlowStore, parts, small_model, small_store, small_training
 
 
 def run_training(out: Path) -> None:

@@ -20,29 +20,30 @@ from scgraph.nn import AsymmetricModel
 from scgraph.nn.conv.registry import conv_class, register_conv
 from scgraph.train import embed, masked_value_loss, pretrain
 from scgraph.train.checkpoint import Sums
-from scgraph.train.distributed import collective as together
+from scgraph.train.distributed import collective
 from scgraph.train.distributed.world import World
 from scgraph.train.loader import CellLoader
 from scgraph.train.module import MaskedValueModule
 from scgraph.tune.config import TuneConfig
 from scgraph.tune.space import search_space
+from tests.train import helpers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def config(small: Any) -> ModelConfig:
-    return small.small_model(asymmetric=True, decoder_layers=1, dropout=0.0)
+def config() -> ModelConfig:
+    return helpers.small_model(asymmetric=True, decoder_layers=1, dropout=0.0)
 
 
 @pytest.fixture(scope="module")
-def loader(small: Any) -> CellLoader:
-    training = small.small_training(zero_genes=9, mask_share=0.3, zero_mask_share=0.2, seed=5)
-    return CellLoader(small.small_store(), training, shuffle=True, zeros=True)
+def loader() -> CellLoader:
+    training = helpers.small_training(zero_genes=9, mask_share=0.3, zero_mask_share=0.2, seed=5)
+    return CellLoader(helpers.small_store(), training, shuffle=True, zeros=True)
 
 
-def test_zeros_follow_what_is_expressed(small: Any, loader: CellLoader) -> None:
+def test_zeros_follow_what_is_expressed(loader: CellLoader) -> None:
     rows, store = np.array([3, 40, 7]), loader.store
     batch = loader.batch(rows, 2, 0)
     plain = CellLoader(store, loader.config, shuffle=True).batch(rows, 2, 0)
@@ -78,16 +79,16 @@ def test_batches_of_a_cell_agree_whatever_stands_beside_it(loader: CellLoader) -
     assert share.width == int((share.values > 0).sum())
 
 
-def test_all_zeros_are_the_rest_of_the_vocabulary(small: Any) -> None:
-    training = small.small_training(zero_genes="all", genes=40)
-    batch = CellLoader(small.small_store(), training, shuffle=True, zeros=True).batch(np.arange(5), 0, 0)
+def test_all_zeros_are_the_rest_of_the_vocabulary() -> None:
+    training = helpers.small_training(zero_genes="all", genes=40)
+    batch = CellLoader(helpers.small_store(), training, shuffle=True, zeros=True).batch(np.arange(5), 0, 0)
     assert [sorted(row[row > 0].tolist()) for row in batch.genes] == [list(range(1, 41))] * 5
 
 
-def test_the_loss_is_the_mean_over_masked_zeros_and_values(small: Any, loader: CellLoader, config: ModelConfig) -> None:
+def test_the_loss_is_the_mean_over_masked_zeros_and_values(loader: CellLoader, config: ModelConfig) -> None:
     model = build_model(40, **config.model_kwargs())
     batch = loader.batch(np.arange(12), 0, 0)
-    losses = MaskedValueModule(model, small.small_training(cell_loss=0.0), total_steps=1).losses(batch)
+    losses = MaskedValueModule(model, helpers.small_training(cell_loss=0.0), total_steps=1).losses(batch)
     with torch.no_grad():
         error = (model(batch.genes, batch.values, batch.mask).values - batch.values).square()
     expressed = batch.mask & (batch.values > 0)
@@ -99,12 +100,10 @@ def test_the_loss_is_the_mean_over_masked_zeros_and_values(small: Any, loader: C
     assert not losses["mvp_loss"].requires_grad
 
 
-def test_shares_of_a_batch_add_up(
-    small: Any, loader: CellLoader, config: ModelConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shares_of_a_batch_add_up(loader: CellLoader, config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """What two processes would tell each other, without the processes."""
     model = build_model(40, **config.model_kwargs())
-    rows, training = np.arange(11), small.small_training()
+    rows, training = np.arange(11), helpers.small_training()
     whole = MaskedValueModule(model, training, total_steps=1).losses(loader.batch(rows, 0, 0))
     told: list[list[float]] = []
 
@@ -112,7 +111,7 @@ def test_shares_of_a_batch_add_up(
         told.append([float(value) for value in values])
         return told[-1] if len(told) <= 2 else np.sum(told[:2], axis=0).tolist()
 
-    monkeypatch.setattr(together, "total", collect)
+    monkeypatch.setattr(collective, "all_sum", collect)
     found = []
     for rank in (0, 1, 0, 1):
         world = World(size=2, rank=rank, devices=2)
@@ -139,17 +138,17 @@ class _StopError(Exception):
     pass
 
 
-def test_a_run_is_gone_on_with_exactly_saved_and_embedded(small: Any, config: ModelConfig, tmp_path: Path) -> None:
+def test_a_run_is_gone_on_with_exactly_saved_and_embedded(config: ModelConfig, tmp_path: Path) -> None:
     config = config.model_copy(update={"conv": "gnn", "decoder": "gnn-linear", "value_encoding": "discretised"})
-    training = small.small_training(epochs=2, batch_size=20, zero_mask_share=0.1, shuffle="blocks")
-    whole = pretrain(config, training, *small.parts(), out=tmp_path / "whole")
+    training = helpers.small_training(epochs=2, batch_size=20, zero_mask_share=0.1, shuffle="blocks")
+    whole = pretrain(config, training, *helpers.parts(), out=tmp_path / "whole")
 
     def stop(_model: Any, _epoch: int) -> None:
         raise _StopError
 
     with pytest.raises(_StopError):
-        pretrain(config, training, *small.parts(), out=tmp_path / "run", on_epoch=stop)
-    again = pretrain(config, training, *small.parts(), out=tmp_path / "run", resume=True)
+        pretrain(config, training, *helpers.parts(), out=tmp_path / "run", on_epoch=stop)
+    again = pretrain(config, training, *helpers.parts(), out=tmp_path / "run", resume=True)
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, again.model.state_dict()[name]), name
     columns = ["train_loss", "validation_loss", "train_mvp_loss", "validation_mvp_loss"]
@@ -157,14 +156,14 @@ def test_a_run_is_gone_on_with_exactly_saved_and_embedded(small: Any, config: Mo
     assert (whole.history["validation_mvp_loss"] != whole.history["validation_loss"]).all()
     saved = load_model(tmp_path / "run")
     assert isinstance(saved.model, AsymmetricModel)
-    store = small.small_store()
+    store = helpers.small_store()
     assert np.array_equal(embed(saved.model, store, genes=16), embed(whole.model, store, genes=16))
-    loss = masked_value_loss(saved.model, small.parts()[1], training)
+    loss = masked_value_loss(saved.model, helpers.parts()[1], training)
     assert loss == pytest.approx(whole.history["validation_mvp_loss"].iloc[-1], rel=1e-5)
 
 
-def test_a_decoder_that_is_not_registered_is_never_imported(small: Any, config: ModelConfig, tmp_path: Path) -> None:
-    store = small.small_store(4)
+def test_a_decoder_that_is_not_registered_is_never_imported(config: ModelConfig, tmp_path: Path) -> None:
+    store = helpers.small_store(4)
     save_model(tmp_path / "run", build_model(40, **config.model_kwargs()), store.vocabulary, config, metadata={})
     path = tmp_path / "run" / "config.json"
     said = json.loads(path.read_text())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ import torch
 from scgraph.errors import DataError
 from scgraph.nn import GeneModel
 from scgraph.train import embed, embedding
+from tests.train import helpers
 
 
 @pytest.fixture(params=["gnn", "gnn-linear", "gcn", "gat", "tf", "hybrid"])
@@ -20,8 +19,8 @@ def model(request: pytest.FixtureRequest) -> GeneModel:
     return GeneModel(40, conv=request.param, channels=24, layers=2, rank=5)
 
 
-def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(small: Any, model: GeneModel) -> None:
-    store = small.small_store()
+def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(model: GeneModel) -> None:
+    store = helpers.small_store()
     whole = embed(model, store, genes=13, device="cpu")
     assert whole.shape == (120, 24)
     assert whole.dtype == np.float32
@@ -37,8 +36,8 @@ def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(small:
         torch.set_num_threads(1)
 
 
-def test_batches_give_the_same_up_to_rounding(small: Any, model: GeneModel) -> None:
-    store = small.small_store()
+def test_batches_give_the_same_up_to_rounding(model: GeneModel) -> None:
+    store = helpers.small_store()
     exact = embed(model, store, genes=13, device="cpu")
     plain = embed(model, store, genes=13, device="cpu", exact=False, batch_size=17)
     np.testing.assert_allclose(plain, exact, rtol=0, atol=1e-5)
@@ -46,9 +45,9 @@ def test_batches_give_the_same_up_to_rounding(small: Any, model: GeneModel) -> N
 
 
 def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
-    small: Any, model: GeneModel, monkeypatch: pytest.MonkeyPatch
+    model: GeneModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = small.small_store()
+    store = helpers.small_store()
     lengths = np.diff(store.indptr)
     whole = embed(model, store, genes=None, device="cpu")
     assert np.array_equal(whole, embed(model, store, genes=int(lengths.max()), device="cpu"))
@@ -62,15 +61,15 @@ def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
     np.testing.assert_allclose(plain, whole, rtol=0, atol=1e-5)
 
 
-def test_which_genes_are_seen_depends_on_the_seed_alone(small: Any) -> None:
-    store, model = small.small_store(), GeneModel(40, channels=8, layers=1)
+def test_which_genes_are_seen_depends_on_the_seed_alone() -> None:
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
     first = embed(model, store, genes=5, seed=1, device="cpu")
     assert np.array_equal(first, embed(model, store, genes=5, seed=1, device="cpu"))
     assert not np.array_equal(first, embed(model, store, genes=5, seed=2, device="cpu"))
 
 
-def test_a_cell_without_genes_gets_zeros(small: Any) -> None:
-    store, model = small.small_store(), GeneModel(40, channels=8, layers=1)
+def test_a_cell_without_genes_gets_zeros() -> None:
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
     ends = np.concatenate([store.indptr[:4], store.indptr[3:]])
     keys = np.insert(store.keys, 3, np.uint64(0))
     with_empty = type(store)(ends, store.genes, store.values, keys, store.vocabulary)
@@ -79,8 +78,8 @@ def test_a_cell_without_genes_gets_zeros(small: Any) -> None:
     assert np.array_equal(np.delete(vectors, 3, axis=0), embed(model, store, genes=13, device="cpu"))
 
 
-def test_a_vector_that_is_not_finite_names_its_row(small: Any) -> None:
-    store, model = small.small_store(), GeneModel(40, channels=8, layers=1)
+def test_a_vector_that_is_not_finite_names_its_row() -> None:
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
     store.values[store.indptr[7]] = np.inf
     with pytest.raises(DataError, match=r"The vectors of 1 cells are not finite, first that of row 7\."):
         embed(model, store, genes=40, device="cpu")

@@ -10,20 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.data import CellStore
-from scgraph.data.store.writing import StoreWriter, new_store_folder
+from scgraph.train.distributed.world import World
 from scgraph.train.loader import BLOCK, SPAN, CellLoader
+from tests.train import helpers
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def on_disk(store: CellStore, folder: Path) -> CellStore:
-    with new_store_folder(folder, overwrite=False) as beside:
-        writer = StoreWriter(beside, store.vocabulary, shard_cells=77)
-        writer.add(store.indptr, store.genes, store.values, store.keys, source=0)
-        writer.finish([{"source": "memory", "cells": len(store)}])
-    return CellStore.open(folder)
 
 
 def epoch_of(loader: CellLoader, epoch: int, step: int = 0) -> list[Any]:
@@ -36,8 +28,8 @@ def same(a: Any, b: Any) -> bool:
     return tensors and np.array_equal(a.rows, b.rows)
 
 
-def test_every_cell_is_seen_once_an_epoch_and_the_order_changes(small: Any) -> None:
-    loader = CellLoader(small.small_store(), small.small_training(batch_size=7), shuffle=True)
+def test_every_cell_is_seen_once_an_epoch_and_the_order_changes() -> None:
+    loader = CellLoader(helpers.small_store(), helpers.small_training(batch_size=7), shuffle=True)
     rows = [np.concatenate([batch.rows for batch in epoch_of(loader, epoch)]) for epoch in (0, 1)]
     assert loader.steps == 18
     assert all(np.array_equal(np.sort(seen), np.arange(120)) for seen in rows)
@@ -45,10 +37,10 @@ def test_every_cell_is_seen_once_an_epoch_and_the_order_changes(small: Any) -> N
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_can_begin_at_any_step(small: Any, workers: int) -> None:
-    config = small.small_training(batch_size=7)
-    whole = epoch_of(CellLoader(small.small_store(), config, shuffle=True), 3)
-    again = CellLoader(small.small_store(), config.model_copy(update={"num_workers": workers}), shuffle=True)
+def test_an_epoch_can_begin_at_any_step(workers: int) -> None:
+    config = helpers.small_training(batch_size=7)
+    whole = epoch_of(CellLoader(helpers.small_store(), config, shuffle=True), 3)
+    again = CellLoader(helpers.small_store(), config.model_copy(update={"num_workers": workers}), shuffle=True)
     for step in (0, 5, 17):
         rest = epoch_of(again, 3, step)
         assert len(rest) == 18 - step
@@ -57,9 +49,9 @@ def test_an_epoch_can_begin_at_any_step(small: Any, workers: int) -> None:
 
 
 @pytest.mark.parametrize(("cells", "first"), [(120, 0), (1030, 3), (40 * 1024 + 7, 11)])
-def test_blocks_are_mixed_and_every_cell_is_seen_once(small: Any, cells: int, first: int) -> None:
-    store = small.small_store(120)
-    config = small.small_training(shuffle="blocks")
+def test_blocks_are_mixed_and_every_cell_is_seen_once(cells: int, first: int) -> None:
+    store = helpers.small_store(120)
+    config = helpers.small_training(shuffle="blocks")
     loader = CellLoader(store, config, shuffle=True)
     loader.rows = np.arange(first, first + cells)
     orders = [loader.order(epoch) for epoch in (0, 1, 0)]
@@ -78,9 +70,9 @@ def test_blocks_are_mixed_and_every_cell_is_seen_once(small: Any, cells: int, fi
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_blocks_change_the_order_alone(small: Any, tmp_path: Path, workers: int) -> None:
-    disk = on_disk(small.small_store(3000), tmp_path / "store")
-    config = small.small_training(batch_size=64, num_workers=workers)
+def test_blocks_change_the_order_alone(tmp_path: Path, workers: int) -> None:
+    disk = helpers.on_disk(helpers.small_store(3000), tmp_path / "store")
+    config = helpers.small_training(batch_size=64, num_workers=workers)
     seen = []
     for shuffle in ("random", "blocks"):
         loader = CellLoader(disk, config.model_copy(update={"shuffle": shuffle}), shuffle=True)
@@ -98,10 +90,10 @@ def test_blocks_change_the_order_alone(small: Any, tmp_path: Path, workers: int)
     }
 
 
-def test_a_store_on_disk_gives_the_same_batches(small: Any, tmp_path: Path) -> None:
-    memory = small.small_store(300)
-    disk = on_disk(memory, tmp_path / "store")
-    config = small.small_training(batch_size=32, cell_loss_genes=11)
+def test_a_store_on_disk_gives_the_same_batches(tmp_path: Path) -> None:
+    memory = helpers.small_store(300)
+    disk = helpers.on_disk(memory, tmp_path / "store")
+    config = helpers.small_training(batch_size=32, cell_loss_genes=11)
     batches = [epoch_of(CellLoader(store, config, shuffle=True, query=True), 2) for store in (memory, disk)]
     assert all(map(same, *batches))
     assert all(torch.equal(a.targets, b.targets) for a, b in zip(*batches, strict=True))
@@ -129,15 +121,15 @@ class Clock:
         return self.seconds
 
 
-def test_waiting_is_counted(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr("scgraph.train.loader.time", clock)
-    loader = Built(clock, small.small_store(), small.small_training(batch_size=40), shuffle=True)
+    loader = Built(clock, helpers.small_store(), helpers.small_training(batch_size=40), shuffle=True)
     loader.go.set()
     for _ in loader:
         clock.seconds += 100
     assert loader.seconds_waiting == 3
-    ahead = Built(clock, small.small_store(), small.small_training(batch_size=40, num_workers=1), shuffle=True)
+    ahead = Built(clock, helpers.small_store(), helpers.small_training(batch_size=40, num_workers=1), shuffle=True)
     batches = iter(ahead)
     next(batches)
     ahead.go.set()
@@ -146,11 +138,11 @@ def test_waiting_is_counted(small: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert ahead.seconds_waiting == 1, "what was built while the model computed was there"
 
 
-def test_what_is_masked_does_not_depend_on_the_batch_but_on_the_epoch(small: Any) -> None:
-    store = small.small_store()
+def test_what_is_masked_does_not_depend_on_the_batch_but_on_the_epoch() -> None:
+    store = helpers.small_store()
     masks: dict[tuple[int, int], dict[int, Any]] = {}
     for size in (7, 30):
-        loader = CellLoader(store, small.small_training(batch_size=size), shuffle=True)
+        loader = CellLoader(store, helpers.small_training(batch_size=size), shuffle=True)
         for epoch in (0, 1):
             masks[size, epoch] = {
                 row: batch.genes[at][batch.mask[at]].tolist()
@@ -161,17 +153,17 @@ def test_what_is_masked_does_not_depend_on_the_batch_but_on_the_epoch(small: Any
     assert masks[7, 0] != masks[7, 1]
 
 
-def test_validation_sees_the_same_in_every_epoch(small: Any) -> None:
-    loader = CellLoader(small.small_store(), small.small_training(), shuffle=False, query=True)
+def test_validation_sees_the_same_in_every_epoch() -> None:
+    loader = CellLoader(helpers.small_store(), helpers.small_training(), shuffle=False, query=True)
     first, later = epoch_of(loader, 0), epoch_of(loader, 9)
     assert all(map(same, first, later))
     assert all(torch.equal(a.query, b.query) for a, b in zip(first, later, strict=True))
     assert np.array_equal(np.concatenate([batch.rows for batch in first]), np.arange(120))
 
 
-def test_targets_are_the_values_of_the_drawn_genes_zeros_included(small: Any) -> None:
-    store = small.small_store()
-    loader = CellLoader(store, small.small_training(cell_loss_genes=11), shuffle=True, query=True)
+def test_targets_are_the_values_of_the_drawn_genes_zeros_included() -> None:
+    store = helpers.small_store()
+    loader = CellLoader(store, helpers.small_training(cell_loss_genes=11), shuffle=True, query=True)
     dense = store.matrix().toarray()
     batches = epoch_of(loader, 2)
     for batch in batches:
@@ -182,10 +174,22 @@ def test_targets_are_the_values_of_the_drawn_genes_zeros_included(small: Any) ->
     assert (torch.cat([batch.query for batch in batches]).unique() > 0).all()
 
 
-def test_moving_a_batch_keeps_everything(small: Any) -> None:
-    loader = CellLoader(small.small_store(), small.small_training(), shuffle=True, query=True)
+def test_moving_a_batch_keeps_everything() -> None:
+    loader = CellLoader(helpers.small_store(), helpers.small_training(), shuffle=True, query=True)
     batch = epoch_of(loader, 0)[0]
     moved = batch.to("meta")
     assert {moved.genes.device.type, moved.mask.device.type, moved.targets.device.type} == {"meta"}
     assert moved.rows is batch.rows
     assert moved.padded == bool((batch.genes == 0).any())
+
+
+def test_a_rank_takes_its_share_of_every_batch() -> None:
+    store, config = helpers.small_store(), helpers.small_training(batch_size=7)  # 120 cells: the last batch has one
+    whole = list(CellLoader(store, config, shuffle=True, query=True))
+    shares = [list(CellLoader(store, config, shuffle=True, query=True, world=World(rank, 3, 3))) for rank in range(3)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert np.array_equal(np.concatenate([part.rows for part in parts]), batch.rows)
+        assert all(torch.equal(part.query, batch.query) for part in parts)
+        assert sum(int(part.mask.sum()) for part in parts) == int(batch.mask.sum())
+        assert all(len(part.genes) for part in parts)
+    assert [len(part.rows) for part in (share[-1] for share in shares)] == [1, 0, 0]

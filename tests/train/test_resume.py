@@ -20,37 +20,35 @@ from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
 from scgraph.models import load_model
 from scgraph.train import pretrain
+from tests.train import helpers
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
     from pathlib import Path
 
 STEPS = 25  # of an epoch
 
 
 @pytest.fixture(scope="module")
-def whole(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    pretrain(small.small_model(), small.small_training(), *small.parts(), out=out)
+    pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=out)
     return out
 
 
 @pytest.fixture(scope="module")
-def disturbed(
-    small: Any, start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A run that got Ctrl-C in its first epoch and SIGKILL in its second, and then went on."""
     out = tmp_path_factory.mktemp("disturbed") / "run"
     stops = []
     for number, (epoch, step) in ((signal.SIGINT, (0, 5)), (signal.SIGKILL, (1, 4))):
-        process = start("train", out)
+        process = helpers.start_child("train", out)
         _wait_for(out, process, epoch, step)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         stops.append((process.returncode, errors, _progress(out)))
-    result = pretrain(small.small_model(), small.small_training(), *small.parts(), out=out, resume=True)
+    result = pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=out, resume=True)
     return {"out": out, "stops": stops, "result": result}
 
 
@@ -115,9 +113,9 @@ def test_nothing_but_the_named_files_is_written(whole: Path, disturbed: dict[str
     ]  # fmt: skip
 
 
-def test_resuming_a_finished_run_returns_it_unchanged(small: Any, whole: Path) -> None:
+def test_resuming_a_finished_run_returns_it_unchanged(whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-    again = pretrain(small.small_model(), small.small_training(), *small.parts(), out=whole, resume=True)
+    again = pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=whole, resume=True)
     after = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     assert {path: when for path, when in after.items() if path.is_file()}.items() <= before.items()
     assert before.keys() == after.keys()
@@ -136,13 +134,13 @@ def test_resuming_a_finished_run_returns_it_unchanged(small: Any, whole: Path) -
     ],
 )
 def test_another_run_is_not_resumed(
-    small: Any, whole: Path, model: dict[str, Any], training: dict[str, Any], named: list[str]
+    whole: Path, model: dict[str, Any], training: dict[str, Any], named: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         pretrain(
-            small.small_model(**model),
-            small.small_training(**training),
-            *small.parts(),
+            helpers.small_model(**model),
+            helpers.small_training(**training),
+            *helpers.parts(),
             out=whole,
             resume=True,
         )
@@ -150,49 +148,49 @@ def test_another_run_is_not_resumed(
     assert str(whole) in str(caught.value)
 
 
-def test_other_cells_are_not_resumed(small: Any, whole: Path) -> None:
-    train, validation = small.parts()
+def test_other_cells_are_not_resumed(whole: Path) -> None:
+    train, validation = helpers.parts()
     fewer = train.subset(list(range(99)))
     with pytest.raises(ConfigError, match=r"data\.training cells was '100 cells, .*' and is '99 cells"):
-        pretrain(small.small_model(), small.small_training(), fewer, validation, out=whole, resume=True)
+        pretrain(helpers.small_model(), helpers.small_training(), fewer, validation, out=whole, resume=True)
     with pytest.raises(ConfigError, match=r"data\.validation cells"):
-        pretrain(small.small_model(), small.small_training(), train, out=whole, resume=True)
+        pretrain(helpers.small_model(), helpers.small_training(), train, out=whole, resume=True)
 
 
-def test_a_folder_with_a_run_is_not_overwritten_unasked(small: Any, whole: Path) -> None:
+def test_a_folder_with_a_run_is_not_overwritten_unasked(whole: Path) -> None:
     before = (whole / "model.safetensors").read_bytes()
     with pytest.raises(OutputError, match="already holds files"):
-        pretrain(small.small_model(), small.small_training(), *small.parts(), out=whole)
+        pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=whole)
     assert (whole / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("kept", [0, 20, -100])
-def test_a_damaged_state_is_said(small: Any, whole: Path, tmp_path: Path, kept: int) -> None:
+def test_a_damaged_state_is_said(whole: Path, tmp_path: Path, kept: int) -> None:
     state = shutil.copytree(whole, tmp_path / "run") / "state" / "run.safetensors"
     state.write_bytes(state.read_bytes()[:kept])
     with pytest.raises(ModelFileError, match=r"run\.safetensors: is (empty|cut or damaged)"):
-        pretrain(small.small_model(), small.small_training(), *small.parts(), out=tmp_path / "run", resume=True)
+        pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=tmp_path / "run", resume=True)
 
 
-def test_a_loss_that_is_not_a_number_names_its_cells_and_keeps_the_last_state(small: Any, tmp_path: Path) -> None:
-    train, validation = small.parts()
+def test_a_loss_that_is_not_a_number_names_its_cells_and_keeps_the_last_state(tmp_path: Path) -> None:
+    train, validation = helpers.parts()
     bad = 17
     train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
     names = np.array([f"cell{row}" for row in range(len(train))])
     train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
-    training = small.small_training(checkpoint_every=1, clip=None)
+    training = helpers.small_training(checkpoint_every=1, clip=None)
     with pytest.raises(TrainingError) as caught:
-        pretrain(small.small_model(), training, train, validation, out=tmp_path / "run")
+        pretrain(helpers.small_model(), training, train, validation, out=tmp_path / "run")
     assert f"Not finite are the predictions of cell 'cell{bad}' of b.h5ad." in str(caught.value)
     state = tmp_path / "run" / "state" / "run.safetensors"
     assert _progress(tmp_path / "run")["total_steps"] > 0
     assert all(torch.isfinite(tensor).all() for tensor in load_file(state).values())
 
 
-def test_weights_that_are_not_finite_are_never_saved(small: Any, tmp_path: Path) -> None:
-    training = small.small_training(
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    training = helpers.small_training(
         learning_rate=1e30, weight_decay=1e10, checkpoint_every=1, warmup_share=0.0, clip=None
     )
     with pytest.raises(TrainingError, match="a weight is NaN or infinite"):
-        pretrain(small.small_model(), training, *small.parts(), out=tmp_path / "run")
+        pretrain(helpers.small_model(), training, *helpers.parts(), out=tmp_path / "run")
     assert not (tmp_path / "run" / "state" / "run.safetensors").exists()

@@ -8,8 +8,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from scgraph.train.distributed import launcher as crew
-from scgraph.train.distributed import worker
+from scgraph.train.distributed import launcher, worker
 from scgraph.train.distributed.world import torchrun_environment
 
 if TYPE_CHECKING:
@@ -55,12 +54,12 @@ class Forked:
             self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-def fork_crew(started: list[Any]) -> Any:
-    """Return what replaces `crew._start`; the processes are put into `started`."""
+def fork_workers(started: list[Any]) -> Any:
+    """Return what replaces `launcher._start`; the processes are put into `started`."""
 
     def start(folder: Path, size: int) -> list[Any]:
         started.clear()
-        port = crew.free_port()
+        port = launcher.free_port()
         for rank in range(size):
             started.append(Forked(folder, rank, size, port, list(started)))
         return list(started)
@@ -71,6 +70,6 @@ def fork_crew(started: list[Any]) -> Any:
 def is_alive(pid: int) -> bool:
     """Say whether a process runs; one that ended and waits for its parent does not."""
     with contextlib.suppress(FileNotFoundError):
-        words = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-        return bool(words.strip()) and not words.strip().startswith("Z")
+        state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+        return bool(state) and not state.startswith("Z")
     return False

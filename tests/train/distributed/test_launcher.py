@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,20 +19,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scgraph.bench import run_bench
 from scgraph.cli import main
 from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, TrainingError
 from scgraph.train import pretrain
 from scgraph.train.checkpoint import read_progress, state_file
-from scgraph.train.distributed import launcher as crew
-from scgraph.train.distributed.world import World, find_world
-from scgraph.train.loader import CellLoader
+from scgraph.train.distributed import launcher
+from tests.train import helpers
+from tests.train.distributed.helpers import fork_workers, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-CELLS, KEPT, BATCH = 61, 55, 9  # a tenth is held out; the last batch of an epoch has one cell, for two processes
+CELLS, TRAINED, BATCH = 61, 55, 9  # a tenth is held out; the last batch of an epoch has one cell, for two processes
 CLOCKS = ["seconds", "seconds_waiting"]
 RECORDER = """
 import os
@@ -80,26 +79,26 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def both(cells: Path) -> dict[int, dict[str, Any]]:
     """The same command on one device and on two."""
-    found = {}
+    runs = {}
     for devices in (1, 2):
-        out, said = cells / f"on-{devices}", cells / f"said-{devices}.txt"
-        words = ["pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
+        out, errors = cells / f"on-{devices}", cells / f"errors-{devices}.txt"
+        arguments = ["pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
         if devices > 1:
-            words += ["--devices", str(devices), "--strategy", "ddp"]
+            arguments += ["--devices", str(devices), "--strategy", "ddp"]
         # A process of its own only where it must be: this one has what takes seconds to import.
-        with pytest.MonkeyPatch.context() as patch, said.open("w") as file:
+        with pytest.MonkeyPatch.context() as patch, errors.open("w") as file:
             patch.setenv("RECORD", str(cells / f"rows-{devices}"))
             stderr = os.dup(2)
             os.dup2(file.fileno(), 2)
             try:
                 with pytest.raises(SystemExit) as stop:
-                    main(words)
+                    main(arguments)
             finally:
                 os.dup2(stderr, 2)
                 os.close(stderr)
         rows = [(cells / f"rows-{devices}-{rank}.txt").read_text().splitlines() for rank in range(devices)]
-        found[devices] = {"out": out, "code": stop.value.code, "said": said.read_text(), "rows": rows}
-    return found
+        runs[devices] = {"out": out, "code": stop.value.code, "stderr": errors.read_text(), "rows": rows}
+    return runs
 
 
 def test_two_devices_end_as_one_with_the_same_batch(both: dict[int, dict[str, Any]]) -> None:
@@ -116,7 +115,7 @@ def test_two_devices_end_as_one_with_the_same_batch(both: dict[int, dict[str, An
 def test_every_cell_is_seen_once_an_epoch_by_one_process(both: dict[int, dict[str, Any]]) -> None:
     (alone,), shares = both[1]["rows"], both[2]["rows"]
     for epoch in range(2):
-        part = slice(epoch * KEPT, (epoch + 1) * KEPT)
+        part = slice(epoch * TRAINED, (epoch + 1) * TRAINED)
         expected = Counter(alone[part])
         assert set(expected.values()) == {1}
         # In the last step the second process has no cell: it computes on a stand-in, which counts for nothing.
@@ -129,36 +128,16 @@ def test_every_cell_is_seen_once_an_epoch_by_one_process(both: dict[int, dict[st
 def test_only_one_process_speaks_and_writes(both: dict[int, dict[str, Any]]) -> None:
     files, same = (sorted(path.relative_to(run["out"]) for path in run["out"].rglob("*")) for run in both.values())
     assert files == same
-    assert both[1]["said"] == both[2]["said"]
-
-
-def test_a_rank_takes_its_share_of_every_batch(small: Any) -> None:
-    store, config = small.small_store(), small.small_training(batch_size=7)  # 120 cells: the last batch has one
-    whole = list(CellLoader(store, config, shuffle=True, query=True))
-    shares = [list(CellLoader(store, config, shuffle=True, query=True, world=World(rank, 3, 3))) for rank in range(3)]
-    for batch, *parts in zip(whole, *shares, strict=True):
-        assert np.array_equal(np.concatenate([part.rows for part in parts]), batch.rows)
-        assert all(torch.equal(part.query, batch.query) for part in parts)
-        assert sum(int(part.mask.sum()) for part in parts) == int(batch.mask.sum())
-        assert all(len(part.genes) for part in parts)
-    assert [len(part.rows) for part in (share[-1] for share in shares)] == [1, 0, 0]
+    assert both[1]["stderr"] == both[2]["stderr"]
 
 
 @pytest.fixture
-def crews(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The processes of the crew that was started last; they are forked from this one."""
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The processes that were started last; they are forked from this one."""
     importlib.import_module("scgraph.train.module")
     started: list[Any] = []
-    monkeypatch.setattr(crew, "_start", _helpers().fork_crew(started))
+    monkeypatch.setattr(launcher, "_start", fork_workers(started))
     return started
-
-
-def _helpers() -> Any:
-    sys.path.insert(0, str(Path(__file__).parent))
-    try:
-        return importlib.import_module("crews")
-    finally:
-        sys.path.pop(0)
 
 
 def _when(out: Path, total_steps: int, act: Callable[[], None]) -> threading.Thread:
@@ -176,24 +155,22 @@ def _when(out: Path, total_steps: int, act: Callable[[], None]) -> threading.Thr
     return thread
 
 
-def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(
-    small: Any, crews: list[Any], tmp_path: Path
-) -> None:
-    train, validation = small.parts()
-    model, out = small.small_model(dropout=0.0), tmp_path / "run"
-    whole = pretrain(model, small.small_training(), train, validation)
+def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(workers: list[Any], tmp_path: Path) -> None:
+    train, validation = helpers.parts()
+    model, out = helpers.small_model(dropout=0.0), tmp_path / "run"
+    whole = pretrain(model, helpers.small_training(), train, validation)
 
     def go_on(devices: int) -> Any:
-        return pretrain(model, small.small_training(devices=devices), train, validation, out=out, resume=True)
+        return pretrain(model, helpers.small_training(devices=devices), train, validation, out=out, resume=True)
 
     for victim, step in ((1, 3), (0, 12)):
-        watch = _when(out, step, lambda victim=victim: os.kill(crews[victim].pid, signal.SIGKILL))
+        watch = _when(out, step, lambda victim=victim: os.kill(workers[victim].pid, signal.SIGKILL))
         began = time.monotonic()
         with pytest.raises(TrainingError, match=rf"process {victim} of 2 .* killed by SIGKILL.*{out}: --resume"):
             go_on(2)
         watch.join()
         assert time.monotonic() - began < 30
-        assert [process.poll() is None for process in crews] == [False, False]
+        assert [process.poll() is None for process in workers] == [False, False]
         assert step <= read_progress(state_file(out))[0].total_steps < 60
 
     # Ctrl-C reaches the process that watches, which tells the first one, which tells the other one.
@@ -201,117 +178,113 @@ def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(
     with pytest.raises(KeyboardInterrupt):
         go_on(2)
     watch.join()
-    assert [process.returncode for process in crews] == [130, 130]
+    assert [process.returncode for process in workers] == [130, 130]
     assert 20 <= read_progress(state_file(out))[0].total_steps < 75
-    crews.clear()
+    workers.clear()
     result = go_on(1)
-    assert crews == []
+    assert workers == []
     history, expected = (frame.drop(columns=CLOCKS).to_numpy() for frame in (result.history, whole.history))
     np.testing.assert_allclose(history, expected, atol=1e-5)
     for name, weight in whole.model.state_dict().items():
         torch.testing.assert_close(result.model.state_dict()[name], weight, atol=1e-4, rtol=1e-3)
 
 
-def test_a_signal_that_one_process_got_stops_all_of_them(small: Any, crews: list[Any], tmp_path: Path) -> None:
+def test_a_signal_that_one_process_got_stops_all_of_them(workers: list[Any], tmp_path: Path) -> None:
     out = tmp_path / "run"
-    watch = _when(out, 6, lambda: os.kill(crews[1].pid, signal.SIGTERM))
+    watch = _when(out, 6, lambda: os.kill(workers[1].pid, signal.SIGTERM))
     with pytest.raises(SystemExit) as stop:
-        pretrain(small.small_model(), small.small_training(devices=2), *small.parts(), out=out)
+        pretrain(helpers.small_model(), helpers.small_training(devices=2), *helpers.parts(), out=out)
     watch.join()
     assert stop.value.code == 143
-    assert [process.returncode for process in crews] == [143, 143]
+    assert [process.returncode for process in workers] == [143, 143]
     assert 6 <= read_progress(state_file(out))[0].total_steps < 75
 
 
-def test_where_the_watching_process_is_killed_nothing_is_left(small: Any, crews: list[Any], tmp_path: Path) -> None:
-    helpers = _helpers()
+def test_where_the_watching_process_is_killed_nothing_is_left(workers: list[Any], tmp_path: Path) -> None:
     out = tmp_path / "run"
     pids = tmp_path / "pids"
     watching = os.fork()
     if watching == 0:
 
         def write() -> None:
-            pids.write_text(" ".join(str(process.pid) for process in crews) + "\n")
+            pids.write_text(" ".join(str(process.pid) for process in workers) + "\n")
 
         _when(out, 3, write)
         try:
-            pretrain(small.small_model(), small.small_training(devices=2, epochs=500), *small.parts(), out=out)
+            pretrain(helpers.small_model(), helpers.small_training(devices=2, epochs=500), *helpers.parts(), out=out)
         finally:
             os._exit(0)
     for _ in range(6000):
         if pids.exists() and pids.read_text().endswith("\n"):
             break
         time.sleep(0.005)
-    workers = [int(word) for word in pids.read_text().split()]
-    assert all(helpers.is_alive(pid) for pid in workers)
+    left = [int(pid) for pid in pids.read_text().split()]
+    assert all(is_alive(pid) for pid in left)
     os.kill(watching, signal.SIGKILL)
     os.waitpid(watching, 0)
     try:
         for _ in range(500):
-            if not any(helpers.is_alive(pid) for pid in workers):
+            if not any(is_alive(pid) for pid in left):
                 break
             time.sleep(0.01)
-        assert not any(helpers.is_alive(pid) for pid in workers)
+        assert not any(is_alive(pid) for pid in left)
     finally:
-        for pid in filter(helpers.is_alive, workers):
+        for pid in filter(is_alive, left):
             os.kill(pid, signal.SIGKILL)
 
 
 def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
-    small: Any, crews: list[Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    workers: list[Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train, validation = small.parts()
+    train, validation = helpers.parts()
     bad = 17
     train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
     names = np.array([f"cell{row}" for row in range(len(train))])
     train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
-    training = small.small_training(checkpoint_every=1, clip=None, devices=2)
+    training = helpers.small_training(checkpoint_every=1, clip=None, devices=2)
     with pytest.raises(TrainingError) as caught:
-        pretrain(small.small_model(), training, train, validation, out=tmp_path / "run")
+        pretrain(helpers.small_model(), training, train, validation, out=tmp_path / "run")
     batch, alone = str(caught.value).split("The batch holds ")[1].split(" Not finite are the predictions of ")
     assert alone.startswith(f"cell 'cell{bad}' of b.h5ad.")
     assert batch.count("'cell") == training.batch_size
     # One that waits for the other in vain, which is gone already, is ended by the watching process.
-    codes = {process.returncode for process in crews}
+    codes = {process.returncode for process in workers}
     assert codes in ({2}, {2, -signal.SIGKILL})
     assert capfd.readouterr() == ("", "")
     assert all(torch.isfinite(tensor).all() for tensor in load_file(state_file(tmp_path / "run")).values())
 
 
 def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
-    small: Any, crews: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    training = small.small_training(learning_rate=0.003, epochs=12, patience=2, warmup_share=0.0, devices=2)
+    training = helpers.small_training(learning_rate=0.003, epochs=12, patience=2, warmup_share=0.0, devices=2)
     training = training.model_copy(update={"batch_size": 20, "checkpoint_every": 1000})
-    result = pretrain(small.small_model(), training, *small.parts_at_odds())
+    result = pretrain(helpers.small_model(), training, *helpers.parts_at_odds())
     losses = result.history["validation_loss"].to_numpy()
     assert len(losses) < 12
     assert len(losses) - 1 - losses.argmin() == 2
-    assert [process.returncode for process in crews] == [0, 0]
+    assert [process.returncode for process in workers] == [0, 0]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_two_devices_read_a_store_where_it_lies(
-    small: Any, crews: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scgraph.train.distributed import launcher as crew
-    from tests.train.test_loader import on_disk
-
     laid: list[list[str]] = []
-    lay = crew._write_store
+    lay = launcher._write_store
 
     def record(folder: Path, store: Any) -> None:
         lay(folder, store)
         laid.append(sorted(path.name for path in folder.iterdir()))
 
-    monkeypatch.setattr(crew, "_write_store", record)
-    training = small.small_training(devices=2, epochs=1, shuffle="blocks")
-    memory = small.parts()
-    disk = [on_disk(part, tmp_path / f"store-{at}") for at, part in enumerate(memory)]
+    monkeypatch.setattr(launcher, "_write_store", record)
+    training = helpers.small_training(devices=2, epochs=1, shuffle="blocks")
+    memory = helpers.parts()
+    disk = [helpers.on_disk(part, tmp_path / f"store-{at}") for at, part in enumerate(memory)]
     disk[0] = disk[0].subset(np.arange(len(disk[0])))
-    histories = [pretrain(small.small_model(), training, *parts).history for parts in (memory, disk)]
+    histories = [pretrain(helpers.small_model(), training, *parts).history for parts in (memory, disk)]
     pd.testing.assert_frame_equal(*(history.drop(columns=CLOCKS) for history in histories))
     assert laid[0] == ["genes.npy", "indptr.npy", "keys.npy", "values.npy"]
     assert laid[2] == ["files.json", "first.npy", "indptr.npy", "keys.npy", "origin"]
@@ -320,9 +293,9 @@ def test_two_devices_read_a_store_where_it_lies(
 
 def test_torchrun_starts_the_processes_itself(cells: Path, both: dict[int, dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ["-m", "scgraph.cli", "pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
+    arguments = ["-m", "scgraph.cli", "pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -334,45 +307,11 @@ def test_torchrun_starts_the_processes_itself(cells: Path, both: dict[int, dict[
     np.testing.assert_allclose(two.to_numpy(), one.to_numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("training", "message"),
-    [
-        ({"devices": 999, "batch_size": 100}, r"devices is 999, and this machine has \d+ cores"),
-        ({"devices": 2, "batch_size": 1}, "batch_size is 1, and there are 2 devices"),
-        ({"nodes": 2}, "nodes is 2: start the run on every node.*torchrun"),
-    ],
-)
-def test_devices_that_cannot_be_had_are_refused(
-    small: Any, tmp_path: Path, training: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        pretrain(small.small_model(), small.small_training(**training), *small.parts(), out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_conv_of_the_running_script_is_refused(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conv_of_the_running_script_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from scgraph.nn.conv import NoneConv
 
     monkeypatch.setattr(
         "scgraph.nn.conv.registry._convs", {"here": type("Here", (NoneConv,), {"__module__": "__main__"})}
     )
     with pytest.raises(ConfigError, match="'here' is defined in the script that runs"):
-        crew.importable_conv("here")
-
-
-def test_the_environment_says_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_world(1, 1) == World()
-    assert find_world(2, 1) == World(0, 2, 2)
-    monkeypatch.setenv("SLURM_PROCID", "3")
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    assert find_world(1, 1) == World()  # four tasks may be four runs
-    assert find_world(2, 2) == World(3, 4, 2, 2, "slurm")
-    with pytest.raises(ConfigError, match="srun started 4 tasks, and devices x nodes is 2"):
-        find_world(2, 1)
-    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3"}.items():
-        monkeypatch.setenv(name, value)
-    assert find_world(1, 1) == find_world(3, 2) == World(5, 6, 3, 2, "torchrun")
-    with pytest.raises(ConfigError, match="bench runs as one process"):
-        run_bench(["none"], ["missing.h5ad"])
-    with pytest.raises(ConfigError, match="torchrun started 6 processes"):
-        find_world(2, 1)
+        launcher.importable_conv("here")

@@ -1,0 +1,85 @@
+"""A small run: its cells, its model, its training, and a process of its own to be killed in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.config import ModelConfig, TrainConfig
+from scgraph.data import CellStore, Vocabulary
+from scgraph.data.store.writing import StoreWriter, new_store_folder
+
+GENES, CELLS = 40, 120
+
+
+def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> CellStore:
+    """Cells whose genes come in two programmes, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    rate = np.where(rng.random((cells, 1)) < 0.5, np.linspace(0.2, 2, genes), np.linspace(2, 0.2, genes))
+    matrix = sparse.csr_matrix(np.log1p(rng.poisson(rate)).astype(np.float32))
+    return CellStore(
+        matrix.indptr.astype(np.int64),
+        (matrix.indices + 1).astype(np.int32),
+        matrix.data,
+        rng.integers(0, 2**63, cells, dtype=np.uint64),
+        Vocabulary(tuple(f"G{at}" for at in range(genes)), ("",) * genes),
+    )
+
+
+def small_model(**changes: object) -> ModelConfig:
+    return ModelConfig(**{"channels": 16, "layers": 2, "rank": 4, "cell_head": True, "dropout": 0.1} | changes)
+
+
+def small_training(**changes: object) -> TrainConfig:
+    settings = {
+        "genes": 16, "batch_size": 4, "epochs": 3, "learning_rate": 1e-2, "warmup_share": 0.1,
+        "cell_loss": 0.5, "checkpoint_every": 3, "device": "cpu",
+    }  # fmt: skip
+    return TrainConfig(**settings | changes)
+
+
+def parts() -> tuple[CellStore, CellStore]:
+    store = small_store()
+    return store.subset(np.arange(100)), store.subset(np.arange(100, CELLS))
+
+
+def parts_at_odds() -> tuple[CellStore, CellStore]:
+    """Validation cells with all values of the other sign: what is learned from the training cells soon does harm."""
+    train, validation = parts()
+    return train, replace(validation, values=-validation.values)
+
+
+class SlowStore(CellStore):
+    """A store on a slow disk, so that a signal finds the run in the middle of an epoch."""
+
+    def batch(self, *args: object, **options: object) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(0.02)
+        return super().batch(*args, **options)
+
+
+def on_disk(store: CellStore, folder: Path) -> CellStore:
+    with new_store_folder(folder, overwrite=False) as beside:
+        writer = StoreWriter(beside, store.vocabulary, shard_cells=77)
+        writer.add(store.indptr, store.genes, store.values, store.keys, source=0)
+        writer.finish([{"source": "memory", "cells": len(store)}])
+    return CellStore.open(folder)
+
+
+def start_child(*arguments: object) -> subprocess.Popen[str]:
+    """Start child.py with arguments."""
+    # The same paths, so that it imports the same scgraph as the tests.
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("child.py")), *map(str, arguments)],
+        env=os.environ | paths,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
