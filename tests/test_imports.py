@@ -23,6 +23,16 @@ def test_importing_scgraph_imports_nothing_heavy() -> None:
     assert _run(f"import sys, scgraph; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
 
 
+def test_the_command_line_knows_its_commands_before_anything_heavy_is_imported() -> None:
+    heavy = "{'torch', 'numpy', 'pandas', 'anndata', 'scanpy', 'lightning', 'optuna', 'matplotlib'}"
+    assert _run(f"import sys, scgraph.cli.app; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
+
+
+def test_training_imports_lightning_only_where_it_trains() -> None:
+    code = "import sys, scgraph.train as t; [getattr(t, name) for name in t.__all__]; print('lightning' in sys.modules)"
+    assert _run(code).strip() == "False"
+
+
 def test_a_bench_runs_without_scanpy_optuna_and_umap(tmp_path: Path) -> None:
     make_cells().write_h5ad(tmp_path / "cells.h5ad")
     code = f"""
