@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import DataError
+from scgraph.train.trainer import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +65,6 @@ def embed(
         DataError: a vector is not finite; names the first such row.
     """
     import torch
-
-    from scgraph.train.trainer import resolve_device
 
     target = torch.device(resolve_device(device) if isinstance(device, str) else device)
     model = model.to(target).eval()

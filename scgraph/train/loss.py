@@ -9,19 +9,13 @@ import torch
 from scgraph.train.loader import CellLoader
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = [
-    "masked_value_loss",
-    "mvp_loss",
-]
+__all__ = ["masked_value_loss", "mvp_loss"]
 
 
 def mvp_loss(prediction: Tensor, values: Tensor, mask: Tensor) -> Tensor:

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import copy
-import sys
 import tempfile
-from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError, DataError
-from scgraph.files import prepare_output_folder, write_atomic
-from scgraph.models.saved import MODEL_FILES, load_model, read_description, save_model, write_description
-from scgraph.reporting.escape import csv_text
-from scgraph.train.distributed.world import World, find_world
+from scgraph.files import prepare_output_folder
+from scgraph.models.initial import initial_model
+from scgraph.models.network import with_network
+from scgraph.models.saved import MODEL_FILES, read_description, write_description
+from scgraph.train.checkpoint import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
+from scgraph.train.distributed.world import find_world
+from scgraph.train.loader import CellLoader
+from scgraph.train.run import HISTORY, Run, history_frame
+from scgraph.train.trainer import check_world, resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pandas as pd
-    import torch
 
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network, Vocabulary
     from scgraph.nn import CellModel
-    from scgraph.train.checkpoint import Progress
-    from scgraph.train.loader import CellLoader
 
 __all__ = ["OWNED", "Pretrained", "pretrain"]
 
-HISTORY = "history.csv"
 # What a run writes, in the order in which an overwritten folder is cleared.
 OWNED = (*MODEL_FILES, HISTORY, "state")
-_COLUMNS = [
-    "epoch",
-    "step",
-    "train_loss",
-    "validation_loss",
-    "train_mvp_loss",
-    "validation_mvp_loss",
-    "seconds",
-    "seconds_waiting",
-]
 
 
 @dataclass(frozen=True)
@@ -114,12 +103,6 @@ def pretrain(
         TrainingError: the loss is not finite, or one of several processes was killed; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
-    from scgraph.models.initial import initial_model
-    from scgraph.models.network import with_network
-    from scgraph.train.checkpoint import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
-    from scgraph.train.loader import CellLoader
-    from scgraph.train.trainer import check_world, resolve_device
-
     model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
     query = model_config.cell_head and train_config.cell_loss > 0
@@ -170,181 +153,7 @@ def pretrain(
             run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
         model = model.cpu().float().eval()
         run.take_best()
-    return Pretrained(model, train.vocabulary, model_config, metadata, _history_frame(run.done), notes)
-
-
-@dataclass
-class Run:
-    """A run of pretraining, begun or to be continued.
-
-    Attributes:
-        model: the network; changed in place.
-        model_config: what it was built from.
-        config: the training.
-        vocabulary: genes of the model.
-        metadata: recorded with the model.
-        out: folder of the run; None writes nothing.
-        done: how far it has come.
-        world: the processes that train together.
-        on_epoch: called with the network and the number of every epoch that is over.
-    """
-
-    model: CellModel
-    model_config: ModelConfig
-    config: TrainConfig
-    vocabulary: Vocabulary
-    metadata: dict[str, Any]
-    out: Path | None
-    done: Progress
-    world: World = field(default_factory=World)
-    on_epoch: Callable[[CellModel, int], None] | None = None
-    kept: dict[str, torch.Tensor] | None = None
-
-    def delegate(
-        self,
-        train: CellStore,
-        validation: CellStore | None,
-        identity: Mapping[str, Any],
-        *,
-        state: Path | None,
-        progress: bool,
-        in_memory: bool,
-    ) -> None:
-        """Let one process a device train from where `done` says to the end.
-
-        Raises:
-            ConfigError: the other processes cannot import the convolution.
-            ScgraphError: see `scgraph.train.distributed.launcher.launch`.
-        """
-        from scgraph.train.checkpoint import read_progress, state_file
-        from scgraph.train.distributed.launcher import importable_conv, launch
-
-        assert self.out is not None
-        job = {
-            "model": self.model_config.model_dump(mode="json"),
-            "training": self.config.model_dump(mode="json"),
-            "conv_modules": [importable_conv(name) for name in self.model_config.convs()],
-            "query": self.model_config.cell_head and self.config.cell_loss > 0,
-            "identity": dict(identity),
-            "metadata": self.metadata,
-            "out": str(self.out),
-            "state": None if state is None else str(state),
-            "progress": progress,
-        }
-        launch(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
-        self.done = read_progress(state_file(self.out))[0]
-
-    def fit(
-        self,
-        loader: CellLoader,
-        validation: CellLoader | None,
-        identity: Mapping[str, Any],
-        *,
-        device: torch.device,
-        state: Path | None,
-        progress: bool,
-        seen: list[int] | None = None,
-    ) -> None:
-        """Train from where `done` says to the end.
-
-        Args:
-            loader: training cells, with this process's share of the batches.
-            validation: the same for validation.
-            identity: see `scgraph.train.checkpoint.fingerprint`.
-            device: where to compute.
-            state: file to resume from.
-            progress: show a bar where standard error is a terminal.
-            seen: signals that somebody else collects; by default they are collected here.
-        """
-        import torch
-
-        from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
-
-        with quiet_lightning():
-            from scgraph.train.callbacks import ProgressBar, RunCallback
-            from scgraph.train.checkpoint import SafetensorsIO
-            from scgraph.train.module import MaskedValueModule
-            from scgraph.train.signals import StopRequested, exit_code, stop_signals
-
-        config, done, world = self.config, self.done, self.world
-        loader.seek(done.epoch, done.step)
-        with (
-            quiet_lightning(),
-            deterministic_on_cpu(device),
-            torch.random.fork_rng(devices=[]),
-            stop_signals() if seen is None else nullcontext(seen) as seen,
-        ):
-            steps, named = config.epochs * loader.steps, loader.store.said
-            module = MaskedValueModule(self.model, config, total_steps=steps, world=world, seen=seen, named=named)
-            module.steps_done = done.total_steps
-            callbacks: list[Any] = [
-                RunCallback(
-                    done,
-                    loader,
-                    config,
-                    validation=validation,
-                    out=self.out,
-                    keep=self.keep,
-                    seen=seen,
-                    on_epoch=self._epoch_over,
-                ),
-            ]
-            if progress and world.rank == 0 and sys.stderr.isatty():
-                callbacks.append(ProgressBar(done, epochs=config.epochs, steps=loader.steps))
-            trainer = make_trainer(
-                device,
-                precision=config.precision,
-                epochs=config.epochs - done.epoch,
-                clip=config.clip,
-                callbacks=callbacks,
-                state=SafetensorsIO(identity, done),
-                world=world,
-                unused=config.strategy.endswith("unused_parameters_true")
-                or (self.model_config.cell_head and not loader.query),
-            )
-            try:
-                trainer.fit(module, loader, validation, ckpt_path=state)
-            except StopRequested as stop:
-                raise exit_code(stop.number) from None
-            except SystemExit:
-                # Lightning turns a KeyboardInterrupt into exit(1).
-                if len(seen) < 2:
-                    raise
-                raise KeyboardInterrupt from None
-            finally:
-                if world.size > 1 and torch.distributed.is_initialized():
-                    torch.distributed.destroy_process_group()
-
-    def _epoch_over(self, epoch: int) -> None:
-        if self.on_epoch is not None:
-            self.on_epoch(self.model, epoch)
-
-    def keep(self, *, weights: bool) -> None:
-        """Keep the history, and the weights of the epoch that just ended where they are the ones to keep."""
-        if self.world.rank and self.out is not None:
-            return
-        if weights and self.out is not None:
-            last = self.done.history[-1]
-            save_model(
-                self.out,
-                self.model,
-                self.vocabulary,
-                self.model_config,
-                metadata=self.metadata,
-                progress=last,
-            )
-        elif weights and self.config.patience is not None:
-            self.kept = copy.deepcopy(self.model.state_dict())
-        if self.out is not None:
-            write_atomic(self.out / HISTORY, csv_text(_history_frame(self.done)))
-
-    def take_best(self) -> None:
-        """Put the kept weights into the model, where they may not be those of the last epoch."""
-        if self.out is not None:
-            saved = load_model(self.out, allow_conv=self.model_config.convs())
-            self.model.load_state_dict(saved.model.state_dict())
-        elif self.kept is not None:
-            self.model.load_state_dict(self.kept)
+    return Pretrained(model, train.vocabulary, model_config, metadata, history_frame(run.done), notes)
 
 
 def _check(
@@ -382,9 +191,3 @@ def _check(
     if validation is not None and validation.store.vocabulary.sha256 != loader.store.vocabulary.sha256:
         raise DataError("Training and validation cells stand on different vocabularies. Build both from one.")
     return tuple(notes)
-
-
-def _history_frame(done: Progress) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(done.history, columns=_COLUMNS)

@@ -20,29 +20,22 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scgraph import errors
-from scgraph.data import CellStore
-from scgraph.data.files.origin import Origin
-from scgraph.data.store.disk import DiskColumn
 from scgraph.models.tensors import write_tensors
+from scgraph.nn.conv.registry import conv_class
 from scgraph.system.child import child_command, child_environment
+from scgraph.train.distributed.handover import BEGUN, JOB, WEIGHTS, outcome_file, write_store
 from scgraph.train.distributed.world import torchrun_environment
 from scgraph.train.signals import exit_code, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.data import Vocabulary
+    from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["BEGUN", "JOB", "WEIGHTS", "free_port", "importable_conv", "launch", "outcome_file", "read_store"]
+__all__ = ["free_port", "importable_conv", "launch"]
 
-JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
-ARRAYS = ("indptr", "genes", "values", "keys")
-FILES = "files.json"
-ORIGIN = "origin"
 GRACE = 5.0
 """Seconds that the other processes have to end by themselves once one has failed."""
 
@@ -93,7 +86,7 @@ def launch(
         write_tensors(folder / WEIGHTS, model.state_dict(), {})
         for part, store in (("train", train), ("validation", validation)):
             if store is not None:
-                _write_store(folder / part, store)
+                write_store(folder / part, store)
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
         processes = _start(folder, size)
         try:
@@ -122,8 +115,6 @@ def importable_conv(name: str) -> str:
     Raises:
         ConfigError: it was defined in the script or notebook that is running.
     """
-    from scgraph.nn.conv.registry import conv_class
-
     module = conv_class(name).__module__
     if module == "__main__":
         raise errors.ConfigError(
@@ -131,49 +122,6 @@ def importable_conv(name: str) -> str:
             "module of its own, import that, and train on several devices then."
         )
     return module
-
-
-def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
-    """Return the cells that were laid into a folder, memory-mapped; None where there are none."""
-    if not folder.is_dir():
-        return None
-    files = json.loads((folder / FILES).read_text(encoding="utf-8")) if (folder / FILES).is_file() else {}
-    arrays: dict[str, Any] = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for name in (*ARRAYS, "first")
-        if (folder / f"{name}.npy").is_file()
-    }
-    first = arrays.pop("first", None)
-    return CellStore(
-        **arrays | {name: DiskColumn.of(said, first) for name, said in files.items()},
-        vocabulary=vocabulary,
-        origin=Origin.load(folder / ORIGIN) if (folder / ORIGIN).is_dir() else None,
-    )
-
-
-def outcome_file(folder: Path, rank: int) -> Path:
-    """Return where a process says how it ended."""
-    return folder / f"outcome-{rank}.json"
-
-
-def _write_store(folder: Path, store: CellStore) -> None:
-    folder.mkdir()
-    try:
-        files = {}
-        for name in ARRAYS:
-            array = getattr(store, name)
-            if isinstance(array, DiskColumn):  # its files are read where they lie
-                files[name], array, name = array.describe(), array.first, "first"
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        if store.origin is not None:
-            store.origin.save(folder / ORIGIN)
-        if files:
-            (folder / FILES).write_text(json.dumps(files), encoding="utf-8")
-    except OSError as error:
-        raise errors.OutputError(
-            f"{folder.parent}: the cells for the other processes cannot be written ({error.strerror or error}). "
-            "Free some space, or set TMPDIR to a folder on a larger disk."
-        ) from error
 
 
 def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scgraph.errors import ScgraphError
+from scgraph.train.distributed.handover import BEGUN, JOB, WEIGHTS, outcome_file, read_store
 from scgraph.train.signals import stop_signals
 
 __all__ = ["main"]
@@ -25,8 +26,6 @@ def main(folder: Path) -> int:
     Returns:
         The exit code.
     """
-    from scgraph.train.distributed.launcher import outcome_file
-
     error, message, code = "", "", 0
     with stop_signals() as seen:
         threading.Thread(target=_listen, args=(folder,), daemon=True).start()
@@ -46,6 +45,7 @@ def main(folder: Path) -> int:
 
 
 def _train(folder: Path, seen: list[int]) -> None:
+    # Seconds of imports: a signal that comes meanwhile is caught already.
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import Vocabulary
     from scgraph.models import build_model
@@ -53,10 +53,9 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.models.saved import VOCABULARY
     from scgraph.models.tensors import read_tensors
     from scgraph.train.checkpoint import Progress, read_progress
-    from scgraph.train.distributed.launcher import BEGUN, JOB, WEIGHTS, read_store
     from scgraph.train.distributed.world import find_world
     from scgraph.train.loader import CellLoader
-    from scgraph.train.pretraining import Run
+    from scgraph.train.run import Run
     from scgraph.train.trainer import resolve_device
 
     job: dict[str, Any] = json.loads((folder / JOB).read_text(encoding="utf-8"))

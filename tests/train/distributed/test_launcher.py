@@ -273,13 +273,13 @@ def test_two_devices_read_a_store_where_it_lies(
     workers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     laid: list[list[str]] = []
-    lay = launcher._write_store
+    lay = launcher.write_store
 
     def record(folder: Path, store: Any) -> None:
         lay(folder, store)
         laid.append(sorted(path.name for path in folder.iterdir()))
 
-    monkeypatch.setattr(launcher, "_write_store", record)
+    monkeypatch.setattr(launcher, "write_store", record)
     training = helpers.small_training(devices=2, epochs=1, shuffle="blocks")
     memory = helpers.parts()
     disk = [helpers.on_disk(part, tmp_path / f"store-{at}") for at, part in enumerate(memory)]
