@@ -121,9 +121,9 @@ def finished(place: Path, config: BenchConfig, cells: int) -> bool:
         ConfigError: the folder holds a model of other settings.
     """
     from scgraph.models import load_model
-    from scgraph.train.checkpoint import FREE, read_progress, state_file
+    from scgraph.train.checkpoint import FREE, checkpoint_file, read_progress
 
-    if not state_file(place).is_file() or not read_progress(state_file(place))[0].finished:
+    if not checkpoint_file(place).is_file() or not read_progress(checkpoint_file(place))[0].finished:
         return False
     kept = cells - max(1, round(config.validation_share * cells))
     asked = config.train_for(kept).model_dump(mode="json", exclude=set(FREE))

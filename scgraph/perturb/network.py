@@ -165,7 +165,7 @@ def fit_network(
     stopping = EarlyStopping("validation_error", patience=config.patience)
     with quiet_lightning(), deterministic_on_cpu(place):
         trainer = make_trainer(
-            place, precision="32-true", epochs=config.epochs, clip=None, callbacks=[stopping], state=None
+            place, precision="32-true", epochs=config.epochs, clip=None, callbacks=[stopping], checkpoint_io=None
         )
         trainer.fit(training, whole, whole)
     network.load_state_dict(training.best[2])

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback
 
 from scgraph.errors import TrainingError
-from scgraph.train.checkpoint import Sums, state_file
+from scgraph.train.checkpoint import Sums, checkpoint_file
 from scgraph.train.distributed.collective import agreed_signal
 from scgraph.train.signals import StopRequested
 
@@ -80,7 +80,7 @@ class RunCallback(Callback):
         """Count the step and save the state where it is due.
 
         Raises:
-            Stopped: the user asked for it.
+            StopRequested: the user asked for it.
         """
         progress = self.progress
         progress.step += 1
@@ -88,7 +88,7 @@ class RunCallback(Callback):
         progress.sums.add(outputs)
         # Behind the last step of an epoch comes its validation: the state is saved after that.
         if progress.step < self.loader.steps:
-            # One process may have seen a signal that the others have not: all go by what was told with the loss.
+            # One process may have seen a signal that the others have not: all go by what came with the loss.
             asked = outputs["signal"] if self.world.size > 1 else agreed_signal(self.seen, self.world, module.device)
             if asked or progress.total_steps % self.config.checkpoint_every == 0:
                 self._save_state(trainer, module)
@@ -115,7 +115,7 @@ class RunCallback(Callback):
         """Write the row of the epoch, keep the weights, decide whether to go on.
 
         Raises:
-            Stopped: the user asked for it.
+            StopRequested: the user asked for it.
             TrainingError: the validation loss or a weight is not finite.
         """
         progress = self.progress
@@ -148,8 +148,8 @@ class RunCallback(Callback):
             progress.epochs_since_best += 1
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.sums, progress.seconds, progress.seconds_waiting = Sums(), 0.0, 0.0
-        tired = patience is not None and progress.epochs_since_best >= patience
-        progress.finished = tired or progress.epoch >= self.config.epochs
+        out_of_patience = patience is not None and progress.epochs_since_best >= patience
+        progress.finished = out_of_patience or progress.epoch >= self.config.epochs
         self.loader.seek(progress.epoch)
         # Weights, history, state, in this order: a kill in between only repeats some steps.
         self.keep(weights=better)
@@ -165,7 +165,7 @@ class RunCallback(Callback):
             return
         self._check_weights(module)
         self._tick()
-        trainer.save_checkpoint(state_file(self.out))
+        trainer.save_checkpoint(checkpoint_file(self.out))
 
     def _check_weights(self, module: LightningModule) -> None:
         if not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):

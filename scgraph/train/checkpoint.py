@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
 
 __all__ = [
+    "CHECKPOINT_FORMAT",
     "FREE",
-    "STATE_FORMAT",
     "Progress",
     "Sums",
     "check_same_run",
+    "checkpoint_file",
     "fingerprint",
     "read_progress",
-    "state_file",
 ]
 
-STATE_FORMAT = 1
+CHECKPOINT_FORMAT = 1
 # What may differ between a run and its continuation: where it runs and how often it saves.
 FREE = ("device", "devices", "nodes", "strategy", "checkpoint_every", "num_workers")
 
@@ -95,7 +95,7 @@ class Progress:
     finished: bool = False
 
 
-def state_file(out: Path) -> Path:
+def checkpoint_file(out: Path) -> Path:
     """Return where a run that writes to `out` keeps its state."""
     return out / "state" / "run.safetensors"
 
@@ -108,9 +108,9 @@ def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
     """
     _, header = read_tensors(path)
     version = header.get("format")
-    if version != STATE_FORMAT:
+    if version != CHECKPOINT_FORMAT:
         raise ModelFileError(
-            f"{path}: has format {version}, and this scgraph resumes format {STATE_FORMAT} only. "
+            f"{path}: has format {version}, and this scgraph resumes format {CHECKPOINT_FORMAT} only. "
             "Resume with the version that wrote it, or start anew with --overwrite."
         )
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from scgraph.models.tensors import pack, read_tensors, unpack, write_tensors
-from scgraph.train.checkpoint import STATE_FORMAT
+from scgraph.train.checkpoint import CHECKPOINT_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class SafetensorsIO(CheckpointIO):
         # A resumed run begins its loops anew at the epoch and step of `progress`.
         entries = {key: value for key, value in checkpoint.items() if key != "loops"}
         header = {
-            "format": STATE_FORMAT,
+            "format": CHECKPOINT_FORMAT,
             "run": self.run,
             "progress": asdict(self.progress),
             "checkpoint": pack(entries, tensors),

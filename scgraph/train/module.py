@@ -36,8 +36,8 @@ class MaskedValueModule(LightningModule):
         config: rates, weights and seed.
         total_steps: optimizer steps of the whole run, for the warm-up.
         world: the processes that train together.
-        seen: signals that this process got; told to the others with the losses.
-        named: names the cells of rows in a message, as `CellStore.said`.
+        seen: signals that this process got; shared with the others beside the losses.
+        cell_names: names the cells of rows in a message, as `CellStore.said`.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class MaskedValueModule(LightningModule):
         total_steps: int,
         world: World | None = None,
         seen: Sequence[int] = (),
-        named: Callable[[Sequence[int]], str] = lambda rows: f"rows {rows}",
+        cell_names: Callable[[Sequence[int]], str] = lambda rows: f"rows {rows}",
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.world = world or World()
         self.seen = seen
-        self.named = named
+        self.cell_names = cell_names
         self.warmup_steps = round(config.warmup_share * total_steps)
         self.steps_done = 0
         # A function and no second submodule: the names of the weights stay those of the model.
@@ -72,8 +72,8 @@ class MaskedValueModule(LightningModule):
             ``masked_expressed``, how many values they are the mean of; ``signal``, the one that asked any process to
             stop, or 0.
         """
-        more = {} if batch.width is None else {"width": batch.width}
-        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded, **more)
+        width = {} if batch.width is None else {"width": batch.width}
+        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded, **width)
         masked = mvp_loss(out.values, batch.values, batch.mask)
         expressed = batch.masked_expressed
         mvp = masked if batch.width is None else mvp_loss(out.values.detach(), batch.values, expressed)
@@ -134,13 +134,15 @@ class MaskedValueModule(LightningModule):
         rows = batch.rows.tolist()
         with torch.no_grad():
             predicted = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded).values
-            guilty = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
-        culprits = batch.rows[guilty[: len(batch.rows)]].tolist()
+            not_finite = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
+        culprits = batch.rows[not_finite[: len(batch.rows)]].tolist()
         if self.world.size > 1:
-            found = all_gather((rows, culprits), self.world.size)
-            rows, culprits = ([row for part in parts for row in part] for parts in zip(*found, strict=True))
-        alone = f" Not finite are the predictions of {self.named(culprits)}." if 0 < len(culprits) < len(rows) else ""
+            shares = all_gather((rows, culprits), self.world.size)
+            rows, culprits = ([row for part in parts for row in part] for parts in zip(*shares, strict=True))
+        batch_cells, culprit_cells = f"The batch holds {self.cell_names(rows)}.", ""
+        if 0 < len(culprits) < len(rows):
+            culprit_cells = f" Not finite are the predictions of {self.cell_names(culprits)}."
         return (
-            f"Training stopped at step {self.steps_done}: {what}. The batch holds {self.named(rows)}.{alone} The last "
-            "good state is kept. Lower the learning rate or look at the values of these cells."
+            f"Training stopped at step {self.steps_done}: {what}. {batch_cells}{culprit_cells} The last good state is "
+            "kept. Lower the learning rate or look at the values of these cells."
         )

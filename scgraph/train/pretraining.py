@@ -13,7 +13,7 @@ from scgraph.files import prepare_output_folder
 from scgraph.models.initial import initial_model
 from scgraph.models.network import with_network
 from scgraph.models.saved import MODEL_FILES, read_description, write_description
-from scgraph.train.checkpoint import FREE, Progress, check_same_run, fingerprint, read_progress, state_file
+from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import CellLoader
 from scgraph.train.run import HISTORY, Run, history_frame
@@ -126,7 +126,7 @@ def pretrain(
         "data": dict(manifest or {})
         | ({} if model_config.network is None or network is None else {"network": network.manifest}),
     }
-    state: Path | None = None
+    checkpoint: Path | None = None
     with ExitStack() as stack:
         in_memory = out is None
         if out is None and world.size > 1 and world.launcher == "none":
@@ -138,19 +138,19 @@ def pretrain(
             out = Path(out).expanduser().absolute()
             if world.rank == 0:
                 prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=OWNED, needed_bytes=needed)
-            if resume and state_file(out).is_file():
-                state = state_file(out)
-                done, before = read_progress(state)
-                check_same_run(before, identity, state)
+            if resume and checkpoint_file(out).is_file():
+                checkpoint = checkpoint_file(out)
+                done, before = read_progress(checkpoint)
+                check_same_run(before, identity, checkpoint)
                 metadata = read_description(out)["metadata"]
             if world.rank == 0:
                 write_description(out, train.vocabulary, model_config, metadata=metadata)
-                state_file(out).parent.mkdir(exist_ok=True)
+                checkpoint_file(out).parent.mkdir(exist_ok=True)
         run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world, on_epoch)
         if not done.finished and world.size > 1 and world.launcher == "none":
-            run.delegate(train, validation, identity, state=state, progress=progress, in_memory=in_memory)
+            run.delegate(train, validation, identity, checkpoint=checkpoint, progress=progress, in_memory=in_memory)
         elif not done.finished:
-            run.fit(loader, validation_loader, identity, device=device, state=state, progress=progress)
+            run.fit(loader, validation_loader, identity, device=device, checkpoint=checkpoint, progress=progress)
         model = model.cpu().float().eval()
         run.take_best()
     return Pretrained(model, train.vocabulary, model_config, metadata, history_frame(run.done), notes)

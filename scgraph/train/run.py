@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.files import write_atomic
 from scgraph.models.saved import load_model, save_model
 from scgraph.reporting.escape import csv_text
-from scgraph.train.checkpoint import read_progress, state_file
+from scgraph.train.checkpoint import checkpoint_file, read_progress
 from scgraph.train.distributed.launcher import importable_conv, launch
 from scgraph.train.distributed.world import World
 from scgraph.train.signals import StopRequested, exit_code, stop_signals
@@ -70,7 +70,7 @@ class Run:
     done: Progress
     world: World = field(default_factory=World)
     on_epoch: Callable[[CellModel, int], None] | None = None
-    kept: dict[str, torch.Tensor] | None = None
+    best_weights: dict[str, torch.Tensor] | None = None
 
     def delegate(
         self,
@@ -78,7 +78,7 @@ class Run:
         validation: CellStore | None,
         identity: Mapping[str, Any],
         *,
-        state: Path | None,
+        checkpoint: Path | None,
         progress: bool,
         in_memory: bool,
     ) -> None:
@@ -97,11 +97,11 @@ class Run:
             "identity": dict(identity),
             "metadata": self.metadata,
             "out": str(self.out),
-            "state": None if state is None else str(state),
+            "checkpoint": None if checkpoint is None else str(checkpoint),
             "progress": progress,
         }
         launch(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
-        self.done = read_progress(state_file(self.out))[0]
+        self.done = read_progress(checkpoint_file(self.out))[0]
 
     def fit(
         self,
@@ -110,7 +110,7 @@ class Run:
         identity: Mapping[str, Any],
         *,
         device: torch.device,
-        state: Path | None,
+        checkpoint: Path | None,
         progress: bool,
         seen: list[int] | None = None,
     ) -> None:
@@ -121,7 +121,7 @@ class Run:
             validation: the same for validation.
             identity: see `scgraph.train.checkpoint.fingerprint`.
             device: where to compute.
-            state: file to resume from.
+            checkpoint: file to resume from.
             progress: show a bar where standard error is a terminal.
             seen: signals that somebody else collects; by default they are collected here.
         """
@@ -140,8 +140,10 @@ class Run:
             torch.random.fork_rng(devices=[]),
             stop_signals() if seen is None else nullcontext(seen) as seen,
         ):
-            steps, named = config.epochs * loader.steps, loader.store.said
-            module = MaskedValueModule(self.model, config, total_steps=steps, world=world, seen=seen, named=named)
+            steps, cell_names = config.epochs * loader.steps, loader.store.said
+            module = MaskedValueModule(
+                self.model, config, total_steps=steps, world=world, seen=seen, cell_names=cell_names
+            )
             module.steps_done = done.total_steps
             callbacks: list[Any] = [
                 RunCallback(
@@ -163,13 +165,13 @@ class Run:
                 epochs=config.epochs - done.epoch,
                 clip=config.clip,
                 callbacks=callbacks,
-                state=SafetensorsIO(identity, done),
+                checkpoint_io=SafetensorsIO(identity, done),
                 world=world,
                 unused=config.strategy.endswith("unused_parameters_true")
                 or (self.model_config.cell_head and not loader.query),
             )
             try:
-                trainer.fit(module, loader, validation, ckpt_path=state)
+                trainer.fit(module, loader, validation, ckpt_path=checkpoint)
             except StopRequested as stop:
                 raise exit_code(stop.number) from None
             except SystemExit:
@@ -200,7 +202,7 @@ class Run:
                 progress=last,
             )
         elif weights and self.config.patience is not None:
-            self.kept = copy.deepcopy(self.model.state_dict())
+            self.best_weights = copy.deepcopy(self.model.state_dict())
         if self.out is not None:
             write_atomic(self.out / HISTORY, csv_text(history_frame(self.done)))
 
@@ -209,8 +211,8 @@ class Run:
         if self.out is not None:
             saved = load_model(self.out, allow_conv=self.model_config.convs())
             self.model.load_state_dict(saved.model.state_dict())
-        elif self.kept is not None:
-            self.model.load_state_dict(self.kept)
+        elif self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
 
 
 def history_frame(done: Progress) -> pd.DataFrame:

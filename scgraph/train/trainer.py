@@ -67,11 +67,11 @@ def check_world(world: World, config: TrainConfig, device: torch.device) -> None
     if ":" in config.device:
         raise ConfigError(f"device: {config.device!r} is one device; with several write {device.type!r}.")
     counts = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count()}
-    there = counts.get(device.type, 1)
-    if world.devices > there:
-        what = {"cpu": "cores", "cuda": "GPUs"}.get(device.type, "devices of this kind")
+    available = counts.get(device.type, 1)
+    if world.devices > available:
+        kind = {"cpu": "cores", "cuda": "GPUs"}.get(device.type, "devices of this kind")
         raise ConfigError(
-            f"devices is {world.devices}, and this machine has {there} {what}. Use --devices {there} or fewer."
+            f"devices is {world.devices}, and this machine has {available} {kind}. Use --devices {available} or fewer."
         )
     if config.batch_size < world.size:
         raise ConfigError(
@@ -87,7 +87,7 @@ def make_trainer(
     epochs: int,
     clip: float | None,
     callbacks: Sequence[Callback],
-    state: CheckpointIO | None,
+    checkpoint_io: CheckpointIO | None,
     world: World | None = None,
     unused: bool = False,
 ) -> Trainer:
@@ -99,7 +99,7 @@ def make_trainer(
         epochs: passes over the cells.
         clip: largest gradient norm; None for no clipping.
         callbacks: what happens around the steps.
-        state: reads and writes the state of the run.
+        checkpoint_io: reads and writes the state of the run.
         world: the processes that train together; all of them run already.
         unused: whether some parameter may take no part in the loss, which several processes must be told.
     """
@@ -116,11 +116,11 @@ def make_trainer(
         "slurm": partial(known.SLURMEnvironment, auto_requeue=False),
     }[world.launcher]
     plugins: list[Any] = [environment()]
-    if state is not None:
-        plugins.append(state)
-    several: dict[str, Any] = {"devices": [device.index or 0] if device.type == "cuda" else 1}
+    if checkpoint_io is not None:
+        plugins.append(checkpoint_io)
+    devices: dict[str, Any] = {"devices": [device.index or 0] if device.type == "cuda" else 1}
     if world.size > 1:
-        several = {
+        devices = {
             "devices": world.devices,
             "num_nodes": world.nodes,
             "strategy": DDPStrategy(find_unused_parameters=unused),
@@ -128,7 +128,7 @@ def make_trainer(
         }
     return Trainer(
         accelerator={"cuda": "gpu"}.get(device.type, device.type),
-        **several,
+        **devices,
         precision=precision,
         max_epochs=epochs,
         gradient_clip_val=clip,

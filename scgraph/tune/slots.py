@@ -36,16 +36,16 @@ LOST = "lost"
 
 GAP_SECONDS = 3.0
 
-_words: dict[int, str] = {}
+_tokens: dict[int, str] = {}
 GONE, INTERRUPTED, SURPLUS = "its worker is gone", "interrupted", "another trial holds its slot"
 
 
 def lease_of_this_process() -> dict[str, Any]:
     """Return who runs a trial: the machine as this process sees it, and the process."""
     pid = os.getpid()
-    # Numbers of processes are used again; a word drawn once a process is not.
-    word = _words.setdefault(pid, secrets.token_hex(4))
-    return {"machine": this_machine(), "pid": pid, "word": word}
+    # Numbers of processes are used again; a token drawn once a process is not.
+    token = _tokens.setdefault(pid, secrets.token_hex(4))
+    return {"machine": this_machine(), "pid": pid, "word": token}
 
 
 def is_gone(lease: dict[str, Any] | None) -> bool:

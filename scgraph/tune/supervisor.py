@@ -36,7 +36,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def last_words(self) -> str:
+    def fatal_message(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.is_file() else []
         return next((line.removeprefix(FATAL) for line in reversed(lines) if line.startswith(FATAL)), "")
 
@@ -71,71 +71,71 @@ class Supervisor:
             KeyboardInterrupt: Ctrl-C; the workers have given their trials back.
         """
         watch = Watch(self.job.tune.lost_after_seconds, self.say)
-        told = {(model, trial.number) for model, board in self.boards.items() for trial in board.finished()}
+        reported = {(model, trial.number) for model, board in self.boards.items() for trial in board.finished()}
         if self._finished():
             return
         # A flag and no exception: one that Ctrl-C raises inside a finalizer of the storage is lost.
         with stop_signals() as seen:
-            self._watched(watch, told, seen)
-        self._end(patience=GRACE)
+            self._supervise(watch, reported, seen)
+        self._stop_workers(patience=GRACE)
         for board in self.boards.values():
             board.fill()  # strikes out what two commands put into one slot
 
-    def _watched(self, watch: Watch, told: set[tuple[str, int]], seen: Sequence[int]) -> None:
+    def _supervise(self, watch: Watch, reported: set[tuple[str, int]], seen: Sequence[int]) -> None:
         try:
             for number in range(self.count):
-                self.workers.append(self._started(number))
+                self.workers.append(self._start_worker(number))
             while not self._finished():
                 time.sleep(PAUSE)
                 if seen:
                     raise exit_code(seen[0])
                 for worker in list(self.workers):
-                    self._look_after(worker)
+                    self._replace_if_dead(worker)
                 for board in self.boards.values():
                     watch.look(board)
-                self._tell(told)
-            self._tell(told)  # what was finished after the last look
+                self._report(reported)
+            self._report(reported)  # what was finished after the last look
         except ScgraphError:
-            self._end()
+            self._stop_workers()
             raise
         except BaseException:
-            self._end()
+            self._stop_workers()
             for board in self.boards.values():  # what a worker that had to be killed left running
                 watch.look(board)
             raise
 
-    def _tell(self, told: set[tuple[str, int]]) -> None:
+    def _report(self, reported: set[tuple[str, int]]) -> None:
         for model, board in self.boards.items():
             for trial in board.finished():
-                if (model, trial.number) not in told:
-                    told.add((model, trial.number))
+                if (model, trial.number) not in reported:
+                    reported.add((model, trial.number))
                     self.on_finished(model, trial)
 
     def _finished(self) -> bool:
         return all(len(board.finished()) == board.slots for board in self.boards.values())
 
-    def _look_after(self, worker: _Worker) -> None:
+    def _replace_if_dead(self, worker: _Worker) -> None:
         code = worker.process.poll()
         if code is None:
             return
         self.workers.remove(worker)
         if code == 2:
-            raise OutputError(worker.last_words() or f"A worker ended with an error; see {worker.log}.")
+            raise OutputError(worker.fatal_message() or f"A worker ended with an error; see {worker.log}.")
         if code == 0:
             if not self._finished() and not self.workers:
-                self.workers.append(self._started(worker.number))
+                self.workers.append(self._start_worker(worker.number))
             return
-        how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
+        end = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
         self.restarts += 1
         if self.restarts > self.job.tune.restarts:
             raise TrainingError(
-                f"Workers died {self.restarts} times (the last one {how}; see {worker.log}). Finished trials are safe; "
+                f"Workers died {self.restarts} times (the last one {end}; see {worker.log}). Finished trials are safe; "
                 "the same command goes on. Where memory ran out, fewer workers may help."
             )
-        self.say(f"worker {worker.number} {how}; another one takes its place.")
-        self.workers.append(self._started(worker.number))
+        self.say(f"worker {worker.number} {end}; another one takes its place.")
+        self.workers.append(self._start_worker(worker.number))
 
-    def _started(self, number: int) -> _Worker:
+    def _start_worker(self, number: int) -> _Worker:
         self.folder.mkdir(exist_ok=True)
         log = self.folder / f"worker-{number}.log"
         environment = child_environment()
@@ -160,7 +160,7 @@ class Supervisor:
                 pass  # it is dead already, which is seen soon
         return _Worker(number, process, log)
 
-    def _end(self, *, patience: float = 0.0) -> None:
+    def _stop_workers(self, *, patience: float = 0.0) -> None:
         """Ask the workers that do not end by themselves to give their trials back, and kill those that do not."""
         since = time.monotonic()
         while time.monotonic() - since < patience and any(w.process.poll() is None for w in self.workers):

@@ -60,7 +60,7 @@ def work(job: SearchPlan, say: Callable[[str], None]) -> None:
                 continue
             if measure is None:
                 # Before a trial is taken: reading cells may last longer than a silent worker is waited for.
-                measure = _named(job.objective)(job)
+                measure = _load_objective(job.objective)(job)
                 continue
             model, waiting = chosen
             identity = boards[model].take(waiting)
@@ -77,8 +77,8 @@ def work(job: SearchPlan, say: Callable[[str], None]) -> None:
 def _next(boards: dict[str, Board]) -> tuple[str, FrozenTrial] | None:
     """Return the waiting trial of the lowest slot over all models, so that models go on side by side."""
     waiting = [(model, board.next_waiting()) for model, board in boards.items()]
-    found = [(model, trial) for model, trial in waiting if trial is not None]
-    return min(found, key=lambda pair: int(pair[1].user_attrs[SLOT]), default=None)
+    candidates = [(model, trial) for model, trial in waiting if trial is not None]
+    return min(candidates, key=lambda pair: int(pair[1].user_attrs[SLOT]), default=None)
 
 
 def _run(
@@ -137,10 +137,10 @@ def _run(
         free_memory()
 
 
-def _named(path: str) -> Callable[[SearchPlan], Callable[..., Outcome]]:
+def _load_objective(path: str) -> Callable[[SearchPlan], Callable[..., Outcome]]:
     module, _, name = path.partition(":")
-    found: Callable[[SearchPlan], Callable[..., Outcome]] = getattr(importlib.import_module(module), name)
-    return found
+    objective: Callable[[SearchPlan], Callable[..., Outcome]] = getattr(importlib.import_module(module), name)
+    return objective
 
 
 def main() -> None:

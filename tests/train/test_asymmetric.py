@@ -105,23 +105,23 @@ def test_shares_of_a_batch_add_up(loader: CellLoader, config: ModelConfig, monke
     model = build_model(40, **config.model_kwargs())
     rows, training = np.arange(11), helpers.small_training()
     whole = MaskedValueModule(model, training, total_steps=1).losses(loader.batch(rows, 0, 0))
-    told: list[list[float]] = []
+    sent: list[list[float]] = []
 
     def collect(values: Any, _device: Any) -> list[float]:
-        told.append([float(value) for value in values])
-        return told[-1] if len(told) <= 2 else np.sum(told[:2], axis=0).tolist()
+        sent.append([float(value) for value in values])
+        return sent[-1] if len(sent) <= 2 else np.sum(sent[:2], axis=0).tolist()
 
     monkeypatch.setattr(collective, "all_sum", collect)
-    found = []
+    losses = []
     for rank in (0, 1, 0, 1):
         world = World(size=2, rank=rank, devices=2)
         share = CellLoader(loader.store, loader.config, shuffle=True, zeros=True, world=world).share(rows, 0, 0)
-        found.append(MaskedValueModule(model, training, total_steps=1, world=world).losses(share))
+        losses.append(MaskedValueModule(model, training, total_steps=1, world=world).losses(share))
     for name in ("whole_loss", "mvp_loss"):
-        assert float(found[3][name]) == pytest.approx(float(whole[name]), rel=1e-5)
+        assert float(losses[3][name]) == pytest.approx(float(whole[name]), rel=1e-5)
     for name in ("masked", "masked_expressed"):
-        assert found[3][name] == whole[name]
-    assert float(found[2]["loss"].detach() + found[3]["loss"].detach()) / 2 == pytest.approx(
+        assert losses[3][name] == whole[name]
+    assert float(losses[2]["loss"].detach() + losses[3]["loss"].detach()) / 2 == pytest.approx(
         float(whole["loss"].detach()), rel=1e-5
     )
 
@@ -131,7 +131,7 @@ def test_sums_count_zeros_and_values_apart() -> None:
     sums.add({"whole_loss": 1.0, "mvp_loss": 3.0, "masked": 10, "masked_expressed": 2})
     sums.add({"whole_loss": 2.0, "mvp_loss": 6.0, "masked": 10, "masked_expressed": 4})
     assert sums.means() == (1.5, 5.0)
-    assert Sums(loss=1.0, mvp_loss=3.0, masked=3).means() == (1 / 3, 1.0)  # a state written before zeros were masked
+    assert Sums(loss=1.0, mvp_loss=3.0, masked=3).means() == (1 / 3, 1.0)  # as kept before zeros were masked
 
 
 class _StopError(Exception):
@@ -166,9 +166,9 @@ def test_a_decoder_that_is_not_registered_is_never_imported(config: ModelConfig,
     store = helpers.small_store(4)
     save_model(tmp_path / "run", build_model(40, **config.model_kwargs()), store.vocabulary, config, metadata={})
     path = tmp_path / "run" / "config.json"
-    said = json.loads(path.read_text())
-    said["model"]["decoder"] = "my_lab:Decoder"
-    path.write_text(json.dumps(said))
+    description = json.loads(path.read_text())
+    description["model"]["decoder"] = "my_lab:Decoder"
+    path.write_text(json.dumps(description))
     with pytest.raises(ModelFileError, match="asks for the convolution 'my_lab:Decoder'"):
         load_model(tmp_path / "run")
 

@@ -79,11 +79,11 @@ def largest_step(**settings: Any) -> float:
     before = initial_model(helpers.small_model(), training, train).state_dict()
     after: dict[str, torch.Tensor] = {}
 
-    def keep(model: Any, epoch: int) -> None:
+    def copy_weights(model: Any, epoch: int) -> None:
         if epoch == 0:
             after.update({name: weight.detach().clone() for name, weight in model.state_dict().items()})
 
-    pretrain(helpers.small_model(), training, train, validation, on_epoch=keep)
+    pretrain(helpers.small_model(), training, train, validation, on_epoch=copy_weights)
     moved = max(float((after[name] - weight).abs().max()) for name, weight in before.items())
     return moved / training.learning_rate
 
@@ -137,8 +137,8 @@ def test_threads_that_prepare_batches_change_nothing() -> None:
 def test_patience_stops_and_keeps_the_best_epoch(tmp_path: Path, at_odds: bool) -> None:
     parts = helpers.parts_at_odds() if at_odds else helpers.parts()
     training = helpers.small_training(learning_rate=0.003, epochs=6, batch_size=20, patience=2, warmup_share=0.0)
-    kept = pretrain(helpers.small_model(), training, *parts, out=tmp_path / "run")
-    losses = kept.history["validation_loss"].to_numpy()
+    result = pretrain(helpers.small_model(), training, *parts, out=tmp_path / "run")
+    losses = result.history["validation_loss"].to_numpy()
     if at_odds:
         assert len(losses) < 6
         assert len(losses) - 1 - losses.argmin() == 2
@@ -148,7 +148,7 @@ def test_patience_stops_and_keeps_the_best_epoch(tmp_path: Path, at_odds: bool) 
     assert saved.progress["epoch"] == losses.argmin()
     in_memory = pretrain(helpers.small_model(), training, *parts)
     for name, weight in saved.model.state_dict().items():
-        assert torch.equal(weight, kept.model.state_dict()[name])
+        assert torch.equal(weight, result.model.state_dict()[name])
         assert torch.equal(weight, in_memory.model.state_dict()[name])
 
 
@@ -164,9 +164,9 @@ def test_other_precisions_train_and_give_a_float32_model(tmp_path: Path, precisi
 def test_cells_with_one_gene_are_left_out_and_said_aloud() -> None:
     train, validation = helpers.parts()
     lengths = np.minimum(np.diff(train.indptr), np.where(np.arange(len(train)) < 9, 1, 99))
-    keep = np.concatenate([np.arange(a, a + n) for a, n in zip(train.indptr[:-1], lengths, strict=True)])
+    entries = np.concatenate([np.arange(a, a + n) for a, n in zip(train.indptr[:-1], lengths, strict=True)])
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    thin = type(train)(ends, train.genes[keep], train.values[keep], train.keys, train.vocabulary)
+    thin = type(train)(ends, train.genes[entries], train.values[entries], train.keys, train.vocabulary)
     result = pretrain(helpers.small_model(), helpers.small_training(epochs=1), thin, validation)
     assert result.history["step"].iloc[0] == -(-91 // 4)
     assert "9 of 100 training cells" in result.notes[0]

@@ -36,25 +36,25 @@ def probe(parts: Parts, *, seed: int = 0, **config: Any) -> Any:
 
 
 def test_it_finds_the_classes_and_says_when(parts: Parts) -> None:
-    found = probe(parts)
-    assert (found.test_predictions == parts["test_y"]).mean() > 0.7  # .98 here, .81 to 1 for seven other clouds
-    assert found.history.columns.tolist() == ["epoch", "train_loss", "validation_loss", "validation_macro_f1"]
-    best = found.history["validation_macro_f1"] == found.history["validation_macro_f1"].max()
-    assert found.best_epoch == found.history[best]["validation_loss"].idxmin()
+    result = probe(parts)
+    assert (result.test_predictions == parts["test_y"]).mean() > 0.7  # .98 here, .81 to 1 for seven other clouds
+    assert result.history.columns.tolist() == ["epoch", "train_loss", "validation_loss", "validation_macro_f1"]
+    best = result.history["validation_macro_f1"] == result.history["validation_macro_f1"].max()
+    assert result.best_epoch == result.history[best]["validation_loss"].idxmin()
 
 
 def test_the_weights_are_those_of_the_best_epoch(parts: Parts) -> None:
     # What the train part teaches is wrong for these validation cells: the less is learned of it, the better.
     turned = parts | {"validation_y": (parts["validation_y"] + 1) % CLASSES}
-    found = probe(turned)
-    assert found.best_epoch < 10
+    result = probe(turned)
+    assert result.best_epoch < 10
     assert probe(parts).best_epoch > 0
     for given in (turned, parts):
         longer = probe(given)
         shorter = probe(given, epochs=longer.best_epoch + 1)
         assert shorter.best_epoch == longer.best_epoch
         assert np.array_equal(shorter.test_predictions, longer.test_predictions)
-    assert (found.test_predictions == probe(parts).test_predictions).mean() < 0.9
+    assert (result.test_predictions == probe(parts).test_predictions).mean() < 0.9
 
 
 def test_weight_decay_shrinks_the_weights(parts: Parts) -> None:

@@ -86,18 +86,18 @@ def test_the_kill_came_in_the_middle_of_an_epoch(disturbed: dict[str, Any]) -> N
 
 def test_a_killed_run_ends_with_the_same_weights_to_the_last_bit(whole: Path, disturbed: dict[str, Any]) -> None:
     for name in ("model.safetensors", "state/run.safetensors"):
-        expected, found = load_file(whole / name), load_file(disturbed["out"] / name)
-        assert expected.keys() == found.keys()
-        assert all(torch.equal(expected[key], found[key]) for key in expected), name
+        expected, resumed = load_file(whole / name), load_file(disturbed["out"] / name)
+        assert expected.keys() == resumed.keys()
+        assert all(torch.equal(expected[key], resumed[key]) for key in expected), name
 
 
 def test_a_killed_run_ends_with_the_same_history(whole: Path, disturbed: dict[str, Any]) -> None:
-    expected, found = pd.read_csv(whole / "history.csv"), pd.read_csv(disturbed["out"] / "history.csv")
+    expected, resumed = pd.read_csv(whole / "history.csv"), pd.read_csv(disturbed["out"] / "history.csv")
     assert len(expected) == 3
     clocks = ["seconds", "seconds_waiting"]
-    pd.testing.assert_frame_equal(expected.drop(columns=clocks), found.drop(columns=clocks), check_exact=True)
+    pd.testing.assert_frame_equal(expected.drop(columns=clocks), resumed.drop(columns=clocks), check_exact=True)
     assert expected["validation_mvp_loss"].iloc[-1] < expected["validation_mvp_loss"].iloc[0]
-    for history in (expected, found):
+    for history in (expected, resumed):
         assert (history["seconds_waiting"] > 0).all()
         assert (history["seconds"] > history["seconds_waiting"]).all()
 
@@ -164,10 +164,10 @@ def test_a_folder_with_a_run_is_not_overwritten_unasked(whole: Path) -> None:
     assert (whole / "model.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("kept", [0, 20, -100])
-def test_a_damaged_state_is_said(whole: Path, tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 20, -100])
+def test_a_damaged_state_is_said(whole: Path, tmp_path: Path, length: int) -> None:
     state = shutil.copytree(whole, tmp_path / "run") / "state" / "run.safetensors"
-    state.write_bytes(state.read_bytes()[:kept])
+    state.write_bytes(state.read_bytes()[:length])
     with pytest.raises(ModelFileError, match=r"run\.safetensors: is (empty|cut or damaged)"):
         pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=tmp_path / "run", resume=True)
 

@@ -21,15 +21,15 @@ def all_sum(values: Sequence[torch.Tensor | float], device: torch.device) -> lis
     """Return the sums of the values over all processes; every process gets the same."""
     sums = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=device) for value in values])
     distributed.all_reduce(sums)
-    found: list[float] = sums.tolist()
-    return found
+    totals: list[float] = sums.tolist()
+    return totals
 
 
 def all_gather(value: Any, size: int) -> list[Any]:
     """Return the value of every process, in their order."""
-    found: list[Any] = [None] * size
-    distributed.all_gather_object(found, value)
-    return found
+    gathered: list[Any] = [None] * size
+    distributed.all_gather_object(gathered, value)
+    return gathered
 
 
 def agreed_signal(seen: Sequence[int], world: World, device: torch.device) -> int:
@@ -60,7 +60,7 @@ def shared_losses(
 
     Args:
         masked_loss: mean squared error over the masked values of the share, :math:`L_r`.
-        mvp: mean squared error over those of expressed genes; told, not gone backward from.
+        mvp: mean squared error over those of expressed genes; reported, not gone backward from.
         cell: mean squared error of the values predicted from the cells of the share, :math:`L'_r`, if there is one.
         batch: the share; its `rows` are empty where it only holds a stand-in.
         cell_weight: :math:`\lambda`.

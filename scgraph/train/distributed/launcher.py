@@ -77,7 +77,7 @@ def launch(
         out: what to name as the place of the state in a message; None where nothing is kept.
 
     Raises:
-        ScgraphError: what a process said before it ended; `TrainingError` where one was killed.
+        ScgraphError: the one that a process ended with; `TrainingError` where one was killed.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
         RuntimeError: a process crashed; holds its traceback.
     """
@@ -88,11 +88,11 @@ def launch(
             if store is not None:
                 write_store(folder / part, store)
         (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
-        processes = _start(folder, size)
+        processes = _start_workers(folder, size)
         try:
-            killed_here = _wait(processes, seen, folder / BEGUN)
+            ended_here = _wait(processes, seen, folder / BEGUN)
             outcomes = [_read_outcome(folder, rank, process) for rank, process in enumerate(processes)]
-            _raise_for(outcomes, killed_here, folder, out, [process.pid for process in processes])
+            _raise_first_failure(outcomes, ended_here, folder, out, [process.pid for process in processes])
         finally:
             for process in processes:
                 process.kill()
@@ -124,21 +124,21 @@ def importable_conv(name: str) -> str:
     return module
 
 
-def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
+def _start_workers(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
     port = free_port()
     processes = []
     for rank in range(size):
         with contextlib.ExitStack() as stack:
-            said: Any = None
+            output: Any = None
             if rank:
-                said = stack.enter_context(_log(folder, rank).open("wb"))
+                output = stack.enter_context(_log(folder, rank).open("wb"))
             processes.append(
                 subprocess.Popen(
                     child_command("scgraph.train.distributed.worker", str(folder)),
                     env=child_environment() | torchrun_environment(rank, size, port),
                     stdin=subprocess.PIPE,
-                    stdout=said,
-                    stderr=said,
+                    stdout=output,
+                    stderr=output,
                     # Ctrl-C in a terminal reaches every process of its group, and a second one means "at once".
                     start_new_session=True,
                 )
@@ -148,16 +148,16 @@ def _start(folder: Path, size: int) -> list[subprocess.Popen[bytes]]:
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int], begun: Path) -> set[int]:
     """Wait until all have ended; return the ranks that had to be killed because another one had failed."""
-    told, deadline = False, float("inf")
+    forwarded, deadline = False, float("inf")
     killed: set[int] = set()
     while True:
         codes = [process.poll() for process in processes]
         if None not in codes:
             return killed
-        if seen and not told:
+        if seen and not forwarded:
             if not begun.exists():
                 raise exit_code(seen[0])  # nothing is done yet that could be lost
-            told = True
+            forwarded = True
             stdin = processes[0].stdin
             with contextlib.suppress(BrokenPipeError):
                 assert stdin is not None
@@ -173,36 +173,36 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], seen: Sequence[int], beg
         time.sleep(0.02)
 
 
-def _raise_for(
-    outcomes: Sequence[Outcome], killed_here: set[int], folder: Path, out: Path | None, pids: Sequence[int]
+def _raise_first_failure(
+    outcomes: Sequence[Outcome], ended_here: set[int], folder: Path, out: Path | None, pids: Sequence[int]
 ) -> None:
-    """Raise what ended the run first; what followed from it, as a connection that broke, is not said."""
+    """Raise what ended the run first; what followed from it, as a connection that broke, is left out."""
     for rank, outcome in enumerate(outcomes):
-        if outcome.code < 0 and rank not in killed_here:
-            kept = "Nothing was kept, as there is no output folder."
+        if outcome.code < 0 and rank not in ended_here:
+            advice = "Nothing was kept, as there is no output folder."
             if out is not None:
-                kept = f"The last state is kept in {out}: --resume goes on with it, on any number of devices."
+                advice = f"The last state is kept in {out}: --resume goes on with it, on any number of devices."
             raise errors.TrainingError(
                 f"Training stopped: process {rank} of {len(outcomes)} (pid {pids[rank]}) was killed by "
-                f"{Signals(-outcome.code).name}, as the system does where memory runs out. {kept}"
-                + _last_words(folder, rank)
+                f"{Signals(-outcome.code).name}, as the system does where memory runs out. {advice}"
+                + _log_tail(folder, rank)
             )
-    for kind, build in (("said", _said), ("stopped", _stop), ("crash", _crash)):
+    for kind, build in (("reported", _reported_error), ("stopped", _stop_error), ("crash", _crash_error)):
         for rank, outcome in sorted(enumerate(outcomes), key=lambda item: item[1].when if kind == "crash" else item[0]):
-            if outcome.code and rank not in killed_here and (error := build(rank, outcome)) is not None:
+            if outcome.code and rank not in ended_here and (error := build(rank, outcome)) is not None:
                 raise error
 
 
-def _said(rank: int, outcome: Outcome) -> BaseException | None:
+def _reported_error(rank: int, outcome: Outcome) -> BaseException | None:
     cls = getattr(errors, outcome.error, None)
     return None if cls is None else cls(outcome.message)
 
 
-def _stop(rank: int, outcome: Outcome) -> BaseException | None:
+def _stop_error(rank: int, outcome: Outcome) -> BaseException | None:
     return exit_code(outcome.code - 128) if outcome.error == "stopped" else None
 
 
-def _crash(rank: int, outcome: Outcome) -> BaseException | None:
+def _crash_error(rank: int, outcome: Outcome) -> BaseException | None:
     return RuntimeError(f"process {rank} ended with exit code {outcome.code}:\n{outcome.message}")
 
 
@@ -210,15 +210,15 @@ def _read_outcome(folder: Path, rank: int, process: subprocess.Popen[bytes]) -> 
     try:
         return Outcome(process.returncode, **json.loads(outcome_file(folder, rank).read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return Outcome(process.returncode, message=_last_words(folder, rank))
+        return Outcome(process.returncode, message=_log_tail(folder, rank))
 
 
-def _last_words(folder: Path, rank: int) -> str:
+def _log_tail(folder: Path, rank: int) -> str:
     with contextlib.suppress(OSError):
-        words = _log(folder, rank).read_text(encoding="utf-8", errors="replace").strip()
-        return f"\n{words[-2000:]}" if words else ""
+        text = _log(folder, rank).read_text(encoding="utf-8", errors="replace").strip()
+        return f"\n{text[-2000:]}" if text else ""
     return ""
 
 
 def _log(folder: Path, rank: int) -> Path:
-    return folder / f"said-{rank}.txt"
+    return folder / f"log-{rank}.txt"

@@ -31,8 +31,8 @@ def main(folder: Path) -> int:
         threading.Thread(target=_listen, args=(folder,), daemon=True).start()
         try:
             _train(folder, seen)
-        except ScgraphError as said:
-            error, message, code = type(said).__name__, str(said), 2
+        except ScgraphError as failure:
+            error, message, code = type(failure).__name__, str(failure), 2
         except KeyboardInterrupt:
             error, code = "stopped", 130
         except SystemExit as stop:
@@ -62,7 +62,7 @@ def _train(folder: Path, seen: list[int]) -> None:
     for module in job["conv_modules"]:
         importlib.import_module(module)
     model_config, train_config = ModelConfig(**job["model"]), TrainConfig(**job["training"])
-    out, state = Path(job["out"]), None if job["state"] is None else Path(job["state"])
+    out, checkpoint = Path(job["out"]), None if job["checkpoint"] is None else Path(job["checkpoint"])
     vocabulary = Vocabulary.from_tsv((out / VOCABULARY).read_text(encoding="utf-8"))
     tensors = read_tensors(folder / WEIGHTS)[0]
     model = build_model(len(vocabulary), **model_config.model_kwargs(), **saved_parts(model_config, tensors))
@@ -80,7 +80,7 @@ def _train(folder: Path, seen: list[int]) -> None:
         for part in ("train", "validation")
         if (store := read_store(folder / part, vocabulary)) is not None
     }
-    done = Progress() if state is None else read_progress(state)[0]
+    done = Progress() if checkpoint is None else read_progress(checkpoint)[0]
     run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world)
     (folder / BEGUN).touch()
     run.fit(
@@ -88,7 +88,7 @@ def _train(folder: Path, seen: list[int]) -> None:
         loaders.get("validation"),
         job["identity"],
         device=resolve_device(train_config.device),
-        state=state,
+        checkpoint=checkpoint,
         progress=job["progress"],
         seen=seen,
     )

@@ -55,7 +55,7 @@ class Forked:
 
 
 def fork_workers(started: list[Any]) -> Any:
-    """Return what replaces `launcher._start`; the processes are put into `started`."""
+    """Return what replaces `launcher._start_workers`; the processes are put into `started`."""
 
     def start(folder: Path, size: int) -> list[Any]:
         started.clear()

@@ -23,7 +23,7 @@ from scgraph.cli import main
 from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, TrainingError
 from scgraph.train import pretrain
-from scgraph.train.checkpoint import read_progress, state_file
+from scgraph.train.checkpoint import checkpoint_file, read_progress
 from scgraph.train.distributed import launcher
 from tests.train import helpers
 from tests.train.distributed.helpers import fork_workers, is_alive
@@ -136,7 +136,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The processes that were started last; they are forked from this one."""
     importlib.import_module("scgraph.train.module")
     started: list[Any] = []
-    monkeypatch.setattr(launcher, "_start", fork_workers(started))
+    monkeypatch.setattr(launcher, "_start_workers", fork_workers(started))
     return started
 
 
@@ -145,7 +145,7 @@ def _when(out: Path, total_steps: int, act: Callable[[], None]) -> threading.Thr
 
     def wait() -> None:
         for _ in range(6000):
-            if state_file(out).exists() and read_progress(state_file(out))[0].total_steps >= total_steps:
+            if checkpoint_file(out).exists() and read_progress(checkpoint_file(out))[0].total_steps >= total_steps:
                 return act()
             time.sleep(0.005)
         return None
@@ -171,7 +171,7 @@ def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(workers
         watch.join()
         assert time.monotonic() - began < 30
         assert [process.poll() is None for process in workers] == [False, False]
-        assert step <= read_progress(state_file(out))[0].total_steps < 60
+        assert step <= read_progress(checkpoint_file(out))[0].total_steps < 60
 
     # Ctrl-C reaches the process that watches, which tells the first one, which tells the other one.
     watch = _when(out, 20, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -179,7 +179,7 @@ def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(workers
         go_on(2)
     watch.join()
     assert [process.returncode for process in workers] == [130, 130]
-    assert 20 <= read_progress(state_file(out))[0].total_steps < 75
+    assert 20 <= read_progress(checkpoint_file(out))[0].total_steps < 75
     workers.clear()
     result = go_on(1)
     assert workers == []
@@ -197,7 +197,7 @@ def test_a_signal_that_one_process_got_stops_all_of_them(workers: list[Any], tmp
     watch.join()
     assert stop.value.code == 143
     assert [process.returncode for process in workers] == [143, 143]
-    assert 6 <= read_progress(state_file(out))[0].total_steps < 75
+    assert 6 <= read_progress(checkpoint_file(out))[0].total_steps < 75
 
 
 def test_where_the_watching_process_is_killed_nothing_is_left(workers: list[Any], tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
     codes = {process.returncode for process in workers}
     assert codes in ({2}, {2, -signal.SIGKILL})
     assert capfd.readouterr() == ("", "")
-    assert all(torch.isfinite(tensor).all() for tensor in load_file(state_file(tmp_path / "run")).values())
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(checkpoint_file(tmp_path / "run")).values())
 
 
 def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
