@@ -1,4 +1,8 @@
-"""Worker processes on this machine: started, watched, replaced when they die, ended together."""
+"""Worker processes on this machine: started, watched, replaced when they die, ended together.
+
+torch's elastic launcher ends and restarts all of its processes when one fails. Workers do not depend on each other:
+where one dies the others finish their trials, so it is started alone.
+"""
 
 from __future__ import annotations
 
