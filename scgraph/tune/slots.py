@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-__all__ = ["BEAT", "LEASE", "LOST", "REASON", "SLOT", "Beating", "Board", "Watch", "is_gone", "lease_of_this_process"]
+__all__ = ["BEAT", "LEASE", "LOST", "REASON", "SLOT", "Board", "Heartbeat", "Watch", "is_gone", "lease_of_this_process"]
 
 # User attributes of a trial.
 SLOT = "slot"
@@ -203,7 +203,7 @@ class Watch:
         return lost
 
 
-class Beating:
+class Heartbeat:
     """Gives signs of life for a running trial, and calls out when the process that started this one is gone.
 
     Args:
@@ -225,7 +225,7 @@ class Beating:
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Beating:
+    def __enter__(self) -> Heartbeat:
         self.thread.start()
         return self
 

@@ -19,7 +19,7 @@ from scgraph.errors import ScgraphError, TrainingError
 from scgraph.reporting.escape import for_terminal
 from scgraph.tune.journal import StorageError
 from scgraph.tune.objective import Outcome, free_memory, reason_of
-from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Beating, Board, Watch
+from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Board, Heartbeat, Watch
 from scgraph.tune.storage import Place, open_storage
 from scgraph.tune.study import SearchPlan, load_study, open_board, sample_params
 
@@ -101,7 +101,7 @@ def _run(
     attributes: dict[str, Any] = {}
     values: list[float] | None = None
     try:
-        with Beating(storage, identity, job.tune.heartbeat_seconds, parent, _thread.interrupt_main):
+        with Heartbeat(storage, identity, job.tune.heartbeat_seconds, parent, _thread.interrupt_main):
             trial, settings = sample_params(study, identity, job.space(model))
 
             def report(loss: float, epoch: int) -> None:
