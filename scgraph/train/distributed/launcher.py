@@ -9,12 +9,12 @@ start from a notebook), or fork a process whose threads and GPU are in use, or p
 launcher (`elastic_launch`, and `start_processes` below it) starts a command once a device, watches, and ends all when
 one fails. It was tried in this place with torch 2.13 (2.11 has the same code there) and cannot do what follows:
 
-- End the processes where the watching one is killed: both trained on for more than a minute after it got SIGKILL. They
-  inherit its standard input, so they have nothing to see its end by; here that is a pipe.
+- End the processes where the watching one is killed: both still trained 57 s after it got SIGKILL. They inherit its
+  standard input, so they have nothing to see its end by; here that is a pipe.
 - Say what failed first. It compares whole seconds, so where one process was killed and the other crashed 20 ms later,
   as on the broken connection, it named the crash in 8 of 10 runs (`elastic_launch`: 3 of 5), and the signal is lost.
 - Let the others end soon. It sends them SIGTERM at once, which here means "save and stop", and waits 30 s for one that
-  does not end; no argument changes that. Here they have `GRACE`.
+  does not end, whatever its `shutdown_timeout` is. Here they have `GRACE`.
 - Leave the calling process alone. Its handlers of SIGINT, SIGTERM, SIGHUP and SIGQUIT stay when the run is over
   (`elastic_launch` can be told which), outside the main thread it warns, and it logs to standard error.
 - Hand over an error as it was: `record` writes its class and message as one text, and nothing for a wish to stop.
