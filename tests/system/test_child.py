@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench.conftest import make_cells
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # As the command that pip writes starts: the current folder is not among the paths, and `main` adds it last.
 SCGRAPH = [sys.executable, "-P", "-c", "from scgraph.cli import main; main()"]
 STRANGERS = ("colorlog", "sitecustomize", "usercustomize", "typing_extensions", "yaml", "scgraph")
