@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from scgraph._version import __version__
+
 if TYPE_CHECKING:
     from scgraph.api import bench, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
 
-__version__ = "0.1.0"
 __all__ = [
     "__version__",
     "bench",

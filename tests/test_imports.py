@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
+import networkx as nx
+
 from tests.bench.conftest import QUICK, make_cells
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,3 +51,16 @@ print(len(result.results))
     assert _run(code, tmp_path).strip() == "4"
     assert (tmp_path / "out" / "report.html").is_file()
     assert json.loads((tmp_path / "out" / "environment.json").read_text())["command"]
+
+
+def test_no_files_import_each_other_in_a_loop() -> None:
+    """Imports for type checkers and those inside functions count; scgraph itself names its public functions lazily."""
+    imports = grimp.build_graph("scgraph", cache_dir=None)
+    edges = nx.DiGraph(
+        (module, other)
+        for module in imports.modules
+        for other in imports.find_modules_directly_imported_by(module)
+        if (module, other) != ("scgraph", "scgraph.api")
+    )
+    assert edges.number_of_edges() > 500
+    assert [sorted(loop) for loop in nx.strongly_connected_components(edges) if len(loop) > 1] == []

@@ -8,7 +8,8 @@ import pandas as pd
 
 from docs.make.sources import RESULTS, source
 from scgraph.bench.results import summarise
-from scgraph.reporting.wording import records, table_cells
+from scgraph.bench.tables import table_cells
+from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scgraph.errors import ConfigError, did_you_mean
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -28,8 +30,6 @@ def project(features: ArrayLike, *, method: Literal["tsne", "umap"] = "tsne", se
     Raises:
         ConfigError: another method is named, or `umap-learn` is not installed.
     """
-    from scgraph.errors import ConfigError, did_you_mean
-
     if method not in ("tsne", "umap"):
         raise ConfigError(f"Unknown projection {method!r}.{did_you_mean(method, ('tsne', 'umap'))}")
     data = np.asarray(features, dtype=np.float64)

@@ -11,8 +11,12 @@ from scgraph.bench.results import results_csv, results_frame
 from scgraph.data.sets.corpus import on_genes_of
 from scgraph.files import write_atomic
 from scgraph.memory import memory_of_model
+from scgraph.models import initial_model
+from scgraph.nn import GeneConv
+from scgraph.nn.conv.registry import conv_class
 from scgraph.reporting.rows import REGRESSION, UNTRAINED
 from scgraph.reporting.statistics import score
+from scgraph.train import embed, linear_probe, pretrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,9 +85,6 @@ def measure(
     Raises:
         TrainingError: memory does not suffice for a model, or its loss is no number.
     """
-    from scgraph.nn import GeneConv
-    from scgraph.nn.conv.registry import conv_class
-
     measured = Measured()
     for note in plan.notes:
         measured.note(note)
@@ -179,9 +180,6 @@ class _Run:
         show_progress: bool,
     ) -> None:
         """Add the rows of one model, untrained and pretrained."""
-        from scgraph.models import initial_model
-        from scgraph.train import pretrain
-
         settings = self.plan.models[name]
         train_config = settings.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < settings.train.epochs:
@@ -222,8 +220,6 @@ class _Run:
     def _probe(
         self, name: str, model: CellModel, prepared: SetStores, train: TrainConfig, probe: ProbeConfig, **more: Any
     ) -> None:
-        from scgraph.train import embed, linear_probe
-
         features = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=self.seed, device=train.device)
         split = self.split
         found = linear_probe(

@@ -15,6 +15,7 @@ from scgraph.bench.forest import difference_forest
 from scgraph.reporting import drawing
 from scgraph.reporting.drawing import png
 from scgraph.reporting.page import fill_template
+from scgraph.reporting.rows import BASELINES, UNTRAINED
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.reporting.wording import records
 
@@ -253,8 +254,6 @@ def _columns(trained: int) -> int:
 
 
 def _kind(model: str) -> str:
-    from scgraph.reporting.rows import BASELINES, UNTRAINED
-
     if model in BASELINES:
         return "baseline"
     return "untrained" if model.endswith(UNTRAINED) else "trained"

@@ -8,8 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench.across_sets import across_sets
+from scgraph.bench.plan import plan_bench
+from scgraph.bench.protocol import measure
+from scgraph.bench.report import BenchReport, pictures, render
+from scgraph.bench.results import results_frame, summarise
+from scgraph.bench.writing import write_results
 from scgraph.config import as_bench_config
+from scgraph.costs.machine import matmul_peak
+from scgraph.costs.profile import profile
+from scgraph.data import is_store
+from scgraph.data.sets.corpus import on_genes_of, read_corpus, read_graph
+from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError, ScgraphError
+from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.models.settings import settings_by_model
+from scgraph.reporting.environment import environment
+from scgraph.reporting.fonts import undrawable
+from scgraph.reporting.rows import UNTRAINED
+from scgraph.train import resolve_device
+from scgraph.train.distributed.world import find_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,18 +118,6 @@ def run_bench(
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
     """
-    from scgraph.bench.across_sets import across_sets
-    from scgraph.bench.plan import plan_bench
-    from scgraph.bench.protocol import measure
-    from scgraph.bench.results import results_frame, summarise
-    from scgraph.data import is_store
-    from scgraph.data.sets.corpus import read_corpus, read_graph
-    from scgraph.data.sets.labelled import read_probe_sets
-    from scgraph.files import prepare_output_folder
-    from scgraph.models.settings import settings_by_model
-    from scgraph.train import resolve_device
-    from scgraph.train.distributed.world import find_world
-
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
@@ -162,11 +168,6 @@ def run_bench(
 
 
 def _costs(plan: BenchPlan) -> dict[str, Costs]:
-    from scgraph.costs.machine import matmul_peak
-    from scgraph.costs.profile import profile
-    from scgraph.data.sets.corpus import on_genes_of
-    from scgraph.train import resolve_device
-
     settings = plan.settings
     device = str(resolve_device(settings.train.device))
     peak = matmul_peak(device, settings.train.precision)
@@ -191,8 +192,6 @@ def _costs(plan: BenchPlan) -> dict[str, Costs]:
 
 
 def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
-    from scgraph.reporting.rows import UNTRAINED
-
     base = results["model"].str.removesuffix(UNTRAINED)
     filled = results.copy()
     for column in ("multiply_adds", "saved_mb", "cells_per_second"):
@@ -202,8 +201,6 @@ def _with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
 
 def _said_of_letters(sets: Sequence[ProbeSet]) -> Iterator[str]:
     """Say which names of classes the figures cannot show; the numbers beside them stand in the report too."""
-    from scgraph.reporting.fonts import undrawable
-
     for probe in sets:
         lacking = undrawable(probe.classes)
         if lacking:
@@ -223,11 +220,6 @@ def _write(
 ) -> None:
     import pandas as pd
     import yaml
-
-    from scgraph.bench.report import BenchReport, pictures, render
-    from scgraph.bench.writing import write_results
-    from scgraph.files import write_atomic
-    from scgraph.reporting.environment import environment
 
     where = environment()
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from scgraph.bench.across_sets import across_sets
 from scgraph.bench.results import results_csv, summarise
+from scgraph.bench.tables import summary_markdown
+from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,10 +41,6 @@ def write_results(
     Raises:
         OutputError: a file cannot be written.
     """
-    from scgraph.bench.across_sets import across_sets
-    from scgraph.bench.tables import summary_markdown
-    from scgraph.files import write_atomic
-
     summary = summarise(results, reference, margin=margin)
     together = across_sets(results, reference, margin=margin)
     markdown = summary_markdown(

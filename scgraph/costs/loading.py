@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
+from scgraph.config import TrainConfig
+from scgraph.data import CellStore, Vocabulary
 from scgraph.errors import DataError
-
-if TYPE_CHECKING:
-    from scgraph.data import CellStore
+from scgraph.train.loader import CellLoader
 
 __all__ = ["loading_rate"]
 
@@ -35,9 +34,6 @@ def loading_rate(
     Raises:
         DataError: no cell of the store expresses two genes.
     """
-    from scgraph.config import TrainConfig
-    from scgraph.train.loader import CellLoader
-
     given = store or _made_cells(min(2 * genes, vocabulary_size), vocabulary_size)
     config = TrainConfig(genes=genes, zero_genes=zeros or None, batch_size=batch_size)
     loader = CellLoader(given, config, shuffle=True, zeros=zeros is not None)
@@ -56,8 +52,6 @@ def loading_rate(
 
 def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStore:
     import numpy as np
-
-    from scgraph.data import CellStore, Vocabulary
 
     random = np.random.default_rng(0)
     ids = [np.sort(random.choice(vocabulary_size, length, replace=False)) + 1 for _ in range(cells)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scgraph.data import read_cells
 from scgraph.genes.embeddings import gene_embeddings as embeddings_of
 from scgraph.genes.graph import to_networkx
 from scgraph.genes.selection import choose_genes
 from scgraph.genes.senders import strongest_senders
 from scgraph.genes.tables import gene_tables
+from scgraph.models import SavedModel, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from scgraph.genes.senders import Edges
     from scgraph.genes.tables import Weights
-    from scgraph.models import SavedModel
 
 __all__ = ["gene_embeddings", "gene_graph", "graph_and_edges"]
 
@@ -102,8 +103,6 @@ def graph_and_edges(
     say: Callable[[str], None],
 ) -> tuple[nx.DiGraph, Edges]:
     """Return the graph of `gene_graph` and its edges."""
-    from scgraph.data import read_cells
-
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
     cells = None if data is None else read_cells(data, values=values)
@@ -115,6 +114,4 @@ def graph_and_edges(
 
 
 def _saved(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
-    from scgraph.models import SavedModel, load_model
-
     return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.reporting.drawing import FAINT, INK, class_color, data_uri, new_figure, plain
+from scgraph.reporting.drawing import FAINT, INK, class_color, data_uri, new_figure, plain, png
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -126,8 +126,6 @@ def draw_network(graph: nx.DiGraph, *, seed: int = 0, most: int = MOST_NODES) ->
 def figure_bytes(figure: Figure, suffix: str) -> bytes:
     """Return a figure as the content of an .svg or .png file; equal input gives equal bytes."""
     import base64
-
-    from scgraph.reporting.drawing import png
 
     return base64.b64decode(data_uri(figure).partition(",")[2]) if suffix == ".svg" else png(figure, dpi=170, colors=96)
 

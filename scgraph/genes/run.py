@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scgraph.data import read_cells
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
+from scgraph.genes.api import graph_and_edges
+from scgraph.genes.embeddings import embedding_frame, gene_embeddings
+from scgraph.genes.enrichment.families import read_families
+from scgraph.genes.enrichment.report import sense_markdown, verdicts
+from scgraph.genes.enrichment.test import enrichment_test
+from scgraph.genes.graph import hubs
+from scgraph.genes.picture import draw_network, figure_bytes
+from scgraph.genes.tables import gene_tables
 from scgraph.genes.writing import check_outputs, check_suffix, hubs_path, tsv, write_embeddings, write_graph
+from scgraph.models import load_model
 from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
@@ -45,8 +55,6 @@ class Written:
     def summary(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         import json
-
-        from scgraph.genes.enrichment.report import verdicts
 
         found: dict[str, Any] = {"files": [str(path) for path in self.files]}
         if self.hubs is not None:
@@ -92,11 +100,6 @@ def write_network(
         DataError: cells or genes cannot be used.
         OutputError: a file stands there already or cannot be written.
     """
-    from scgraph.data import read_cells
-    from scgraph.genes.enrichment.test import enrichment_test
-    from scgraph.genes.tables import gene_tables
-    from scgraph.models import load_model
-
     if out is None and embeddings is None and figure is None and check is None:
         raise ConfigError("Nothing is asked for: give --out, --embeddings, --figure or --check.")
     check_suffix(out, "--out", (".graphml", ".tsv"))
@@ -114,9 +117,6 @@ def write_network(
         if saved.model_config.conv in _MORE:
             say(f"note: {_MORE[saved.model_config.conv]}")
     if out is not None or figure is not None:
-        from scgraph.genes.api import graph_and_edges
-        from scgraph.genes.graph import hubs
-
         graph, edges = graph_and_edges(
             saved,
             top_k=top_k,
@@ -137,13 +137,9 @@ def write_network(
             write_atomic(hubs_path(out), tsv(result.hubs))
             result.files += [out, hubs_path(out)]
         if figure is not None:
-            from scgraph.genes.picture import draw_network, figure_bytes
-
             write_atomic(figure, figure_bytes(draw_network(graph, seed=seed), figure.suffix))
             result.files.append(figure)
     if embeddings is not None:
-        from scgraph.genes.embeddings import embedding_frame, gene_embeddings
-
         found = gene_embeddings(saved)
         write_embeddings(embeddings, found, embedding_frame(found))
         result.files.append(embeddings)
@@ -162,8 +158,6 @@ def write_network(
         for note in result.sense.notes:
             say(f"note: {note}")
         if checked is not None:
-            from scgraph.genes.enrichment.report import sense_markdown
-
             table, page = checked
             write_atomic(table, csv_text(result.sense.table, float_format="%.6g"))
             write_atomic(page, sense_markdown(result.sense, title="Edges within families of genes"))
@@ -182,6 +176,4 @@ def _check_paths(out: Path) -> tuple[Path, Path]:
 
 
 def _patterns(families: Path | None) -> Mapping[str, str] | None:
-    from scgraph.genes.enrichment.families import read_families
-
     return None if families is None else read_families(families)

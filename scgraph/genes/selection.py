@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data import CellStore
 from scgraph.errors import DataError
+from scgraph.genes.enrichment.test import expressed_genes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,9 +57,6 @@ def choose_genes(
         elif len(kept) < len(seen):
             say(f"note: {len(seen) - len(kept):,} of {len(seen):,} genes were in no training cell and are left out")
     if cells is not None:
-        from scgraph.data import CellStore
-        from scgraph.genes.enrichment.test import expressed_genes
-
         store = CellStore.from_cells(cells, vocabulary)
         say(store.match_note)
         kept = np.intersect1d(kept, expressed_genes(store.matrix(), min_share))

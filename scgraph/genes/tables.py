@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
+from scgraph.models import build_model
+from scgraph.nn import FactorizedAdjacency
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from scgraph.models import SavedModel
-    from scgraph.nn import CellModel, FactorizedAdjacency
+    from scgraph.nn import CellModel
 
 __all__ = ["WEIGHTS", "GeneTables", "Weights", "gene_tables", "node_names", "start_model"]
 
@@ -148,8 +150,6 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
 
 def start_model(saved: SavedModel) -> CellModel:
     """Return the network as its settings and the recorded seed begin it."""
-    from scgraph.models import build_model
-
     # As scgraph.models.initial.initial_model does; `start="pca"` sets other tables, and those only once all are drawn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(saved.metadata.get("training", {}).get("seed", 0)))
@@ -169,8 +169,6 @@ def node_names(saved: SavedModel) -> tuple[str, ...]:
 
 
 def _adjacencies(model: CellModel) -> list[FactorizedAdjacency]:
-    from scgraph.nn import FactorizedAdjacency
-
     return [one for one in model.adjacencies if isinstance(one, FactorizedAdjacency)]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import ConfigError
+from scgraph.models.build import build_model
+from scgraph.models.network import network_parts
 
 if TYPE_CHECKING:
     from scgraph.config import ModelConfig, TrainConfig
@@ -37,9 +39,6 @@ def initial_model(
     """
     import torch
     from torch import nn
-
-    from scgraph.models.build import build_model
-    from scgraph.models.network import network_parts
 
     parts = network_parts(model_config, network)
     with torch.random.fork_rng(devices=[]):

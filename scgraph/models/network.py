@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scgraph.errors import ConfigError
+from scgraph.nn import Restriction, positional_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from scgraph.config import ModelConfig
     from scgraph.data import Network
-    from scgraph.nn import Restriction
 
 __all__ = ["network_parts", "saved_parts", "with_network"]
 
@@ -46,8 +46,6 @@ def network_parts(config: ModelConfig, network: Network | None) -> dict[str, Any
     """
     import torch
 
-    from scgraph.nn import Restriction, positional_encoding
-
     with_network(config, network)
     parts: dict[str, Any] = {}
     if network is None:
@@ -70,8 +68,6 @@ def saved_parts(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str,
     Raises:
         ConfigError: a tensor is missing or is no network.
     """
-    from scgraph.nn import Restriction
-
     parts: dict[str, Any] = {}
     wanted = [] if config.network is None else [INDPTR, INDICES] * config.restricted
     wanted += [ENCODING] * (config.positional != "none")

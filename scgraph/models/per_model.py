@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.config import ModelConfig, ProbeConfig, TrainConfig
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
+from scgraph.nn.conv.registry import conv_names, is_import_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,9 +45,6 @@ def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]
     Raises:
         ConfigError: there is no such model, with the nearest name, or a path leads to no convolution.
     """
-    from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
-    from scgraph.nn.conv.registry import conv_names, is_import_path
-
     convs = conv_names()
     run = {key for name in models for key in (name, model_name(name).key)}
     known = run | {*PRESETS} | {f"{prefix}{conv}" for prefix in ARRANGEMENTS for conv in convs}

@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from scgraph._version import __version__
+from scgraph.config import ModelConfig
+from scgraph.data import Vocabulary
 from scgraph.errors import ConfigError, ModelFileError, OutputError
 from scgraph.files import json_text, write_atomic
+from scgraph.models.build import build_model
+from scgraph.models.network import saved_parts
 from scgraph.models.tensors import read_tensors, refuse_foreign, write_tensors
+from scgraph.nn.conv.registry import conv_names
 from scgraph.parsing import parse_json
 
 if TYPE_CHECKING:
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from scgraph.config import ModelConfig
-    from scgraph.data import Vocabulary
     from scgraph.nn import CellModel
 
 __all__ = ["FORMAT", "MODEL_FILES", "SavedModel", "load_model", "read_description", "save_model"]
@@ -216,9 +220,6 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[str]) -> ModelConfig:
-    from scgraph.config import ModelConfig
-    from scgraph.nn.conv.registry import conv_names
-
     path = folder / CONFIG
     for conv in [values.get("conv"), *([values["decoder"]] if "decoder" in values else [])]:
         if not isinstance(conv, str) or conv not in {*allow_conv, *conv_names()}:
@@ -249,8 +250,6 @@ def _texts(key: str, value: Any) -> list[tuple[str, str]]:
 
 
 def _read_vocabulary(folder: Path, described: dict[str, Any]) -> Vocabulary:
-    from scgraph.data import Vocabulary
-
     path = folder / VOCABULARY
     refuse_foreign(path)
     try:
@@ -269,9 +268,6 @@ def _build(
     folder: Path, model_config: ModelConfig, vocabulary: Vocabulary, tensors: Mapping[str, torch.Tensor]
 ) -> CellModel:
     import torch
-
-    from scgraph.models.build import build_model
-    from scgraph.models.network import saved_parts
 
     path = folder / WEIGHTS
     # On the meta device first: a config of absurd sizes is refused by the shapes before it takes any memory.
@@ -313,10 +309,8 @@ def _identity(description: Mapping[str, Any], vocabulary: Vocabulary) -> dict[st
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    import scgraph
-
     return {
-        "scgraph": scgraph.__version__,
+        "scgraph": __version__,
         "torch": version("torch"),
         "torch_geometric": version("torch_geometric"),
         "python": platform.python_version(),

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.memory import memory_of_model
+from scgraph.models.build import build_model
+from scgraph.models.names import model_name
+from scgraph.models.network import with_network
+from scgraph.models.per_model import check_per_model
+from scgraph.nn.conv.registry import conv_class
+from scgraph.testing import try_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +36,6 @@ def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, B
         TrainingError: memory does not suffice for that small batch.
     """
     import torch
-
-    from scgraph.models.build import build_model
-    from scgraph.models.network import with_network
-    from scgraph.models.per_model import check_per_model
-    from scgraph.nn.conv.registry import conv_class
-    from scgraph.testing import try_out
 
     by_model = {name: settings_of(name, config) for name in models}
     for name, settings in by_model.items():
@@ -69,8 +69,6 @@ def settings_of(name: str, config: BenchConfig) -> BenchConfig:
     Raises:
         ConfigError: an unknown model or setting, or one out of range.
     """
-    from scgraph.models.names import model_name
-
     named = model_name(name)
     source, parts = f"model {name}", {}
     for part, cls, own in (

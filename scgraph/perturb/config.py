@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scgraph.config import _Config
+from scgraph.config import _Config, load_yaml, parse_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +65,6 @@ def as_perturb_config(config: PerturbConfig | str | Path | dict[str, Any]) -> Pe
     Raises:
         ConfigError: no such file, or an unknown or impossible setting.
     """
-    from scgraph.config import load_yaml, parse_config
-
     if isinstance(config, PerturbConfig):
         return config
     if isinstance(config, dict):

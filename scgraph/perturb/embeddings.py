@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scgraph.errors import ConfigError
+from scgraph.nn import CellGraph, FactorizedAdjacency
+from scgraph.train.embedding import batches_by_length
 
 if TYPE_CHECKING:
     import torch
@@ -51,8 +53,6 @@ def gene_tables(model: CellModel, kind: Kind) -> GeneDescriptions:
         ConfigError: the model has no such table.
     """
     from torch import nn
-
-    from scgraph.nn import FactorizedAdjacency
 
     encoder = model.encoder
     both: dict[str, list[torch.Tensor]] = {"gene": [encoder.gene.weight]}
@@ -103,9 +103,6 @@ def control_features(
         float32 `[V + 1, C]`.
     """
     import torch
-
-    from scgraph.nn import CellGraph
-    from scgraph.train.embedding import batches_by_length
 
     model = model.to(device).eval()
     dtype = next(model.parameters()).dtype

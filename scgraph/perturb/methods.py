@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data import CellStore
+from scgraph.models import build_model
 from scgraph.perturb.baselines import additive, ridge, summed
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables, pca_loadings
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.config import TrainConfig
-    from scgraph.data import CellStore
     from scgraph.models import SavedModel
     from scgraph.nn import CellModel
     from scgraph.perturb.config import PerturbConfig
@@ -83,8 +84,6 @@ class Experiment:
     @cached_property
     def controls(self) -> CellStore:
         """Control cells that the model reads, a sample where there are more."""
-        from scgraph.data import CellStore
-
         rows, most = self.screen.control, self.settings.control_cells
         if len(rows) > most:
             rows = np.sort(np.random.default_rng(self.training.seed).choice(rows, most, replace=False))
@@ -121,7 +120,7 @@ class Experiment:
     def _network(
         self, x: NDArray[np.float64], affected: NDArray[np.float64], split: PerturbationSplit, seed: int
     ) -> Prediction:
-        from scgraph.perturb.network import fit_network
+        from scgraph.perturb.regressor import fit_network
 
         change, epoch = fit_network(
             x,
@@ -151,8 +150,6 @@ class Experiment:
     def _untrained(self, seed: int) -> CellModel:
         """Return a network of the same shape with weights as they are drawn before a training."""
         import torch
-
-        from scgraph.models import build_model
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

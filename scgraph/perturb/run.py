@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from scgraph.config import TrainConfig, parse_config
 from scgraph.errors import ScgraphError
+from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
+from scgraph.models import SavedModel, load_model
+from scgraph.perturb import figures
+from scgraph.perturb.config import as_perturb_config
+from scgraph.perturb.embeddings import gene_tables
+from scgraph.perturb.methods import Experiment
+from scgraph.perturb.scores import score_changes, summarise
+from scgraph.perturb.screen import read_screen
+from scgraph.perturb.splits import split_perturbations
+from scgraph.perturb.tables import summary_markdown
+from scgraph.reporting.drawing import image_bytes, png
+from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
+from scgraph.train import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -18,9 +32,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
-    from scgraph.perturb.methods import Experiment, Prediction
+    from scgraph.perturb.methods import Prediction
     from scgraph.perturb.splits import PerturbationSplit
 
 __all__ = ["PerturbResult", "run_perturb"]
@@ -100,16 +113,6 @@ def run_perturb(
         OutputError: the folder cannot be written to; said before the work starts.
         TrainingError: a loss is not finite.
     """
-    from scgraph.config import TrainConfig, parse_config
-    from scgraph.files import prepare_output_folder
-    from scgraph.models import SavedModel, load_model
-    from scgraph.perturb.config import as_perturb_config
-    from scgraph.perturb.embeddings import gene_tables
-    from scgraph.perturb.methods import Experiment
-    from scgraph.perturb.screen import read_screen
-    from scgraph.perturb.splits import split_perturbations
-    from scgraph.train import resolve_device
-
     settings = as_perturb_config(config or {})
     place = resolve_device(device)
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
@@ -145,8 +148,6 @@ def _result(
     job: Experiment, splits: Sequence[PerturbationSplit], found: Sequence[dict[str, Prediction]], folder: Path | None
 ) -> PerturbResult:
     import pandas as pd
-
-    from scgraph.perturb.scores import score_changes, summarise
 
     screen, settings = job.screen, job.settings
     targets = None if settings.score_targets else screen.targets()
@@ -226,12 +227,6 @@ def _write(
 ) -> None:
     import yaml
 
-    from scgraph.files import json_text, write_atomic
-    from scgraph.perturb import figures
-    from scgraph.perturb.tables import summary_markdown
-    from scgraph.reporting.drawing import image_bytes, png
-    from scgraph.reporting.environment import environment
-
     screen, settings = job.screen, job.settings
     where = environment(command)
     text = summary_markdown(
@@ -267,7 +262,5 @@ def _write(
 
 def _write_predictions(path: Path, predictions: AnnData) -> None:
     """Write the file whole or not at all."""
-    from scgraph.files import file_atomic
-
     with file_atomic(path) as beside:
         predictions.write_h5ad(beside, compression="gzip")

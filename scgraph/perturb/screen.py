@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data import read_cells
+from scgraph.data.files.hdf5 import damage, open_cells
+from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.covariates import imbalance_notes, make_strata, mean_expression
 from scgraph.perturb.names import GeneNames, find_column, find_control, read_label
@@ -126,9 +129,6 @@ def read_screen(
             perturbations of known genes are left.
         ConfigError: a perturbation to predict names a gene that the file or the model does not know.
     """
-    from scgraph.data import read_cells
-    from scgraph.data.store.store import match_note
-
     where = str(data) if isinstance(data, str | Path) else "adata"
     obs = _obs(data, layer)
     column = find_column([str(name) for name in obs.columns], perturbation, where)
@@ -185,9 +185,6 @@ def read_screen(
 def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
     """Return the table of the cells, without reading the matrix of a file."""
     from anndata import AnnData
-
-    from scgraph.data import read_cells
-    from scgraph.data.files.hdf5 import damage, open_cells
 
     if isinstance(data, AnnData):
         held: pd.DataFrame = data.obs

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scgraph.config import ModelConfig, TrainConfig
+from scgraph.data import Vocabulary
 from scgraph.errors import ConfigError
+from scgraph.models import save_model
+from scgraph.nn import GeneModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,11 +150,6 @@ def save_graph_model(folder: str | Path, screen: SimulatedScreen) -> None:
         OutputError: the folder holds another model, or cannot be written.
     """
     import torch
-
-    from scgraph.config import ModelConfig, TrainConfig
-    from scgraph.data import Vocabulary
-    from scgraph.models import save_model
-    from scgraph.nn import GeneModel
 
     names = tuple(str(name) for name in screen.adata.var_names)
     vocabulary = Vocabulary(names, ("",) * len(names))

@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING
 
 from scgraph.reporting.fonts import with_fonts
+from scgraph.reporting.tables import quantity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,8 +196,6 @@ def number_classes(axis: Axes, plane: NDArray[np.float64], codes: NDArray[np.int
 def log_axis(axis: Axes, values: Sequence[float]) -> None:
     """Log scale with a few labelled ticks: 1, 2, 5 times powers of ten, with k, M, G behind them."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    from scgraph.reporting.tables import quantity
 
     if not values:
         axis.set_xticks([])

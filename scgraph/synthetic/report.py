@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.files import json_text, write_atomic
+from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
+from scgraph.synthetic.figures import figure_bytes, loss_over_e_p, loss_over_epochs
 from scgraph.synthetic.paper import PAPER_E_P
 from scgraph.synthetic.tables import SELECTIONS, ratios_markdown, table1_markdown, variants_markdown
 
@@ -37,9 +40,6 @@ def write_run(
     command: Sequence[str] | None,
 ) -> None:
     """Write all files of `run_synthetic` into a folder that exists."""
-    from scgraph.files import write_atomic
-    from scgraph.synthetic.figures import figure_bytes, loss_over_e_p, loss_over_epochs
-
     means = curve_table(settings, curves)
     write_atomic(folder / "curves.csv", csv_text(means, float_format=CURVE_DIGITS))
     write_atomic(folder / "losses.csv", csv_text(losses, float_format=LOSS_DIGITS))
@@ -61,8 +61,6 @@ def write_variants(
     command: Sequence[str] | None,
 ) -> None:
     """Write all files of `run_variants` into a folder that exists."""
-    from scgraph.files import write_atomic
-
     write_atomic(folder / "losses.csv", csv_text(losses, float_format=LOSS_DIGITS))
     write_atomic(folder / "variants.csv", csv_text(table, float_format=LOSS_DIGITS))
     write_atomic(folder / "variants.md", _variants_page(table))
@@ -116,9 +114,6 @@ def _variants_page(table: pd.DataFrame) -> str:
 
 def _write_origin(folder: Path, config: SyntheticConfig, *, seconds: float, command: Sequence[str] | None) -> None:
     import yaml
-
-    from scgraph.files import json_text, write_atomic
-    from scgraph.reporting.environment import environment
 
     write_atomic(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     origin = environment(command) | {"seconds": round(seconds, 1)}

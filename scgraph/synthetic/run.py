@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from scgraph.files import prepare_output_folder
+from scgraph.synthetic import report, tables
 from scgraph.synthetic.config import SyntheticConfig
 from scgraph.synthetic.data import Sign, generate, loss_floor
 from scgraph.synthetic.models import Layer, Model
+from scgraph.synthetic.train import settings_of, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,8 +67,6 @@ def run_synthetic(
         OutputError: the folder cannot be used; told before anything is trained.
         TrainingError: a loss is not a number.
     """
-    from scgraph.synthetic import report, tables
-
     chosen = config or SyntheticConfig()
     models = {kind: chosen.model(kind) for kind in ("gnn", "tf")}
     folder = _folder(out, overwrite=overwrite)
@@ -103,8 +104,6 @@ def run_variants(
         TrainingError: a loss is not a number.
     """
     import pandas as pd
-
-    from scgraph.synthetic import report, tables
 
     chosen = config or SyntheticConfig()
     folder = _folder(out, overwrite=overwrite)
@@ -179,8 +178,6 @@ def _train_all(
 ) -> tuple[dict[str, Curves], list[Setting], float]:
     import time
 
-    from scgraph.synthetic.train import settings_of, train
-
     settings = settings_of(config)
     if say is not None:
         say(f"Training {', '.join(models)} in {len(settings)} settings at once, sign {config.sign!r}.")
@@ -210,6 +207,4 @@ def _one_thread_an_operation() -> Iterator[None]:
 
 
 def _folder(out: Path | None, *, overwrite: bool) -> Path | None:
-    from scgraph.files import prepare_output_folder
-
     return None if out is None else prepare_output_folder(out, overwrite=overwrite, owned=OWNED)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scgraph.config import BenchConfig, _Config, laid_over, load_yaml, merged, parse_config
+from scgraph.config import BenchConfig, _Config, as_bench_config, laid_over, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,8 +120,6 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     Raises:
         ConfigError: an unknown or impossible setting, or training on several devices.
     """
-    from scgraph.config import as_bench_config
-
     settings = as_bench_config(config.base).model_dump()
     chosen = {"split_seed": config.seed, "train": {"seed": config.seed}}
     whole = laid_over(settings, config.bench, chosen)

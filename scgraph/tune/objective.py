@@ -11,8 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.data.sets.corpus import read_corpus, read_graph, source_manifests
+from scgraph.data.sets.labelled import read_probe_sets, split_of
+from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
+from scgraph.models import build_model
+from scgraph.models.settings import settings_of
+from scgraph.nn import Restriction
+from scgraph.train import embed, linear_probe, masked_value_loss, pretrain, resolve_device
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import with_values
 
@@ -68,9 +75,6 @@ def read_data(job: SearchPlan) -> tuple[list[ProbeSet], list[Cells] | CellStore]
     Raises:
         DataError: a file cannot be used as it is.
     """
-    from scgraph.data.sets.corpus import read_corpus
-    from scgraph.data.sets.labelled import read_probe_sets
-
     sets = read_probe_sets(
         job.data,
         layer=job.layer,
@@ -86,8 +90,6 @@ def data_identity(
     sets: list[ProbeSet], corpus: list[Cells] | CellStore, graph: GeneEdges | None = None
 ) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
-    from scgraph.data.sets.corpus import source_manifests
-
     found = {}
     for number, probe in enumerate(sets, 1):
         digest = hashlib.sha256(str(probe.cells.manifest["sha256"]).encode())
@@ -115,9 +117,6 @@ def parts_of(
     Raises:
         DataError: the set cannot be divided, or genes do not match.
     """
-    from scgraph.data.sets.labelled import split_of
-    from scgraph.data.sets.stores import make_stores
-
     split = split_of(probe, config, seed=seed)
     prepared = make_stores(probe, split, corpus, config, seed=seed, drop_leaks=drop_leaks)
     return Parts(
@@ -140,9 +139,6 @@ class Objective:
     """
 
     def __init__(self, job: SearchPlan) -> None:
-        from scgraph.data.sets.corpus import read_graph
-        from scgraph.train import resolve_device
-
         self.base = job.bench
         self.kind = job.tune.objective
         self.seed = job.tune.seed
@@ -166,8 +162,6 @@ class Objective:
         Raises:
             ScgraphError: the settings do not go together, or the loss is not finite.
         """
-        from scgraph.models.settings import settings_of
-
         own = settings_of(model, with_values(model, values, self.base))
         start = time.perf_counter()
         losses, scores, epochs = [], [], []
@@ -204,8 +198,6 @@ class Objective:
         self, settings: BenchConfig, parts: Parts, network: Network | None, report: Callable[[float, int], None]
     ) -> tuple[float, float, int]:
         """Return validation loss, validation macro-F1 (NaN where it is not asked for) and epochs on one set."""
-        from scgraph.train import masked_value_loss, pretrain
-
         train_config = settings.train_for(len(parts.train), seed=self.seed)
         judged_by = self.judged_by
         losses: list[float] = []
@@ -256,7 +248,6 @@ def validation_macro_f1(
     trained: Pretrained, parts: Parts, train: TrainConfig, probe: ProbeConfig, *, seed: int
 ) -> float:
     """Return the macro-F1 that the linear probe reaches on the validation part, at its best epoch."""
-    from scgraph.train import embed, linear_probe
 
     def features(store: CellStore) -> NDArray[np.float32]:
         return embed(trained.model, store, genes=train.genes_to_embed(), seed=seed, device=train.device)
@@ -277,9 +268,6 @@ def validation_macro_f1(
 
 def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:
     import torch
-
-    from scgraph.models import build_model
-    from scgraph.nn import Restriction
 
     # Which edges there are makes no difference to the products of matrices.
     alone = Restriction.from_edges(2, torch.empty(2, 0)) if settings.network and settings.model.restricted else None

@@ -12,6 +12,7 @@ from scgraph.reporting.page import fill_template
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.figures import study_pictures
+from scgraph.tune.results import NAMES, format_values, nested
 from scgraph.tune.space import format_distribution
 
 if TYPE_CHECKING:
@@ -89,8 +90,6 @@ def render(report: StudyReport) -> str:
 
 
 def _legend(job: SearchPlan) -> str:
-    from scgraph.tune.results import NAMES
-
     kind, several = job.tune.objective, len(DIRECTIONS[job.tune.objective]) > 1
     what = NAMES[kind][0] + (", the mean over the sets," if len(job.data) > 1 else "")
     text = (
@@ -108,8 +107,6 @@ def _counted(report: StudyReport, model: str) -> pd.DataFrame:
 
 def _start(report: StudyReport, model: str) -> float | None:
     """Return the value of the settings the search started from, where a trial ran all of them."""
-    from scgraph.tune.results import NAMES
-
     if set(report.job.first[model]) != set(report.job.space(model)):
         return None
     own = _counted(report, model)
@@ -126,8 +123,6 @@ def _gain(report: StudyReport, model: str) -> float | None:
 
 
 def _headline(report: StudyReport, model: str) -> str:
-    from scgraph.tune.results import format_values
-
     best, start, gain = report.best.get(model), _start(report, model), _gain(report, model)
     if not best:
         return f"{model}: no trial was completed."
@@ -162,8 +157,6 @@ def _row(report: StudyReport, model: str) -> list[str]:
 
 
 def _settings_rows(report: StudyReport) -> list[list[str]]:
-    from scgraph.tune.results import NAMES
-
     job, rows = report.job, []
     paths = dict.fromkeys(path for model in job.models for path in job.space(model))
     for path in paths:
@@ -187,8 +180,6 @@ def _short(value: Any) -> str:
 
 
 def _section(report: StudyReport, model: str) -> dict[str, Any]:
-    from scgraph.tune.results import NAMES, format_values, nested
-
     own = _counted(report, model)
     failed = own[(own["state"] == "failed") & ~own["lost"]]
     reasons = failed["reason"].fillna("no reason was kept").value_counts()

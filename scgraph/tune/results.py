@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import merged
+from scgraph.reporting.tables import quantity
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
 from scgraph.tune.space import with_values
@@ -156,8 +157,6 @@ def nested(settings: dict[str, Any]) -> dict[str, Any]:
 
 def format_values(objective: Objective, values: Sequence[float]) -> str:
     """Return the values of a trial in words."""
-    from scgraph.reporting.tables import quantity
-
     words = [f"{NAMES[objective][0]} {values[0]:.4f}"]
     words += [f"{quantity(value)} multiply-adds" for value in values[1:]]
     return ", ".join(words)

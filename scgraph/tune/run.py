@@ -7,8 +7,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench import run_bench
+from scgraph.config import load_yaml
+from scgraph.data.sets.corpus import read_graph
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
+from scgraph.files import prepare_output_folder, write_atomic
+from scgraph.models.per_model import check_model_keys
+from scgraph.models.settings import settings_by_model
 from scgraph.system.locks import FileGuard
+from scgraph.train import resolve_device
+from scgraph.tune.config import as_tune_config, base_settings
+from scgraph.tune.objective import data_identity, parts_of, read_data
+from scgraph.tune.results import best_settings, format_values
+from scgraph.tune.space import format_distribution
+from scgraph.tune.storage import open_storage, place_of
+from scgraph.tune.study import SearchPlan, open_board, with_spaces
+from scgraph.tune.supervisor import Supervisor
+from scgraph.tune.writing import write_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +33,6 @@ if TYPE_CHECKING:
     from scgraph.bench import BenchResult
     from scgraph.tune.config import TuneConfig
     from scgraph.tune.results import BestTrial
-    from scgraph.tune.study import SearchPlan
 
 __all__ = ["OWNED", "TuneResult", "run_tune"]
 
@@ -115,14 +129,6 @@ def run_tune(
         TrainingError: every trial failed; the message gives the reasons.
         KeyboardInterrupt: Ctrl-C; finished trials are kept and the same call goes on.
     """
-    from scgraph.data.sets.corpus import read_graph
-    from scgraph.files import prepare_output_folder
-    from scgraph.tune.objective import data_identity, parts_of, read_data
-    from scgraph.tune.storage import open_storage, place_of
-    from scgraph.tune.study import open_board, with_spaces
-    from scgraph.tune.supervisor import Supervisor
-    from scgraph.tune.writing import write_study
-
     job = _checked_job(
         models,
         data,
@@ -204,8 +210,6 @@ class _Counter:
 
     def told(self, model: str, trial: Any) -> None:
         """Say how a trial ended."""
-        from scgraph.tune.results import format_values
-
         self.done += 1
         attributes = trial.user_attrs
         how = {
@@ -226,12 +230,6 @@ def _checked_job(
 ) -> SearchPlan:
     """Return the job, with everything refused that can be told without reading cells."""
     import importlib.util
-
-    from scgraph.models.per_model import check_model_keys
-    from scgraph.models.settings import settings_by_model
-    from scgraph.train import resolve_device
-    from scgraph.tune.config import as_tune_config, base_settings
-    from scgraph.tune.study import SearchPlan, with_spaces
 
     if importlib.util.find_spec("optuna") is None:
         raise ConfigError("tune needs the package optuna: install it beside scgraph-zoo.")
@@ -258,15 +256,11 @@ def _checked_job(
 
 
 def _said_space(job: SearchPlan, model: str) -> str:
-    from scgraph.tune.space import format_distribution
-
     return "; ".join(f"{path} ({format_distribution(dimension)})" for path, dimension in job.space(model).items())
 
 
 def _write_settings(folder: Path, job: SearchPlan) -> None:
     import yaml
-
-    from scgraph.files import write_atomic
 
     text = yaml.safe_dump(job.tune.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_atomic(folder / "config.yaml", text)
@@ -295,10 +289,6 @@ def _final(
 ) -> BenchResult | None:
     """Compare the best settings on the test part, unless that was done before."""
     import yaml
-
-    from scgraph.bench import run_bench
-    from scgraph.config import load_yaml
-    from scgraph.tune.results import best_settings
 
     settings = best_settings(job, best)
     target = folder / "bench"

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.models.names import model_name
+from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.nn.conv.registry import conv_class
 from scgraph.tune.config import Range
 
 if TYPE_CHECKING:
@@ -43,9 +46,6 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
     Raises:
         ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
     """
-    from scgraph.models.names import model_name
-    from scgraph.nn.conv.registry import conv_class
-
     named = model_name(name)
     cls = conv_class(named.conv)
     space: dict[str, tuple[str, Any]] = {}
@@ -73,10 +73,6 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
 
 def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
-    from scgraph.models.names import model_name
-    from scgraph.models.settings import settings_of
-    from scgraph.nn.conv.registry import conv_class
-
     settings = settings_of(name, base).model_dump()
     signature = inspect.signature(conv_class(model_name(name).conv).__init__).parameters
     usual = {key: one.default for key, one in signature.items() if one.default is not inspect.Parameter.empty}
@@ -105,8 +101,6 @@ def with_values(name: str, values: dict[str, Any], base: BenchConfig) -> BenchCo
     Raises:
         ConfigError: the values do not go together.
     """
-    from scgraph.models.names import model_name
-
     key = model_name(name).key
     written: dict[str, Any] = {}
     for path, value in values.items():
@@ -156,8 +150,6 @@ def format_distribution(dimension: Choices | Range) -> str:
 
 
 def _settings(name: str, values: dict[str, Any], base: BenchConfig) -> None:
-    from scgraph.models.settings import settings_by_model
-
     settings_by_model([name], with_values(name, values, base))
 
 

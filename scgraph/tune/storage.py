@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.errors import ConfigError, DataError
 from scgraph.reporting.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 from scgraph.system.locks import FileGuard
-from scgraph.tune.journal import StorageError
+from scgraph.tune.journal import StorageError, mend_journal, open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,8 +113,6 @@ def open_storage(
 
 def _journal(path: Path, say: Callable[[str], None]) -> JournalFileBackend:
     from optuna.storages import JournalStorage
-
-    from scgraph.tune.journal import mend_journal, open_journal
 
     if not path.parent.is_dir():
         raise StorageError(f"{path}: there is no folder {path.parent}.")

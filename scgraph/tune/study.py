@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig, parse_config
 from scgraph.errors import ConfigError
+from scgraph.models.settings import settings_of
 from scgraph.tune.config import DIRECTIONS, Range, TuneConfig
 from scgraph.tune.slots import Board
 from scgraph.tune.space import default_values, distributions, format_distribution, search_space
@@ -203,8 +204,6 @@ def sample_params(study: Study, identity: int, space: Space) -> tuple[Any, dict[
 
 def fingerprint(job: SearchPlan, model: str, space: Space) -> dict[str, str]:
     """Return what decides the trials of a study, as flat text under names a user knows."""
-    from scgraph.models.settings import settings_of
-
     config = job.tune
     settings = _flat(settings_of(model, job.bench).model_dump(mode="json"))
     return {

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scgraph.files import json_text, write_atomic
+from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
+from scgraph.tune.report import StudyReport, render
 from scgraph.tune.results import StudyResults, best_files, best_trials, trials_table
+from scgraph.tune.study import load_study
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +28,6 @@ def write_study(folder: Path, job: SearchPlan, boards: dict[str, Board], *, repo
     Raises:
         OutputError: a file cannot be written.
     """
-    from scgraph.files import json_text, write_atomic
-    from scgraph.reporting.environment import environment
-    from scgraph.tune.report import StudyReport, render
-    from scgraph.tune.study import load_study
-
     trials = trials_table(job, boards)
     best = {model: best_trials(model, board.finished(), job.tune.objective) for model, board in boards.items()}
     write_atomic(folder / "trials.csv", csv_text(trials, float_format="%.10g"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import h5py
 
 from scgraph.errors import DataError
+from scgraph.memory import available_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,8 +109,6 @@ def check_fits(datasets: Iterable[h5py.Dataset], where: str) -> None:
     Raises:
         DataError: As said.
     """
-    from scgraph.memory import available_memory
-
     needed, free = sum(_claimed(dataset) for dataset in datasets), available_memory()
     if needed > free:
         raise DataError(

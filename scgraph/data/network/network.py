@@ -11,12 +11,12 @@ import numpy as np
 
 from scgraph.data.files.names import ensembl_id, examples, is_date, species
 from scgraph.data.network.edge_list import EdgeTable, read_edges
+from scgraph.data.vocabulary import Vocabulary
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.data.vocabulary import Vocabulary
 
 __all__ = ["MIN_MATCHED", "GeneEdges", "Network", "read_network"]
 
@@ -97,8 +97,6 @@ class GeneEdges:
 
     def vocabulary(self) -> Vocabulary:
         """Return a vocabulary of the genes that the network names."""
-        from scgraph.data.vocabulary import Vocabulary
-
         ids = dict.fromkeys(ensembl_id(name) or name for name in self.table.names)
         return Vocabulary(tuple("" if ensembl_id(name) else name for name in ids), tuple(map(ensembl_id, ids)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scgraph.data.cells import Cells
 from scgraph.data.files.origin import Origin
 from scgraph.data.sampling.genes import sample_genes
 from scgraph.data.sampling.hashing import row_hashes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scgraph.data.cells import Cells
     from scgraph.data.vocabulary import GeneMatch, Vocabulary
 
 __all__ = ["CellStore", "match_note", "rows_on"]
@@ -166,8 +166,6 @@ class CellStore:
 
     def cells(self) -> Cells:
         """Return the cells as a source of log-normalised values on the genes of the store, in memory."""
-        from scgraph.data.cells import Cells
-
         names = np.asarray(self.vocabulary.symbols, dtype=np.str_), np.asarray(self.vocabulary.ensembl, dtype=np.str_)
         return Cells(
             name="store",

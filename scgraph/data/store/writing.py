@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgraph import __version__
 from scgraph.data.store.disk import DTYPES, FORMAT, MANIFEST, VOCABULARY, is_store, part
 from scgraph.errors import OutputError
 from scgraph.files import folder_atomic, json_text
@@ -108,8 +109,6 @@ class StoreWriter:
         Raises:
             OutputError: The disk is full or cannot be written.
         """
-        from scgraph import __version__
-
         try:
             if self._files:
                 self._close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data import CellStore
 from scgraph.errors import ConfigError, DataError
 from scgraph.genes.embeddings import gene_rows
 from scgraph.genes.enrichment.families import SMALLEST, gene_families
@@ -105,8 +106,6 @@ def enrichment_test(
         DataError: too few genes of the model, or of any family, are expressed.
     """
     import pandas as pd
-
-    from scgraph.data import CellStore
 
     for name, value in {"permutations": permutations, "bins": bins, "top_k": top_k}.items():
         if value < 1:

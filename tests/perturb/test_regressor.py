@@ -14,7 +14,7 @@ from scgraph.models import load_model
 from scgraph.nn import CellGraph, GeneModel
 from scgraph.perturb.config import NetworkConfig
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables
-from scgraph.perturb.network import fit_network
+from scgraph.perturb.regressor import fit_network
 
 if TYPE_CHECKING:
     from pathlib import Path
