@@ -115,10 +115,15 @@ def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
     from benchmarks.figure4.point import PointRequest, run_point
     from scgraph.cli.options import bench_settings
 
-    config = bench_settings("bench/paper", None, model={}, train={"genes": 4}).model_dump(mode="json")
-    small = PointRequest("gnn", 4, str(cells_file), [], config, None, None, drop_leaks=False, memory_gb=0.05)
+    def config(channels: int) -> dict[str, object]:
+        return bench_settings(
+            "bench/paper", None, model={"channels": channels}, train={"genes": 4, "batch_size": 8}
+        ).model_dump(mode="json")
+
+    # Room for the libraries, and not for a weight of 16,384 x 16,384.
+    small = PointRequest("gnn", 4, str(cells_file), [], config(2**14), None, None, drop_leaks=False, memory_gb=1)
     assert run_point(small).status == "out of memory"
-    lost = PointRequest("gnn", 4, "gone.h5ad", [], config, None, None, drop_leaks=False, memory_gb=4)
+    lost = PointRequest("gnn", 4, "gone.h5ad", [], config(256), None, None, drop_leaks=False, memory_gb=4)
     found = run_point(lost)
     assert found.status == "failed"
     assert "gone.h5ad" in found.message

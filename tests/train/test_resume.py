@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from scgraph.data.files.origin import Origin
@@ -53,8 +52,10 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _progress(out: Path) -> dict[str, Any]:
-    with safe_open(out / "state" / "run.safetensors", framework="pt") as file:
-        return json.loads(file.metadata()["progress"])
+    # In one read: the run replaces the file, and safetensors opens it twice.
+    data = (out / "state" / "run.safetensors").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["progress"])
 
 
 def _wait_for(out: Path, process: subprocess.Popen[str], epoch: int, step: int) -> None:

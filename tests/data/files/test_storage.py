@@ -112,7 +112,7 @@ def test_well_compressed_values_are_read(h5ad: Path, compression: str | None) ->
 
 
 def test_what_memory_cannot_hold_is_not_read_at_once(h5ad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scgraph.memory.available_memory", lambda: 1000)
+    monkeypatch.setattr("scgraph.data.files.storage.available_memory", lambda: 1000)
     with pytest.raises(DataError, match="scgraph prepare"):
         read_cells(h5ad)
     assert len(CellStream(h5ad)) == 40
