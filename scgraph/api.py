@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scgraph.bench import run_bench as bench
-from scgraph.config import as_bench_config
+from scgraph.config import as_bench_config, as_pretrain_config
 from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.config import BenchConfig, TrainConfig
+    from scgraph.config import BenchConfig, PretrainConfig, TrainConfig
     from scgraph.costs.profile import Attention, Costs
     from scgraph.train import Pretrained
 
@@ -48,7 +48,7 @@ def pretrain(
     data: Sequence[str | Path | AnnData],
     *,
     model: str = "gnn",
-    config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
+    config: PretrainConfig | str | Path | dict[str, Any] = "bench/default",
     out: str | Path | None = None,
     layer: str | None = None,
     values: str | None = None,
@@ -66,7 +66,8 @@ def pretrain(
         data: files or AnnData objects, or one store.
         model: a registered name, ``package.module:Class``, or a layer as ``torch_geometric.nn.SAGEConv``; with
             ``asym:`` in front, a decoder beside it; ``xtrimogene``.
-        config: sizes and rates, as for `scgraph.bench`.
+        config: sizes and rates: a `PretrainConfig`, or what `scgraph.bench` takes, so that one file serves both; what
+            only a bench needs is checked and makes no difference.
         out: folder for the model; None saves nothing.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
@@ -89,7 +90,7 @@ def pretrain(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
 
-    settings = settings_by_model([model], as_bench_config(config))[model]
+    settings = settings_by_model([model], as_pretrain_config(config))[model]
     graph = read_graph(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
     for note in corpus_notes(corpus):
@@ -257,7 +258,7 @@ def probe(
     from scgraph.data import CellStore
     from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.models.per_model import check_per_model
-    from scgraph.models.settings import settings_of
+    from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
     from scgraph.train import embed as vectors
     from scgraph.train import linear_probe
@@ -265,7 +266,7 @@ def probe(
     settings = as_bench_config(config)
     check_per_model([], settings)
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    own = settings_of(saved.model_config.name(), settings).probe
+    own = probe_settings(saved.model_config.name(), settings)
     labelled = read_probe_sets(
         [data],
         layer=layer,
@@ -329,7 +330,7 @@ def profile(
         ConfigError: an unknown model or an impossible number.
         DataError: `data` cannot be used as it is.
     """
-    from scgraph.config import BenchConfig, parse_config
+    from scgraph.config import PretrainConfig, parse_config
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profile import profile as measure
@@ -342,7 +343,7 @@ def profile(
         "train": {"genes": genes, "batch_size": batch_size, "precision": precision, "zero_genes": zero_genes},
         "network": network,
     }
-    settings = parse_config(BenchConfig, plain, source="options")
+    settings = parse_config(PretrainConfig, plain, source="options")
     place = str(resolve_device(device))
     configs = {name: own.model for name, own in settings_by_model(models, settings).items()}
     store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))

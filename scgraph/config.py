@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,9 +20,11 @@ __all__ = [
     "PER_MODEL",
     "BenchConfig",
     "ModelConfig",
+    "PretrainConfig",
     "ProbeConfig",
     "TrainConfig",
     "as_bench_config",
+    "as_pretrain_config",
     "config_names",
     "laid_over",
     "load_yaml",
@@ -236,49 +238,28 @@ class ProbeConfig(_Config):
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
 
 
-class BenchConfig(_Config):
-    """A bench: which models, on what cells, with which settings."""
+class PretrainConfig(_Config):
+    """A pretraining: of which models, on which genes of the cells, with which settings."""
 
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
-    probe: ProbeConfig = ProbeConfig()
     per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `model` that differ for one model, by its name"
     )
     train_per_model: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of `train` that differ for one model, by its name"
     )
-    probe_per_model: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="settings of `probe` that differ for one model, by its name"
-    )
     network: PathText | None = Field(None, description="file of a gene network, see docs/networks.md")
     network_undirected: bool = Field(default=True, description="an edge of it counts in both directions")
     max_steps: Positive | None = Field(
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )
-    seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
-    split_seed: int | None = Field(
-        None, description="seed of the split for every repetition; null: each repetition has a split of its own"
-    )
     n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
-    drop_classes_below: Annotated[int, Field(ge=0)] = Field(
-        0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
-    )
     min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
-    test_share: Share = Field(0.3, description="share of the cells in the test part")
     validation_share: Share = Field(0.1, description="share of the cells in the validation part")
-    components: Positive = Field(50, description="principal components of the baseline")
-    projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
-    equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
 
     @model_validator(mode="after")
-    def _parts_leave_room(self) -> BenchConfig:
-        if self.test_share + self.validation_share >= 1:
-            raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
-        return self
-
-    @model_validator(mode="after")
-    def _start_has_a_table(self) -> BenchConfig:
+    def _start_has_a_table(self) -> Self:
         encodings = [
             self.model.value_encoding,
             *(own.get("value_encoding", "product") for own in self.per_model.values()),
@@ -293,6 +274,32 @@ class BenchConfig(_Config):
         if self.max_steps is not None:
             epochs = max(1, min(epochs, round(self.max_steps / -(-cells // self.train.batch_size))))
         return self.train.model_copy(update={"epochs": epochs, "seed": self.train.seed if seed is None else seed})
+
+
+class BenchConfig(PretrainConfig):
+    """A bench: a pretraining of each model, and how it is measured on labelled cells."""
+
+    probe: ProbeConfig = ProbeConfig()
+    probe_per_model: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of `probe` that differ for one model, by its name"
+    )
+    seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
+    split_seed: int | None = Field(
+        None, description="seed of the split for every repetition; null: each repetition has a split of its own"
+    )
+    drop_classes_below: Annotated[int, Field(ge=0)] = Field(
+        0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
+    )
+    test_share: Share = Field(0.3, description="share of the cells in the test part")
+    components: Positive = Field(50, description="principal components of the baseline")
+    projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
+    equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
+
+    @model_validator(mode="after")
+    def _parts_leave_room(self) -> Self:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
+        return self
 
 
 Config = TypeVar("Config", bound=_Config)
@@ -413,3 +420,15 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
     given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
     parse_config(BenchConfig, given, source=source)
     return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
+
+
+def as_pretrain_config(config: PretrainConfig | str | Path | dict[str, Any]) -> PretrainConfig:
+    """Return the configuration of a pretraining behind a name, a file or plain data, laid over ``bench/default``.
+
+    One configuration serves both: names, files and data are those of a bench, whose own settings (`probe`, `seeds`,
+    `test_share`, ...) are checked with the others and make no difference to a pretraining.
+
+    Raises:
+        ConfigError: it does not exist or holds an unknown or impossible setting.
+    """
+    return config if isinstance(config, PretrainConfig) else as_bench_config(config)

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scgraph.cli.options import assignments
-from scgraph.config import BenchConfig, ModelConfig, TrainConfig, config_names, load_yaml, merged, parse_config
+from scgraph.config import (
+    BenchConfig,
+    ModelConfig,
+    PretrainConfig,
+    TrainConfig,
+    as_bench_config,
+    as_pretrain_config,
+    config_names,
+    load_yaml,
+    merged,
+    parse_config,
+)
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
 from scgraph.perturb.config import PerturbConfig
@@ -161,3 +172,14 @@ def test_the_papers_settings_take_nothing_from_the_default_ones() -> None:
     assert keys(default) <= keys(paper)
     assert parse_config(TrainConfig, paper["train"], source="") == TrainConfig()
     assert parse_config(ModelConfig, paper["model"], source="") == ModelConfig()
+
+
+def test_a_pretraining_takes_the_configuration_of_a_bench() -> None:
+    """One file serves both: what only a bench needs is checked, and no part of a pretraining's settings."""
+    assert as_pretrain_config("bench/default") == as_bench_config("bench/default")
+    assert as_pretrain_config({"probe": {"epochs": 3}, "train": {"epochs": 4}}).train.epochs == 4
+    with pytest.raises(ConfigError, match=r"there is no key 'probe.epoch'. Did you mean 'epochs'"):
+        as_pretrain_config({"probe": {"epoch": 3}})
+    own = PretrainConfig(train=TrainConfig(epochs=4))
+    assert as_pretrain_config(own) is own
+    assert not {"probe", "probe_per_model", "seeds", "test_share"} & set(PretrainConfig.model_fields)

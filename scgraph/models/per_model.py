@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import ModelConfig, ProbeConfig, TrainConfig
+from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
 from scgraph.nn.conv.registry import conv_names, is_import_path
@@ -12,22 +12,23 @@ from scgraph.nn.conv.registry import conv_names, is_import_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scgraph.config import BenchConfig
+    from scgraph.config import PretrainConfig
 
 __all__ = ["check_model_keys", "check_per_model"]
 
 
-def check_per_model(models: Sequence[str], config: BenchConfig) -> None:
+def check_per_model(models: Sequence[str], config: PretrainConfig) -> None:
     """Refuse `per_model`, `train_per_model` and `probe_per_model` for what is no model, or with what is no setting.
 
     Raises:
         ConfigError: as said; the nearest name is suggested.
     """
-    tables = (
+    tables: list[tuple[str, dict[str, Any], type[ModelConfig | TrainConfig | ProbeConfig]]] = [
         ("per_model", config.per_model, ModelConfig),
         ("train_per_model", config.train_per_model, TrainConfig),
-        ("probe_per_model", config.probe_per_model, ProbeConfig),
-    )
+    ]
+    if isinstance(config, BenchConfig):
+        tables.append(("probe_per_model", config.probe_per_model, ProbeConfig))
     for table, by_model, cls in tables:
         check_model_keys(table, by_model, models)
         for name, settings in by_model.items():

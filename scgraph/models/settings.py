@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
+from scgraph.config import PER_MODEL, ModelConfig, PretrainConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.memory import memory_of_model
 from scgraph.models.build import build_model
@@ -15,34 +15,66 @@ from scgraph.nn.conv.registry import conv_class
 from scgraph.testing import try_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from scgraph.config import BenchConfig
 
 __all__ = [
     "BUILT_IN",
+    "PARTS",
+    "check_settings",
+    "probe_settings",
     "settings_by_model",
     "settings_of",
+    "with_parts",
 ]
 
 
 BUILT_IN = "scgraph.nn.conv."
 
+PARTS: Mapping[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "probe": ProbeConfig,
+}
+"""Parts of the settings that may differ for one model; a pretraining has no probe."""
 
-def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, BenchConfig]:
-    """Return the settings of each model, see `settings_of`, checked before an hour of training does it.
+Settings = TypeVar("Settings", bound=PretrainConfig)
+
+
+def settings_by_model(models: Sequence[str], config: Settings) -> dict[str, Settings]:
+    """Return the settings as each model sees them, checked before an hour of training does it.
+
+    What differs for that model is laid over what holds for all; between the two lies what a preset brings. The
+    convolution, and whether there is a decoder, follow from the name. This is done once, while a plan is made; the plan
+    is handed on.
 
     Raises:
         ConfigError: an unknown model, a setting out of range or one its convolution does not take.
         ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
         TrainingError: memory does not suffice for that small batch.
     """
+    by_model = {name: settings_of(name, config) for name in models}
+    check_settings(by_model)
+    check_per_model(models, config)
+    return by_model
+
+
+def check_settings(by_model: Mapping[str, PretrainConfig]) -> None:
+    """Refuse settings that their models cannot be built with, by the name of the model.
+
+    Raises:
+        ConfigError: a setting that its convolution does not take, or a gene network that no model makes use of.
+        ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
+        TrainingError: memory does not suffice for that small batch.
+    """
     import torch
 
-    by_model = {name: settings_of(name, config) for name in models}
     for name, settings in by_model.items():
         own = settings.model
         with torch.device("meta"):
             model = build_model(2, **own.model_kwargs())
-        if config.network is None:
+        if settings.network is None:
             with_network(own, None)  # refuses settings that need a network
         elif not model.takes_network and _reads_graph(own):
             raise ConfigError(f"network: {name} takes no gene network, as its decoder sees all genes of a panel.")
@@ -51,35 +83,45 @@ def settings_by_model(models: Sequence[str], config: BenchConfig) -> dict[str, B
             if not cls.__module__.startswith(BUILT_IN):
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(stack.channels, **options))
-    if by_model and config.network is not None and not any(_reads_graph(own.model) for own in by_model.values()):
+    networks = [settings.network for settings in by_model.values() if settings.network is not None]
+    if networks and not any(_reads_graph(settings.model) for settings in by_model.values()):
         raise ConfigError("network: no model makes use of it; set model.restricted to true, or model.positional.")
-    check_per_model(models, config)
-    return by_model
 
 
-def _reads_graph(config: ModelConfig) -> bool:
-    return config.restricted or config.positional != "none"
-
-
-def settings_of(name: str, config: BenchConfig) -> BenchConfig:
-    """Return the configuration as one model sees it: what differs for that model laid over what holds for all.
-
-    Between the two lies what a preset brings; the convolution, and whether there is a decoder, follow from the name.
+def probe_settings(name: str, config: BenchConfig) -> ProbeConfig:
+    """Return the settings of the linear probe of a model that is not trained any more.
 
     Raises:
         ConfigError: an unknown model or setting, or one out of range.
     """
+    return settings_of(name, config).probe
+
+
+def with_parts(config: Settings, parts: Mapping[str, dict[str, Any]], *, source: str) -> Settings:
+    """Return settings with those of `model`, `train` and `probe` laid over them, for one model alone.
+
+    Raises:
+        ConfigError: an unknown setting, or one out of range; names `source`.
+    """
+    checked = {
+        part: parse_config(PARTS[part], merged(getattr(config, part).model_dump(), written), source=source).model_dump()
+        for part, written in parts.items()
+    }
+    alone: dict[str, Any] = {table: {} for table in PER_MODEL.values() if table in type(config).model_fields}
+    return parse_config(type(config), {**config.model_dump(), **checked, **alone}, source=source)
+
+
+def settings_of(name: str, config: Settings) -> Settings:
+    """Return the settings as one model sees them."""
     named = model_name(name)
-    source, parts = f"model {name}", {}
-    for part, cls, own in (
-        ("model", ModelConfig, config.per_model),
-        ("train", TrainConfig, config.train_per_model),
-        ("probe", ProbeConfig, config.probe_per_model),
-    ):
-        general = getattr(config, part).model_dump()
-        special = own.get(name, own.get(named.key, {}))
-        usual, fix = (named.usual, named.settings) if part == "model" else ({}, {})
-        laid_over = merged(general, dict(usual), special, fix)
-        parts[part] = parse_config(cls, laid_over, source=source).model_dump()
-    alone: dict[str, Any] = {"per_model": {}, "train_per_model": {}, "probe_per_model": {}}
-    return parse_config(BenchConfig, {**config.model_dump(), **parts, **alone}, source=source)
+    parts = {}
+    for part in PARTS:
+        if part in type(config).model_fields:
+            own = getattr(config, PER_MODEL[part])
+            parts[part] = own.get(name, own.get(named.key, {}))
+    parts["model"] = merged(dict(named.usual), parts["model"], named.settings)
+    return with_parts(config, parts, source=f"model {name}")
+
+
+def _reads_graph(config: ModelConfig) -> bool:
+    return config.restricted or config.positional != "none"

@@ -9,8 +9,9 @@ import yaml
 
 import scgraph
 from scgraph.cli.options import bench_settings
-from scgraph.config import as_bench_config, laid_over, load_yaml
-from scgraph.models.settings import settings_of
+from scgraph.config import PretrainConfig, as_bench_config, laid_over, load_yaml
+from scgraph.errors import ConfigError
+from scgraph.models.settings import settings_by_model, settings_of
 from scgraph.tune.config import as_tune_config, base_settings
 from tests.bench.conftest import QUICK, make_cells
 
@@ -75,3 +76,13 @@ def test_pretraining_alone_takes_it_too(tmp_path: Path) -> None:
     for model, expected in (("tf", OWN), ("gnn", GENERAL)):
         scgraph.pretrain([make_cells()], model=model, config=config, out=tmp_path / model)
         assert scgraph.load_model(tmp_path / model).metadata["training"]["learning_rate"] == expected
+
+
+def test_settings_of_a_pretraining_say_all_that_one_needs() -> None:
+    cells = make_cells()
+    sizes = {"model": QUICK["model"], "train": QUICK["train"], "per_model": {"gnn": {"channels": 24}}}
+    own = PretrainConfig.model_validate(sizes)
+    assert settings_by_model(["gnn"], own)["gnn"].model.channels == 24
+    assert scgraph.pretrain([cells], model="gnn", config=own).model.channels == 24
+    with pytest.raises(ConfigError, match=r"per_model\.gnn: there is no key 'chanels'"):
+        settings_by_model(["none"], PretrainConfig.model_validate({"per_model": {"gnn": {"chanels": 24}}}))

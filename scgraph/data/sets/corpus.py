@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.config import BenchConfig
+    from scgraph.config import PretrainConfig
     from scgraph.data import Cells, GeneEdges, Network
 
 __all__ = [
@@ -54,7 +54,7 @@ def read_corpus(
     return CellStore.open(stores[0])
 
 
-def read_graph(config: BenchConfig) -> GeneEdges | None:
+def read_graph(config: PretrainConfig) -> GeneEdges | None:
     """Read the gene network that the settings name; None where they name none.
 
     Raises:
@@ -94,7 +94,7 @@ def whole_store(corpus: Sequence[Cells] | CellStore) -> CellStore:
 
 def stores_to_train_on(
     corpus: Sequence[Cells] | CellStore,
-    config: BenchConfig,
+    config: PretrainConfig,
     *,
     seed: int,
     allowed: Sequence[NDArray[np.int64]] | None = None,
@@ -147,11 +147,11 @@ def source_sizes(corpus: Sequence[Cells] | CellStore) -> tuple[list[str], list[i
     return [cells.name for cells in corpus], [len(cells) for cells in corpus]
 
 
-def vocabulary_of(parts: Sequence[Cells], config: BenchConfig) -> Vocabulary:
+def vocabulary_of(parts: Sequence[Cells], config: PretrainConfig) -> Vocabulary:
     if config.n_top_genes is None:
         return Vocabulary.from_cells(parts)
     return highly_variable(parts, config.n_top_genes)
 
 
-def store_of(parts: Sequence[Cells], vocabulary: Vocabulary, config: BenchConfig) -> CellStore:
+def store_of(parts: Sequence[Cells], vocabulary: Vocabulary, config: PretrainConfig) -> CellStore:
     return CellStore.concat([CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts])

@@ -14,7 +14,7 @@ from scgraph.data.sets.leakage import Comparison, compare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.config import BenchConfig
+    from scgraph.config import PretrainConfig
     from scgraph.data import Cells
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
@@ -51,7 +51,7 @@ def make_stores(
     probe: ProbeSet,
     split: Split,
     corpus: Sequence[Cells] | CellStore,
-    config: BenchConfig,
+    config: PretrainConfig,
     *,
     seed: int,
     drop_leaks: bool,
