@@ -13,7 +13,7 @@ from scgraph.bench.protocol import measure
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.costs.profile import profile, saving
 from scgraph.models import build_model
-from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.models.settings import settings_by_model
 from scgraph.reporting.rows import UNTRAINED
 
 if TYPE_CHECKING:
@@ -89,10 +89,11 @@ def with_budget(models: Sequence[str], settings: BenchConfig, channels: int) -> 
         settings: what holds besides.
         channels: width of `tf`.
     """
-    reference = _with_width(settings_of(REFERENCE, settings).model, channels, settings)
+    by_model = models_by_name([REFERENCE, *models], settings)
+    reference = _with_width(by_model[REFERENCE], channels, settings)
     own = {}
     for name in models:
-        config = settings_of(name, settings).model
+        config = by_model[name]
         # More channels are more multiply-adds: the first width above the budget, or the one before it.
         above = bisect_left(WIDTHS, reference, key=lambda width: _with_width(config, width, settings))
         around = WIDTHS[max(0, above - 1) : above + 1]

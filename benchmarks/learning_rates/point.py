@@ -84,11 +84,12 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     """Pretrain and probe on the train and validation parts; the test part is cut off before."""
     import torch
 
-    from scgraph.config import BenchConfig, merged, parse_config
+    from scgraph.config import BenchConfig, parse_config
     from scgraph.data.sets.labelled import read_probe_sets
-    from scgraph.models.settings import settings_of
+    from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain
     from scgraph.tune.objective import parts_of, validation_macro_f1
+    from scgraph.tune.space import trial_settings
 
     taken = torch.backends.cpu.get_cpu_capability().lower()
     if request.processor not in (NATIVE, taken):
@@ -97,13 +98,11 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     (probe,) = read_probe_sets(
         [request.data], layer=request.layer, label=request.label, drop_classes_below=settings.drop_classes_below
     )
+    by_model = settings_by_model(sorted({model for model, _, _ in request.points}), settings)
     for seed in sorted({seed for _, _, seed in request.points}):
         parts = parts_of(probe, [], settings, seed=seed)
         for model, rate, _ in (point for point in request.points if point[2] == seed):
-            own = settings_of(model, settings)
-            own = parse_config(
-                BenchConfig, merged(own.model_dump(), {"train": {"learning_rate": rate}}), source="request"
-            )
+            own = trial_settings(model, {"train.learning_rate": rate}, by_model[model])
             train = own.train_for(len(parts.train), seed=seed)
             start = time.perf_counter()
             trained = pretrain(own.model, train, parts.train, parts.validation, progress=False)

@@ -25,7 +25,6 @@ __all__ = [
     "check_settings",
     "probe_settings",
     "settings_by_model",
-    "settings_of",
     "with_parts",
 ]
 
@@ -54,7 +53,7 @@ def settings_by_model(models: Sequence[str], config: Settings) -> dict[str, Sett
         ContractError: a layer that is not of the zoo fails on a small batch, or gives another shape back.
         TrainingError: memory does not suffice for that small batch.
     """
-    by_model = {name: settings_of(name, config) for name in models}
+    by_model = {name: _laid_over(name, config) for name in models}
     check_settings(by_model)
     check_per_model(models, config)
     return by_model
@@ -94,7 +93,7 @@ def probe_settings(name: str, config: BenchConfig) -> ProbeConfig:
     Raises:
         ConfigError: an unknown model or setting, or one out of range.
     """
-    return settings_of(name, config).probe
+    return _laid_over(name, config).probe
 
 
 def with_parts(config: Settings, parts: Mapping[str, dict[str, Any]], *, source: str) -> Settings:
@@ -111,7 +110,7 @@ def with_parts(config: Settings, parts: Mapping[str, dict[str, Any]], *, source:
     return parse_config(type(config), {**config.model_dump(), **checked, **alone}, source=source)
 
 
-def settings_of(name: str, config: Settings) -> Settings:
+def _laid_over(name: str, config: Settings) -> Settings:
     """Return the settings as one model sees them."""
     named = model_name(name)
     parts = {}

@@ -17,11 +17,10 @@ from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
-from scgraph.models.settings import settings_of
 from scgraph.nn import Restriction
 from scgraph.train import embed, linear_probe, masked_value_loss, pretrain, resolve_device
 from scgraph.tune.config import DIRECTIONS
-from scgraph.tune.space import with_values
+from scgraph.tune.space import trial_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,23 +89,23 @@ def data_identity(
     sets: list[ProbeSet], corpus: list[Cells] | CellStore, graph: GeneEdges | None = None
 ) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
-    found = {}
+    identity = {}
     for number, probe in enumerate(sets, 1):
         digest = hashlib.sha256(str(probe.cells.manifest["sha256"]).encode())
         for column in (probe.cells.labels, probe.cells.batches):
             digest.update(repr(None if column is None else list(column)).encode())
         cells = probe.cells.manifest
-        found[f"data {number}"] = (
+        identity[f"data {number}"] = (
             f"{probe.cells.name}, {len(probe.cells):,} cells, {len(probe.classes)} classes of {cells['label']}, "
             f"batches of {cells['batch_key']}, layer {cells['layer']}, "
             f"{'' if cells['values'] is None else cells['values'] + ' values, '}{digest.hexdigest()[:16]}"
         )
     for number, source in enumerate(source_manifests(corpus), 1):
         name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]
-        found[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
+        identity[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
     if graph is not None:
-        found["network"] = graph.described
-    return found
+        identity["network"] = graph.described
+    return identity
 
 
 def parts_of(
@@ -139,7 +138,7 @@ class Objective:
     """
 
     def __init__(self, job: SearchPlan) -> None:
-        self.base = job.bench
+        self.settings = {model: job.settings(model) for model in job.models}
         self.kind = job.tune.objective
         self.seed = job.tune.seed
         # Networks trained with other mask shares or numbers of genes compare under those of the base.
@@ -156,13 +155,13 @@ class Objective:
 
         Args:
             model: name of the model.
-            values: dotted names of settings to values, laid over those the search starts from.
+            values: dotted names of settings to values, laid over those the model's search starts from.
             report: told the validation loss after every epoch on the first set; may raise to end the trial.
 
         Raises:
             ScgraphError: the settings do not go together, or the loss is not finite.
         """
-        own = settings_of(model, with_values(model, values, self.base))
+        own = trial_settings(model, values, self.settings[model])
         start = time.perf_counter()
         losses, scores, epochs = [], [], []
         for number, parts in enumerate(self.sets):
@@ -253,7 +252,7 @@ def validation_macro_f1(
         return embed(trained.model, store, genes=train.genes_to_embed(), seed=seed, device=train.device)
 
     x, validation = features(parts.probe_train), features(parts.probe_validation)
-    found = linear_probe(
+    result = linear_probe(
         x,
         parts.train_codes,
         validation,
@@ -263,7 +262,7 @@ def validation_macro_f1(
         classes=parts.classes,
         seed=seed,
     )
-    return float(found.history["validation_macro_f1"].max())
+    return float(result.history["validation_macro_f1"].max())
 
 
 def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:

@@ -12,8 +12,8 @@ from scgraph.reporting.page import fill_template
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.figures import study_pictures
-from scgraph.tune.results import NAMES, format_values, nested
-from scgraph.tune.space import format_distribution
+from scgraph.tune.results import NAMES, format_values
+from scgraph.tune.space import format_distribution, nested
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import merged
 from scgraph.reporting.tables import quantity
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
@@ -142,17 +141,6 @@ def best_files(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> dict[
             said = f"{model}, trial {one.number} of study {job.study}: {format_values(job.tune.objective, one.values)}."
             files[f"{name}.yaml"] = text(with_values(model, one.settings, job.bench), said)
     return files
-
-
-def nested(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return dotted names as nested data."""
-    whole: dict[str, Any] = {}
-    for path, value in settings.items():
-        inner: Any = value
-        for word in reversed(path.split(".")):
-            inner = {word: inner}
-        whole = merged(whole, inner)
-    return whole
 
 
 def format_values(objective: Objective, values: Sequence[float]) -> str:

@@ -13,7 +13,6 @@ from scgraph.data.sets.corpus import read_graph
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.models.per_model import check_model_keys
-from scgraph.models.settings import settings_by_model
 from scgraph.system.locks import FileGuard
 from scgraph.train import resolve_device
 from scgraph.tune.config import as_tune_config, base_settings
@@ -158,7 +157,7 @@ def run_tune(
     identity = data_identity(sets, sources, graph)
     if not drop_leaks:
         identity["leaks"] = "kept"
-    job = with_spaces(replace(job, storage=asdict(place), identity=identity))
+    job = replace(job, storage=asdict(place), identity=identity)
     del sets, sources
     for model in job.models:
         say(f"{model}: searching {_said_space(job, model)}")
@@ -239,7 +238,6 @@ def _checked_job(
         raise ConfigError(f"--workers: at least 1, not {workers}.")
     settings = as_tune_config(config)
     base = base_settings(settings)
-    settings_by_model(models, base)
     check_model_keys("space_per_model", settings.space_per_model, models)
     resolve_device(base.train.device)
     words = [str(source) for source in data], [str(source) for source in corpus]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
+from scgraph.config import PER_MODEL, BenchConfig, ModelConfig, merged, parse_config
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models.names import model_name
-from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.models.settings import PARTS, check_settings, with_parts
 from scgraph.nn.conv.registry import conv_class
 from scgraph.tune.config import Range
 
@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
     from scgraph.tune.config import TuneConfig
 
-__all__ = ["Space", "default_values", "distributions", "format_distribution", "search_space", "with_values"]
+__all__ = [
+    "Space",
+    "default_values",
+    "distributions",
+    "format_distribution",
+    "nested",
+    "search_space",
+    "trial_settings",
+    "with_values",
+]
 
 Choices = tuple[Any, ...]
 Space = dict[str, Choices | Range]
 """Dotted name of a setting (``train.learning_rate``, ``model.conv_options.heads``) to what it may be."""
 
-PARTS: dict[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
-    "model": ModelConfig,
-    "train": TrainConfig,
-    "probe": ProbeConfig,
-}
 # Where a run takes place, how it is saved and what names it are no matter of a search.
 FIXED = {
     "model": {"conv", "asymmetric", "network"},
@@ -40,8 +44,13 @@ FIXED = {
 OPTIONS = "conv_options"
 
 
-def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
+def search_space(name: str, config: TuneConfig, settings: BenchConfig) -> Space:
     """Return what a study varies for a model: `space`, then its conv's `search_space`, then `space_per_model`.
+
+    Args:
+        name: of the model.
+        config: the study.
+        settings: what the search starts from, as the model sees it.
 
     Raises:
         ConfigError: an unknown setting (the nearest one is suggested), or a value the setting cannot have.
@@ -50,7 +59,7 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
     cls = conv_class(named.conv)
     space: dict[str, tuple[str, Any]] = {}
     written_in: list[tuple[str, dict[str, Any]]] = [("space", config.space)]
-    written_in += [(f"search_space of {cls.__name__}", _nested(key, value)) for key, value in cls.search_space.items()]
+    written_in += [(f"search_space of {cls.__name__}", _of_conv(key, value)) for key, value in cls.search_space.items()]
     special = config.space_per_model.get(name, config.space_per_model.get(named.key, {}))
     written_in.append((f"space_per_model.{name}", special))
     for source, written in written_in:
@@ -58,28 +67,28 @@ def search_space(name: str, config: TuneConfig, base: BenchConfig) -> Space:
             space.pop(path, None)
             if value is not None:
                 space[path] = (source, value)
-    found = {path: _dimension(value, f"{source}.{path}") for path, (source, value) in space.items()}
-    if not found:
+    dimensions = {path: _dimension(value, f"{source}.{path}") for path, (source, value) in space.items()}
+    if not dimensions:
         raise ConfigError(f"space: there is nothing to search for {name}. Name at least one setting in space.train.")
-    for path, dimension in found.items():
+    for path, dimension in dimensions.items():
         ends = dimension if isinstance(dimension, tuple) else (dimension.low, dimension.high)
         for value in ends:
             try:
-                _settings(name, {path: value}, base)
+                check_settings({name: trial_settings(name, {path: value}, settings)})
             except ConfigError as error:
                 raise ConfigError(f"{space[path][0]}.{path}: {value!r} is not possible: {error}") from error
-    return found
+    return dimensions
 
 
-def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]:
+def default_values(name: str, space: Space, settings: BenchConfig) -> dict[str, Any]:
     """Return the settings the search starts from, as far as they lie in the space: the first trial runs them."""
-    settings = settings_of(name, base).model_dump()
+    start = settings.model_dump()
     signature = inspect.signature(conv_class(model_name(name).conv).__init__).parameters
     usual = {key: one.default for key, one in signature.items() if one.default is not inspect.Parameter.empty}
-    settings["model"][OPTIONS] = {**usual, **settings["model"][OPTIONS]}
+    start["model"][OPTIONS] = {**usual, **start["model"][OPTIONS]}
     values = {}
     for path, dimension in space.items():
-        value: Any = settings
+        value: Any = start
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(dimension, tuple):
@@ -95,22 +104,36 @@ def default_values(name: str, space: Space, base: BenchConfig) -> dict[str, Any]
     return values
 
 
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Return dotted names as nested data."""
+    whole: dict[str, Any] = {}
+    for path, value in values.items():
+        inner: Any = value
+        for word in reversed(path.split(".")):
+            inner = {word: inner}
+        whole = merged(whole, inner)
+    return whole
+
+
+def trial_settings(name: str, values: dict[str, Any], settings: BenchConfig) -> BenchConfig:
+    """Return what a trial of a model runs: the values drawn for it, laid over what the model's search starts from.
+
+    Raises:
+        ConfigError: the values do not go together.
+    """
+    return with_parts(settings, nested(values), source=f"model {name}")
+
+
 def with_values(name: str, values: dict[str, Any], base: BenchConfig) -> BenchConfig:
-    """Return `base` with values of the space laid over it for one model alone.
+    """Return the settings of all models with values of the space in what differs for one, as a bench takes them.
 
     Raises:
         ConfigError: the values do not go together.
     """
     key = model_name(name).key
-    written: dict[str, Any] = {}
-    for path, value in values.items():
-        part, *rest = path.split(".")
-        nested: Any = value
-        for word in reversed(rest):
-            nested = {word: nested}
-        written = merged(written, {part: nested})
+    written = nested(values)
     over = {}
-    for part, field in (("model", "per_model"), ("train", "train_per_model"), ("probe", "probe_per_model")):
+    for part, field in PER_MODEL.items():
         table = getattr(base, field)
         own = merged(table.get(name, table.get(key, {})), written.get(part, {}))
         if own:
@@ -122,18 +145,18 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Return the space as Optuna's distributions."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    found: dict[str, BaseDistribution] = {}
+    by_path: dict[str, BaseDistribution] = {}
     for path, dimension in space.items():
         if isinstance(dimension, tuple):
-            found[path] = CategoricalDistribution(dimension)
+            by_path[path] = CategoricalDistribution(dimension)
         elif dimension.whole:
             step = 1 if dimension.step is None else int(dimension.step)
-            found[path] = IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
+            by_path[path] = IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log, step=step)
         else:
-            found[path] = FloatDistribution(
+            by_path[path] = FloatDistribution(
                 float(dimension.low), float(dimension.high), log=dimension.log, step=dimension.step
             )
-    return found
+    return by_path
 
 
 def format_distribution(dimension: Choices | Range) -> str:
@@ -149,16 +172,12 @@ def format_distribution(dimension: Choices | Range) -> str:
     return text if dimension.step is None else f"{text}, in steps of {dimension.step:g}"
 
 
-def _settings(name: str, values: dict[str, Any], base: BenchConfig) -> None:
-    settings_by_model([name], with_values(name, values, base))
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
+def _of_conv(key: str, value: Any) -> dict[str, Any]:
     return {"model": {key: value}} if key in ModelConfig.model_fields else {"model": {OPTIONS: {key: value}}}
 
 
 def _flat(written: dict[str, Any], source: str) -> dict[str, Any]:
-    found = {}
+    by_path = {}
     for part, entries in written.items():
         if part not in PARTS:
             raise ConfigError(f"{source}: there is no part {part!r}.{did_you_mean(part, PARTS)}")
@@ -170,12 +189,12 @@ def _flat(written: dict[str, Any], source: str) -> dict[str, Any]:
                 why = "is fixed in a study" if key in FIXED[part] else "is no setting"
                 raise ConfigError(f"{source}.{part}.{key}: {why}.{did_you_mean(key, known)}")
             if key == OPTIONS and isinstance(value, dict):
-                found.update({f"{part}.{key}.{option}": choice for option, choice in value.items()})
+                by_path.update({f"{part}.{key}.{option}": choice for option, choice in value.items()})
             elif key == OPTIONS:
                 raise ConfigError(f"{source}.{part}.{key}: must name options of the conv, not hold {value!r}.")
             else:
-                found[f"{part}.{key}"] = value
-    return found
+                by_path[f"{part}.{key}"] = value
+    return by_path
 
 
 def _dimension(value: Any, source: str) -> Choices | Range:

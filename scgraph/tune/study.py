@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig, parse_config
 from scgraph.errors import ConfigError
-from scgraph.models.settings import settings_of
+from scgraph.models.settings import settings_by_model
 from scgraph.tune.config import DIRECTIONS, Range, TuneConfig
 from scgraph.tune.slots import Board
 from scgraph.tune.space import default_values, distributions, format_distribution, search_space
@@ -58,9 +58,9 @@ class SearchPlan:
         batch_key: column of obs with batches.
         drop_leaks: leave corpus cells out that stand in a test part.
         identity: what the data are, see `scgraph.tune.objective.data_identity`.
+        by_model: of `BenchConfig`, the same as each model sees them.
         spaces: the search space, by model.
         first: what the first trial runs, by model.
-        fingerprints: what decides the trials, by model.
         objective: ``module:name`` of what is called with a job and returns what measures a trial.
         options: further plain data for it.
     """
@@ -78,9 +78,9 @@ class SearchPlan:
     batch_key: str | None = None
     drop_leaks: bool = True
     identity: dict[str, str] = field(default_factory=dict)
+    by_model: dict[str, dict[str, Any]] = field(default_factory=dict)
     spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     first: dict[str, dict[str, Any]] = field(default_factory=dict)
-    fingerprints: dict[str, dict[str, str]] = field(default_factory=dict)
     objective: str = "scgraph.tune.objective:Objective"
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +98,10 @@ class SearchPlan:
         """The settings the search starts from."""
         return parse_config(BenchConfig, self.base, source="job")
 
+    def settings(self, model: str) -> BenchConfig:
+        """Return the settings the search of a model starts from."""
+        return parse_config(BenchConfig, self.by_model[model], source="job")
+
     def space(self, model: str) -> Space:
         """Return the search space of a model."""
         return {
@@ -107,16 +111,18 @@ class SearchPlan:
 
 
 def with_spaces(job: SearchPlan) -> SearchPlan:
-    """Return the job with the search space, the first trial and the fingerprint of every model.
+    """Return the job with the settings, the search space and the first trial of every model: made once, handed on.
 
     Workers then need no torch before their first trial.
 
     Raises:
-        ConfigError: something is wrong with a search space.
+        ConfigError: an unknown model, or something is wrong with its settings or its search space.
     """
-    spaces = {model: search_space(model, job.tune, job.bench) for model in job.models}
+    by_model = settings_by_model(job.models, job.bench)
+    spaces = {model: search_space(model, job.tune, settings) for model, settings in by_model.items()}
     return replace(
         job,
+        by_model={model: settings.model_dump(mode="json") for model, settings in by_model.items()},
         spaces={
             model: {
                 path: list(one) if isinstance(one, tuple) else one.model_dump(mode="json")
@@ -124,8 +130,7 @@ def with_spaces(job: SearchPlan) -> SearchPlan:
             }
             for model, space in spaces.items()
         },
-        first={model: default_values(model, space, job.bench) for model, space in spaces.items()},
-        fingerprints={model: fingerprint(job, model, space) for model, space in spaces.items()},
+        first={model: default_values(model, space, by_model[model]) for model, space in spaces.items()},
     )
 
 
@@ -144,7 +149,7 @@ def open_board(job: SearchPlan, model: str, storage: BaseStorage) -> Board:
 
     name, config = study_name(job, model), job.tune
     directions = list(DIRECTIONS[config.objective])
-    now = job.fingerprints[model]
+    now = fingerprint(job, model)
     if any(known.study_name == name for known in storage.get_all_studies()):  # a look writes nothing
         study = optuna.load_study(study_name=name, storage=storage)
     else:
@@ -202,10 +207,9 @@ def sample_params(study: Study, identity: int, space: Space) -> tuple[Any, dict[
     return trial, values
 
 
-def fingerprint(job: SearchPlan, model: str, space: Space) -> dict[str, str]:
+def fingerprint(job: SearchPlan, model: str) -> dict[str, str]:
     """Return what decides the trials of a study, as flat text under names a user knows."""
     config = job.tune
-    settings = _flat(settings_of(model, job.bench).model_dump(mode="json"))
     return {
         "model": model,
         "objective": config.objective,
@@ -213,8 +217,8 @@ def fingerprint(job: SearchPlan, model: str, space: Space) -> dict[str, str]:
         "seed": str(config.seed),
         "startup_trials": str(config.startup_trials),
         "pruner": ", ".join(f"{key} {value}" for key, value in config.pruner.model_dump().items()),
-        **{f"space.{path}": format_distribution(dimension) for path, dimension in space.items()},
-        **{f"bench.{key}": str(value) for key, value in settings.items() if key not in FREE},
+        **{f"space.{path}": format_distribution(dimension) for path, dimension in job.space(model).items()},
+        **{f"bench.{key}": str(value) for key, value in _flat(job.by_model[model]).items() if key not in FREE},
         **job.identity,
     }
 
@@ -236,13 +240,13 @@ def _check_same(before: dict[str, str], now: dict[str, str], what: str) -> None:
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found = {}
+    by_path = {}
     for key, value in settings.items():
         if isinstance(value, dict):
-            found.update(_flat(value, f"{prefix}{key}."))
+            by_path.update(_flat(value, f"{prefix}{key}."))
         else:
-            found[prefix + key] = value
-    return found
+            by_path[prefix + key] = value
+    return by_path
 
 
 def _pruner(config: TuneConfig, base: BenchConfig) -> BasePruner:

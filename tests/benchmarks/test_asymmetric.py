@@ -23,12 +23,13 @@ SMALL = [
 def test_widths_meet_the_budget() -> None:
     from benchmarks.asymmetric.point import _adds, with_budget
     from scgraph.config import as_bench_config
-    from scgraph.models.settings import settings_of
+    from scgraph.models.settings import settings_by_model
 
     base = as_bench_config({})
     own = with_budget(["tf", "gnn", "xtrimogene", "asym:gnn-linear"], base, 64)
-    adds = {name: _adds(settings_of(name, own).model, own) for name in own.per_model if name != "gat"}
-    assert settings_of("tf", own).model.channels == 64
+    by_model = settings_by_model([name for name in own.per_model if name != "gat"], own)
+    adds = {name: _adds(settings.model, own) for name, settings in by_model.items()}
+    assert by_model["tf"].model.channels == 64
     assert all(count == pytest.approx(adds["tf"], rel=0.2) for count in adds.values()), adds
     assert own.per_model["tf"]["conv_options"] == {"heads": 4}
 

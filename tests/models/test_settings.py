@@ -11,7 +11,7 @@ import scgraph
 from scgraph.cli.options import bench_settings
 from scgraph.config import PretrainConfig, as_bench_config, laid_over, load_yaml
 from scgraph.errors import ConfigError
-from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.models.settings import settings_by_model
 from scgraph.tune.config import as_tune_config, base_settings
 from tests.bench.conftest import QUICK, make_cells
 
@@ -25,7 +25,7 @@ GENERAL = load_yaml("bench/default")["train"]["learning_rate"]
 
 
 def rate(config: BenchConfig, model: str = "tf") -> float:
-    return settings_of(model, config).train.learning_rate
+    return settings_by_model([model], config)[model].train.learning_rate
 
 
 def test_the_default_has_a_rate_for_tf() -> None:

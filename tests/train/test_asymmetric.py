@@ -15,7 +15,7 @@ from scgraph.data.sampling.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
 from scgraph.models import build_model, load_model, save_model
 from scgraph.models.names import model_name
-from scgraph.models.settings import settings_by_model, settings_of
+from scgraph.models.settings import settings_by_model
 from scgraph.nn import AsymmetricModel
 from scgraph.nn.conv.registry import conv_class, register_conv
 from scgraph.train import embed, masked_value_loss, pretrain
@@ -184,8 +184,8 @@ def test_names_say_the_arrangement() -> None:
     assert configs["gnn"].decoder_layers == 2
     assert configs["xtrimogene"].conv == "tf"
     assert configs["xtrimogene"].name() == "asym:tf"
-    own = settings_of("xtrimogene", as_bench_config({"per_model": {"xtrimogene": {"value_encoding": "bins"}}}))
-    assert own.model.value_encoding == "bins"
+    own = settings_by_model(["xtrimogene"], as_bench_config({"per_model": {"xtrimogene": {"value_encoding": "bins"}}}))
+    assert own["xtrimogene"].model.value_encoding == "bins"
     assert model_name("asym:torch_geometric.nn.GCNConv").key == "asym:torch_geometric.nn.GCNConv"
     with pytest.raises(ConfigError, match="Did you mean 'gnn'"):
         model_name("asym:gnm")
@@ -195,7 +195,7 @@ def test_names_say_the_arrangement() -> None:
         with pytest.raises(ConfigError, match="stands for an asymmetric model"):
             register_conv(taken)
     with pytest.raises(ConfigError, match="pca sets the table"):
-        settings_of("xtrimogene", BenchConfig(model={"value_encoding": "product"}, train={"start": "pca"}))  # type: ignore[arg-type]
+        settings_by_model(["xtrimogene"], BenchConfig(model={"value_encoding": "product"}, train={"start": "pca"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])
@@ -212,6 +212,7 @@ def test_a_search_knows_the_settings_of_the_decoder() -> None:
         space={"train": {"zero_mask_share": [0.03, 0.1]}, "model": {"decoder_layers": [1, 2]}},
         space_per_model={"asym:tf": {"model": {"decoder": ["performer", "gnn-linear"]}}},
     )
-    space = search_space("asym:tf", tune, as_bench_config({}))
+    by_model = settings_by_model(["asym:tf", "tf"], as_bench_config({}))
+    space = search_space("asym:tf", tune, by_model["asym:tf"])
     assert {"model.decoder", "model.decoder_layers", "train.zero_mask_share", "model.conv_options.heads"} <= set(space)
-    assert "model.decoder" not in search_space("tf", tune, as_bench_config({}))
+    assert "model.decoder" not in search_space("tf", tune, by_model["tf"])

@@ -13,11 +13,10 @@ import pytest
 from scgraph.data import CellStore, read_cells
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.errors import ConfigError
-from scgraph.models.settings import settings_of
 from scgraph.nn import GeneModel
 from scgraph.train import linear_probe, masked_value_loss, pretrain
 from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of
-from scgraph.tune.space import with_values
+from scgraph.tune.space import trial_settings
 from scgraph.tune.storage import Place
 from tests.bench.conftest import make_cells
 from tests.tune.conftest import make_job
@@ -32,7 +31,7 @@ VALUES = {"model.channels": 16, "train.learning_rate": 0.02, "train.mask_share":
 
 
 def objective(path: Path, **config: Any) -> tuple[Objective, SearchPlan]:
-    job = replace(make_job(Place("journal", "x", "x"), models=("gnn",), **config), data=[str(path)])
+    job = replace(make_job(Place("journal", "x", "x"), models=("gnn", "none"), **config), data=[str(path)])
     return Objective(job), job
 
 
@@ -100,7 +99,7 @@ def test_values_are_the_settings_of_the_trial(tiny_file: Path) -> None:
     loss, cost = outcome.values
     assert [epoch for _, epoch in reported] == [0, 1]
     assert reported[-1][0] == loss
-    own = settings_of("gnn", job.bench).model.model_copy(update={"channels": 16})
+    own = job.settings("gnn").model.model_copy(update={"channels": 16})
     assert cost == GeneModel(2, **own.model_kwargs()).cost(16).multiply_adds
     assert measure("gnn", VALUES, quiet).values == outcome.values
     assert measure("gnn", {**VALUES, "train.learning_rate": 0.001}, quiet).values[0] != loss
@@ -131,8 +130,8 @@ def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None
     measure, job = objective(tiny_file, objective="mvp")
     parts = measure.sets[0]
     config = job.bench.train_for(len(parts.train), seed=0)
-    trained = pretrain(settings_of("none", job.bench).model, config, parts.train, parts.validation, progress=False)
-    own = settings_of("gnn", with_values("gnn", VALUES, job.bench))
+    trained = pretrain(job.settings("none").model, config, parts.train, parts.validation, progress=False)
+    own = trial_settings("gnn", VALUES, job.settings("gnn"))
     tried = pretrain(own.model, own.train_for(len(parts.train), seed=0), parts.train, progress=False).model
     assert measure("gnn", VALUES, quiet).values == (masked_value_loss(tried, parts.validation, config),)
     assert masked_value_loss(tried, parts.validation, own.train) != masked_value_loss(tried, parts.validation, config)
@@ -186,7 +185,7 @@ def test_running_out_of_memory_is_an_error_of_the_trial(tiny_file: Path) -> None
 def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) -> None:
     """Its content decides, not where it lies; every trial is restricted to it."""
     from scgraph.data import read_network
-    from scgraph.tune.study import _check_same, with_spaces
+    from scgraph.tune.study import _check_same, fingerprint
 
     path = tmp_path / "edges.tsv"
     path.write_text("".join(f"GENE{at}\tGENE{at + 1}\n" for at in range(39)))
@@ -199,7 +198,7 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
     def named(graph: Path | None) -> dict[str, str]:
         sets, base = read_probe_sets([tiny_file]), without if graph is None else job
         network = None if graph is None else read_network(graph)
-        return with_spaces(replace(base, identity=data_identity(sets, [], network))).fingerprints["gnn"]
+        return fingerprint(replace(base, identity=data_identity(sets, [], network)), "gnn")
 
     moved = tmp_path / "moved" / "edges.tsv"
     moved.parent.mkdir()

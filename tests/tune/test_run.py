@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def search(data: Path, out: Path, *, models: tuple[str, ...] = ("none",), **more
 def test_a_setting_of_a_newer_version_is_no_difference(tmp_path: Path) -> None:
     place = place_of(None, tmp_path)
     job = make_job(place)
-    older = {key: value for key, value in job.fingerprints["none"].items() if key != "bench.train.clip"}
+    older = deepcopy(job.by_model)
+    del older["none"]["train"]["clip"]
     with open_storage(place) as storage:
-        open_board(replace(job, fingerprints={"none": older}), "none", storage)
+        open_board(replace(job, by_model=older), "none", storage)
         open_board(job, "none", storage)
         changed = {"bench": {**TINY["bench"], "train": {**TINY["bench"]["train"], "clip": 2.0}}}
         with pytest.raises(ConfigError, match=r"clip was not there and is 2\.0"):

@@ -7,28 +7,39 @@ from typing import Any
 import optuna
 import pytest
 
-from scgraph.config import config_names
+from scgraph.config import BenchConfig, config_names
 from scgraph.errors import ConfigError
-from scgraph.models.settings import settings_of
+from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv.registry import conv_class, conv_names
 from scgraph.tune.config import Range, TuneConfig, as_tune_config, base_settings
-from scgraph.tune.space import default_values, distributions, format_distribution, search_space, with_values
+from scgraph.tune.space import (
+    default_values,
+    distributions,
+    format_distribution,
+    search_space,
+    trial_settings,
+    with_values,
+)
 
 
 def spaces(model: str, **config: Any) -> dict[str, Any]:
     settings = as_tune_config(config)
-    return search_space(model, settings, base_settings(settings))
+    return search_space(model, settings, start(model, settings))
+
+
+def start(model: str, config: TuneConfig) -> BenchConfig:
+    return settings_by_model([model], base_settings(config))[model]
 
 
 @pytest.mark.parametrize("name", [name for name in config_names() if name.startswith("tune/")])
 @pytest.mark.parametrize("model", conv_names())
 def test_shipped_searches_hold_for_every_model(name: str, model: str) -> None:
     config = as_tune_config(name)
-    space = search_space(model, config, base_settings(config))
+    space = search_space(model, config, start(model, config))
     assert distributions(space).keys() == space.keys()
     own = {path.rsplit(".", 1)[-1] for path in space}
     assert set(conv_class(model).search_space) <= own
-    first = default_values(model, space, base_settings(config))
+    first = default_values(model, space, start(model, config))
     if name == "tune/default":
         assert set(first) == set(space)  # the first trial runs the settings the search starts from, all of them
 
@@ -80,10 +91,12 @@ def test_values_reach_one_model_alone() -> None:
     base = base_settings(as_tune_config({}))
     values = {"model.channels": 32, "model.conv_options.heads": 8, "train.learning_rate": 0.02, "probe.epochs": 7}
     changed = with_values("tf", values, base)
-    tf, gnn = settings_of("tf", changed), settings_of("gnn", changed)
+    before, after = (settings_by_model(["tf", "gnn"], settings) for settings in (base, changed))
+    tf = after["tf"]
     assert (tf.model.channels, tf.model.conv_options) == (32, {"heads": 8})
     assert (tf.train.learning_rate, tf.probe.epochs) == (0.02, 7)
-    assert gnn == settings_of("gnn", base)
+    assert after["gnn"] == before["gnn"]
+    assert trial_settings("tf", values, before["tf"]) == tf  # what a trial runs is what the bench at the end runs
 
 
 def test_numbers_are_whole_where_both_ends_are() -> None:
