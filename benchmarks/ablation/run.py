@@ -17,8 +17,8 @@ from benchmarks.harness.folder import kept_rows, resumable_folder
 from benchmarks.harness.options import Corpus, Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.harness.text import as_rows, markdown_table, number
+from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure
 from scgraph.bench.results import results_csv, results_frame, summarise
 from scgraph.cli.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set, bench_settings
 from scgraph.cli.terminal import say, show

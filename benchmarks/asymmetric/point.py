@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.costs.profile import profile, saving
 from scgraph.models import build_model

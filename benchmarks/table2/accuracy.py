@@ -12,8 +12,8 @@ from benchmarks.harness.script import origin
 from benchmarks.harness.text import as_rows
 from benchmarks.table2.costs import stated_multiply_adds
 from benchmarks.table2.page import accuracy_markdown
+from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.cli.options import bench_settings
 from scgraph.data.sets.corpus import read_corpus

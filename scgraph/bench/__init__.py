@@ -10,7 +10,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from scgraph.bench.run import BenchResult, run_bench
+from scgraph.bench.results import BenchResult
+from scgraph.bench.run import run_bench
 
 __all__ = ["BenchResult", "run_bench"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from scgraph.data import CellStore
 from scgraph.data.sets.corpus import corpus_notes, on_genes_of
 from scgraph.data.sets.labelled import notes_on_equal_splits, split_of
 from scgraph.data.sets.stores import make_stores
+from scgraph.errors import ConfigError
+from scgraph.train import resolve_device
+from scgraph.train.distributed.world import find_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
 
-__all__ = ["BenchPlan", "PlannedSet", "plan_bench"]
+__all__ = ["BenchPlan", "PlannedSet", "check_machine", "plan_bench"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,22 @@ class BenchPlan:
         return make_stores(
             planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
         )
+
+
+def check_machine(settings: BenchConfig) -> None:
+    """Refuse a bench that this process, its devices or its packages cannot run, before any cells are read.
+
+    Raises:
+        ConfigError: as said.
+    """
+    if find_world(settings.train.devices, settings.train.nodes).launcher != "none":
+        raise ConfigError(
+            "bench runs as one process, which starts others for its pretrainings: leave torchrun or srun out and say "
+            "--devices. On several machines, use scgraph pretrain there and scgraph probe afterwards."
+        )
+    resolve_device(settings.train.device)
+    if settings.projection == "umap" and importlib.util.find_spec("umap") is None:
+        raise ConfigError("projection umap needs the package umap-learn: install scgraph-zoo[umap], or use tsne.")
 
 
 def plan_bench(

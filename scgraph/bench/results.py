@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.reporting.escape import csv_text
@@ -11,11 +12,15 @@ from scgraph.reporting.statistics import METRICS, PairedDifference, mean_sd, pai
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     import pandas as pd
 
+    from scgraph.costs.profile import Costs
+
 __all__ = [
     "RESULT_COLUMNS",
+    "BenchResult",
     "difference_columns",
     "results_csv",
     "results_frame",
@@ -32,6 +37,27 @@ LOSSES = ("mvp_loss", "validation_mvp_loss")
 SIZES = ("n_train", "n_validation", "n_test")
 RESULT_COLUMNS = ("dataset", "split", "seed", "model", *METRICS, *LOSSES, *COSTS, *SIZES)
 REQUIRED = ("dataset", "split", "seed", "model", *METRICS)
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a bench found.
+
+    Attributes:
+        results: one row a model, dataset, split and seed.
+        summary: one row a model and dataset, see `scgraph.bench.results.summarise`.
+        overall: what all sets say together, see `scgraph.bench.across_sets.across_sets`; empty for one set.
+        costs: one entry a model.
+        notes: what must be said aloud: splits, leaks, what was done to the data.
+        folder: where it was written; None where nothing was.
+    """
+
+    results: pd.DataFrame
+    summary: pd.DataFrame
+    overall: pd.DataFrame
+    costs: tuple[Costs, ...]
+    notes: tuple[str, ...]
+    folder: Path | None
 
 
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

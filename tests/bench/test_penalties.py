@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scgraph.bench import run_bench
 from scgraph.bench.baselines import INVERSE_PENALTIES, pca_logreg
-from scgraph.bench.protocol import _said_of_penalties
+from scgraph.bench.measure import penalties_note
 from scgraph.config import as_bench_config
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from tests.bench.conftest import QUICK, make_cells
@@ -32,9 +32,9 @@ def test_what_was_chosen_stands_in_results_and_notes(tmp_path: Path) -> None:
 
 def test_a_choice_on_the_border_is_said() -> None:
     inside = [{"dataset": "a", "model": "pca+logreg", "inverse_penalty": one} for one in (0.1, 100.0)]
-    assert "border" not in _said_of_penalties("a", inside)
+    assert "border" not in penalties_note("a", inside)
     outside = [*inside, {"dataset": "a", "model": "pca+logreg", "inverse_penalty": max(INVERSE_PENALTIES)}]
-    assert _said_of_penalties("a", outside).endswith("1 of 3 on the border.")
+    assert penalties_note("a", outside).endswith("1 of 3 on the border.")
 
 
 def test_the_grid_has_room_on_real_cells() -> None:

@@ -1,4 +1,4 @@
-"""The protocol of the bench: split, baselines, and every model untrained and pretrained under one probe."""
+"""The protocol of the bench: baselines, and every model untrained and pretrained under one probe."""
 
 from __future__ import annotations
 
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from scgraph.data.sets.stores import SetStores
     from scgraph.nn import CellModel
 
-__all__ = [
-    "Measured",
-    "measure",
-]
+__all__ = ["Measured", "measure", "penalties_note"]
 
 
 @dataclass
@@ -103,7 +100,7 @@ def measure(
             run = _Run(measured, plan, planned, seed)
             done += 1
             run.baselines()
-            say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
+            say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
             prepared = plan.stores(planned, seed)
             for note in prepared.notes:
                 measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
@@ -117,13 +114,13 @@ def measure(
                     run.model(name, prepared, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
-                say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
-        measured.note(_said_of_penalties(probe.cells.name, measured.rows))
+                say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
+        measured.note(penalties_note(probe.cells.name, measured.rows))
     return measured
 
 
-def _said_of_penalties(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What logistic regression chose on the validation part, and whether a wider grid might have served it better."""
+def penalties_note(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what logistic regression chose on the validation part, and how often at the border of its grid."""
     chosen = [row["inverse_penalty"] for row in rows if (row["dataset"], row["model"]) == (dataset, REGRESSION)]
     least, most = min(INVERSE_PENALTIES), max(INVERSE_PENALTIES)
     border = sum(one in (least, most) for one in chosen)
@@ -146,7 +143,7 @@ class _Run:
         if seed == 0:
             measured.truths[self.name] = self._codes(self.split.test)
 
-    def said(self) -> str:
+    def last_scores(self) -> str:
         """Return what the rows of the last step show, in a line."""
         rows, self.first_row = self.measured.rows[self.first_row :], len(self.measured.rows)
         return ", ".join(f"{row['model']} macro-F1 {row['macro_f1']:.3f}" for row in rows)
@@ -157,7 +154,7 @@ class _Run:
         train_y, validation_y = self._codes(split.train), self._codes(split.validation)
         self._add("majority", majority(train_y, len(split.test)).predictions)
         x = self.probe.cells.normalized()
-        found = pca_logreg(
+        regression = pca_logreg(
             x[split.train],
             train_y,
             x[split.validation],
@@ -166,9 +163,9 @@ class _Run:
             components=self.plan.settings.components,
             seed=self.seed,
         )
-        self._add(REGRESSION, found.predictions, inverse_penalty=found.inverse_penalty)
+        self._add(REGRESSION, regression.predictions, inverse_penalty=regression.inverse_penalty)
         if self.seed == 0:
-            self.measured.predictions[self.name, REGRESSION] = found.predictions
+            self.measured.predictions[self.name, REGRESSION] = regression.predictions
 
     def model(
         self,
@@ -222,7 +219,7 @@ class _Run:
     ) -> None:
         features = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=self.seed, device=train.device)
         split = self.split
-        found = linear_probe(
+        result = linear_probe(
             features[split.train],
             self._codes(split.train),
             features[split.validation],
@@ -232,10 +229,10 @@ class _Run:
             classes=len(self.probe.classes),
             seed=self.seed,
         )
-        self._add(name, found.test_predictions, parameters=sum(p.numel() for p in model.parameters()), **more)
+        self._add(name, result.test_predictions, parameters=sum(p.numel() for p in model.parameters()), **more)
         if self.seed == 0:
             self.measured.features[self.name, name] = features[split.test]
-            self.measured.predictions[self.name, name] = found.test_predictions
+            self.measured.predictions[self.name, name] = result.test_predictions
 
     def _add(self, model: str, predictions: NDArray[np.int64], **more: Any) -> None:
         self.measured.rows.append(

@@ -17,8 +17,8 @@ from PIL import Image
 import scgraph
 from scgraph.bench import figures
 from scgraph.bench.baselines import pca_logreg
+from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.protocol import measure
 from scgraph.config import as_bench_config
 from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets, split_of
@@ -144,7 +144,7 @@ def test_the_baseline_chooses_on_the_validation_part(monkeypatch: pytest.MonkeyP
         given.extend(part if isinstance(part, np.ndarray) else part.toarray() for part in parts)
         return pca_logreg(*parts, **settings)
 
-    monkeypatch.setattr("scgraph.bench.protocol.pca_logreg", watched)
+    monkeypatch.setattr("scgraph.bench.measure.pca_logreg", watched)
     measure(plan_bench({}, [probe], [], config))
     x, y = probe.cells.normalized().toarray(), probe.codes
     wanted = [x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test]]

@@ -1,0 +1,54 @@
+"""What the models of a bench cost, beside what they score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from scgraph.costs.machine import matmul_peak
+from scgraph.costs.profile import profile
+from scgraph.data.sets.corpus import on_genes_of
+from scgraph.reporting.rows import UNTRAINED
+from scgraph.train import resolve_device
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scgraph.bench.plan import BenchPlan
+    from scgraph.costs.profile import Costs
+
+__all__ = ["measure_costs", "with_costs"]
+
+
+def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
+    """Measure what each model costs, by its name: on cells of the plan where a network decides the number of edges."""
+    settings = plan.settings
+    device = str(resolve_device(settings.train.device))
+    peak = matmul_peak(device, settings.train.precision)
+    network = None if plan.store is None else on_genes_of(plan.network, plan.store)
+    costs = {}
+    for name, own in plan.models.items():
+        measured = profile(
+            own.model,
+            genes=own.train.genes if network is None else min(own.train.genes, network.size),
+            zeros=own.train.zeros_beside(settings.n_top_genes or 20_000),
+            vocabulary_size=settings.n_top_genes or 20_000,
+            batch_size=min(own.train.batch_size, 16),
+            device=device,
+            precision=settings.train.precision,
+            peak=peak,
+            seconds=1.0,
+            network=network,
+            store=plan.store,
+        )
+        costs[name] = replace(measured, model=name)
+    return costs
+
+
+def with_costs(results: pd.DataFrame, costs: dict[str, Costs]) -> pd.DataFrame:
+    """Return the rows with the costs of their models beside the scores."""
+    base = results["model"].str.removesuffix(UNTRAINED)
+    filled = results.copy()
+    for column in ("multiply_adds", "saved_mb", "cells_per_second"):
+        filled[column] = base.map({name: getattr(cost, column) for name, cost in costs.items()})
+    return filled
