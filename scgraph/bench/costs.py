@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from scgraph.costs.machine import matmul_peak
 from scgraph.costs.profile import profile
-from scgraph.data.sets.corpus import on_genes_of
 from scgraph.reporting.rows import UNTRAINED
 from scgraph.train import resolve_device
 
@@ -25,7 +24,7 @@ def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
     settings = plan.settings
     device = str(resolve_device(settings.train.device))
     peak = matmul_peak(device, settings.train.precision)
-    network = None if plan.store is None else on_genes_of(plan.network, plan.store)
+    store, network = plan.measured_on or (None, None)
     costs = {}
     for name, own in plan.models.items():
         measured = profile(
@@ -39,7 +38,7 @@ def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
             peak=peak,
             seconds=1.0,
             network=network,
-            store=plan.store,
+            store=store,
         )
         costs[name] = replace(measured, model=name)
     return costs

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.results import results_csv, results_frame
-from scgraph.data.sets.corpus import on_genes_of
 from scgraph.files import write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
@@ -101,10 +100,9 @@ def measure(
             done += 1
             run.baselines()
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
-            prepared = plan.stores(planned, seed)
+            prepared, network = plan.stores(planned, seed)
             for note in prepared.notes:
                 measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
-            network = on_genes_of(plan.network, prepared.train)
             for note in () if network is None or seed else network.notes:
                 measured.note(f"{probe.cells.name}: {note}.")
             for name in plan.models:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells, GeneEdges
+    from scgraph.data import Cells, GeneEdges, Network
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
@@ -35,11 +35,13 @@ class PlannedSet:
         splits: its parts, one split a seed.
         first: the stores of seed 0, which were made to see that they can be; None where they would be a further copy
             of a corpus in memory, and are made again.
+        on_first: the gene network on the vocabulary of seed 0.
     """
 
     probe: ProbeSet
     splits: tuple[Split, ...]
     first: SetStores | None
+    on_first: Network | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class BenchPlan:
         sets: labelled sets, divided.
         corpus: cells to pretrain on, or a store of them; none: the train part of each set.
         network: gene network of the models that are restricted to it or take hints from it.
-        store: cells on whose genes the network lies; None without one.
+        measured_on: cells that costs are measured on, and the network on their genes; None without a network.
         drop_leaks: corpus cells that stand in a test part are left out.
         notes: what must be said of sets, corpus and splits.
     """
@@ -62,17 +64,18 @@ class BenchPlan:
     sets: tuple[PlannedSet, ...]
     corpus: Sequence[Cells] | CellStore
     network: GeneEdges | None
-    store: CellStore | None
+    measured_on: tuple[CellStore, Network] | None
     drop_leaks: bool
     notes: tuple[str, ...]
 
-    def stores(self, planned: PlannedSet, seed: int) -> SetStores:
-        """Return the stores of a set and seed; those of seed 0 may be there already."""
+    def stores(self, planned: PlannedSet, seed: int) -> tuple[SetStores, Network | None]:
+        """Return the stores of a set and seed, and the network on their genes; those of seed 0 may be there already."""
         if seed == 0 and planned.first is not None:
-            return planned.first
-        return make_stores(
+            return planned.first, planned.on_first
+        stores = make_stores(
             planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
         )
+        return stores, planned.on_first if seed == 0 else on_genes_of(self.network, stores.train)
 
 
 def check_machine(settings: BenchConfig) -> None:
@@ -116,13 +119,14 @@ def plan_bench(
     """
     planned: list[PlannedSet] = []
     notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + corpus_notes(corpus)
-    store: CellStore | None = None
+    measured_on: tuple[CellStore, Network] | None = None
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
         notes += notes_on_equal_splits(probe.cells.name, splits)
         first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
-        if on_genes_of(network, first.train) is not None:
-            store = store or first.train
+        on_first = on_genes_of(network, first.train)
+        if on_first is not None and measured_on is None:
+            measured_on = first.train, on_first
         light = isinstance(corpus, CellStore) or not corpus or not planned
-        planned.append(PlannedSet(probe, splits, first if light else None))
-    return BenchPlan(models, settings, tuple(planned), corpus, network, store, drop_leaks, tuple(notes))
+        planned.append(PlannedSet(probe, splits, first if light else None, on_first))
+    return BenchPlan(models, settings, tuple(planned), corpus, network, measured_on, drop_leaks, tuple(notes))
