@@ -10,6 +10,7 @@ import numpy as np
 
 from scgraph.bench import run_bench as bench
 from scgraph.config import as_bench_config, as_pretrain_config
+from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
@@ -91,19 +92,19 @@ def pretrain(
     from scgraph.train import pretrain as train
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
-    graph = read_graph(settings)
+    edges = read_graph(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
     for note in corpus_notes(corpus):
         say(note)
-    kept, held = stores_to_train_on(corpus, settings, seed=settings.train.seed)
-    network = on_genes_of(graph, kept)
+    train_store, validation = stores_to_train_on(corpus, settings, seed=settings.train.seed)
+    network = on_genes_of(edges, train_store)
     for note in () if network is None else network.notes:
         say(note)
     trained = train(
         settings.model,
-        settings.train_for(len(kept)),
-        kept,
-        held,
+        settings.train_for(len(train_store)),
+        train_store,
+        validation,
         out=out,
         resume=resume,
         overwrite=overwrite,
@@ -287,7 +288,7 @@ def probe(
         split = split_of(labelled, settings, seed=seed)
         if seed == 0:
             say(split.how)
-        found = linear_probe(
+        result = linear_probe(
             x[split.train],
             y[split.train],
             x[split.validation],
@@ -297,19 +298,19 @@ def probe(
             classes=len(labelled.classes),
             seed=seed,
         )
-        rows.append({"seed": seed, **score(y[split.test], found.test_predictions), "n_test": len(split.test)})
+        rows.append({"seed": seed, **score(y[split.test], result.test_predictions), "n_test": len(split.test)})
     return rows
 
 
 def profile(
     models: Sequence[str],
     *,
-    channels: int = 256,
-    genes: int = 512,
-    layers: int = 6,
-    rank: int = 48,
-    batch_size: int = 8,
-    vocabulary_size: int = 20_000,
+    channels: int | None = None,
+    genes: int | None = None,
+    layers: int | None = None,
+    rank: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    vocabulary_size: int = VOCABULARY_SIZE,
     zero_genes: int | Literal["all"] | None = None,
     attention: Attention = "fused",
     device: str = "auto",
@@ -322,6 +323,7 @@ def profile(
 ) -> list[Costs]:
     """Measure what models cost, all in one run; see `scgraph.costs.profile.Costs`.
 
+    Sizes that are not given are those of `ModelConfig` and `TrainConfig`, the paper's.
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
     With `network` the layers are restricted to that gene network, on cells of `data` where it is given and on random
     genes of the network otherwise. `zero_genes` says how many unexpressed genes a decoder sees, as `train.zero_genes`.
@@ -338,12 +340,14 @@ def profile(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
-    plain = {
-        "model": {"channels": channels, "layers": layers, "rank": rank},
-        "train": {"genes": genes, "batch_size": batch_size, "precision": precision, "zero_genes": zero_genes},
-        "network": network,
+    sizes = {"channels": channels, "layers": layers, "rank": rank}
+    training = {"genes": genes, "batch_size": batch_size, "precision": precision, "zero_genes": zero_genes}
+    given = {
+        part: {key: value for key, value in table.items() if value is not None}
+        for part, table in (("model", sizes), ("train", training))
     }
-    settings = parse_config(PretrainConfig, plain, source="options")
+    settings = parse_config(PretrainConfig, {**given, "network": network}, source="options")
+    genes = settings.train.genes
     place = str(resolve_device(device))
     configs = {name: own.model for name, own in settings_by_model(models, settings).items()}
     store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))

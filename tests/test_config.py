@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,9 @@ from scgraph.config import (
     parse_config,
 )
 from scgraph.errors import ConfigError
-from scgraph.nn import GeneModel
+from scgraph.nn import AsymmetricModel, GeneModel
+from scgraph.nn.cell_model import CellModel
+from scgraph.nn.encoder import GeneEncoder
 from scgraph.perturb.config import PerturbConfig
 from scgraph.synthetic.config import SyntheticConfig
 from scgraph.tune.config import Range, TuneConfig
@@ -44,6 +47,17 @@ def test_defaults_are_the_papers_sizes() -> None:
 
 def test_every_setting_of_a_model_reaches_it() -> None:
     GeneModel(5, **ModelConfig(channels=8, layers=1, rank=2).model_kwargs())
+
+
+def test_sizes_are_stated_once_and_what_else_a_model_may_leave_out_is_the_same() -> None:
+    stated = {key: field.get_default(call_default_factory=True) for key, field in ModelConfig.model_fields.items()}
+    for cls in (CellModel, AsymmetricModel):
+        for name, parameter in inspect.signature(cls).parameters.items():
+            if name in ("channels", "layers", "rank", "decoder_layers"):
+                assert parameter.default is inspect.Parameter.empty
+            elif name in stated and name != "network":
+                assert (parameter.default or None) == (stated[name] or None), name
+    assert inspect.signature(GeneEncoder).parameters["bins"].default == stated["value_bins"]
 
 
 def test_every_field_is_described() -> None:

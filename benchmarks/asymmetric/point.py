@@ -12,6 +12,7 @@ from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.costs.profile import profile, saving
+from scgraph.costs.sizes import VOCABULARY_SIZE
 from scgraph.models import build_model
 from scgraph.models.settings import settings_by_model
 from scgraph.reporting.rows import UNTRAINED
@@ -45,7 +46,9 @@ def counted(models: Sequence[str], shares: Sequence[float], sizes: dict[str, int
             seen = expressed if config.sees_zeros else vocabulary
             times = saving(config, genes=seen, vocabulary_size=vocabulary)
             with torch.device("meta"):
-                plain = build_model(2, conv=REFERENCE, channels=config.channels, layers=config.layers)
+                plain = build_model(
+                    2, **ModelConfig(conv=REFERENCE, channels=config.channels, layers=config.layers).model_kwargs()
+                )
             total = plain.cost(vocabulary).multiply_adds
             row = {"model": name, "share": share, "vocabulary": vocabulary, "expressed": expressed, "seen": seen}
             rows.append({**row, "multiply_adds": round(total / times), "reference": total, "times_fewer": times})
@@ -140,4 +143,4 @@ def _adds(config: ModelConfig, settings: BenchConfig) -> int:
     genes = settings.train.genes
     with torch.device("meta"):
         model = build_model(2, **config.model_kwargs())
-    return model.cost(genes, zeros=settings.train.zeros_shown(settings.n_top_genes or 20_000)).multiply_adds
+    return model.cost(genes, zeros=settings.train.zeros_shown(settings.n_top_genes or VOCABULARY_SIZE)).multiply_adds

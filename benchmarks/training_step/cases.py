@@ -183,7 +183,7 @@ class TrainingStep:
             return self.model.cost(self.sizes.genes).multiply_adds
         sizes = self.sizes
         with torch.device("meta"):
-            own = GeneModel(2, conv="tf", channels=sizes.channels, layers=sizes.layers)
+            own = GeneModel(2, conv="tf", channels=sizes.channels, layers=sizes.layers, rank=sizes.rank)
         return own.cost(sizes.genes).multiply_adds
 
 

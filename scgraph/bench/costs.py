@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scgraph.costs.machine import matmul_peak
 from scgraph.costs.profile import profile
+from scgraph.costs.sizes import VOCABULARY_SIZE
 from scgraph.reporting.rows import UNTRAINED
 from scgraph.train import resolve_device
 
@@ -25,13 +26,14 @@ def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
     device = str(resolve_device(settings.train.device))
     peak = matmul_peak(device, settings.train.precision)
     store, network = plan.measured_on or (None, None)
+    vocabulary_size = settings.n_top_genes or VOCABULARY_SIZE
     costs = {}
     for name, own in plan.models.items():
         measured = profile(
             own.model,
             genes=own.train.genes if network is None else min(own.train.genes, network.size),
-            zeros=own.train.zeros_beside(settings.n_top_genes or 20_000),
-            vocabulary_size=settings.n_top_genes or 20_000,
+            zeros=own.train.zeros_beside(vocabulary_size),
+            vocabulary_size=vocabulary_size,
             batch_size=min(own.train.batch_size, 16),
             device=device,
             precision=settings.train.precision,

@@ -8,6 +8,7 @@ import typer
 
 from scgraph.cli.options import Device, Json, Models, Network, Precision, ValuesAs, model_names
 from scgraph.cli.terminal import say, show, show_rows, write_json
+from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ __all__ = ["profile"]
 
 def profile(
     models: Models = "gnn,tf",
-    channels: Annotated[int, typer.Option(help="Width C of the features.")] = 256,
-    genes: Annotated[int, typer.Option(help="Genes of a cell, G.")] = 512,
-    layers: Annotated[int, typer.Option(help="Number of blocks L.")] = 6,
-    rank: Annotated[int, typer.Option(help="Rank R of the adjacency.")] = 48,
-    batch_size: Annotated[int, typer.Option(help="Cells a step.")] = 8,
-    vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = 20_000,
+    channels: Annotated[int | None, typer.Option(help="Width C of the features.  [default: the paper's]")] = None,
+    genes: Annotated[int | None, typer.Option(help="Genes of a cell, G.  [default: the paper's]")] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of blocks L.  [default: the paper's]")] = None,
+    rank: Annotated[int | None, typer.Option(help="Rank R of the adjacency.  [default: the paper's]")] = None,
+    batch_size: Annotated[int, typer.Option(help="Cells a step.")] = BATCH_SIZE,
+    vocabulary: Annotated[int, typer.Option(help="Genes of the vocabulary, V.")] = VOCABULARY_SIZE,
     zero_genes: Annotated[
         str | None, typer.Option(help="Unexpressed genes that a decoder sees, or all.  [default: as many as genes]")
     ] = None,
@@ -73,8 +74,8 @@ def profile(
         for cost in costs
     ]
     title = (
-        f"One cell at C {channels}, G {genes}, L {layers}, R {rank}; training step of {batch_size} cells on "
-        f"{first.device}, {first.precision}, {attention} attention"
+        f"One cell at C {first.channels}, G {first.genes}, L {first.layers}, R {first.rank}; training step of "
+        f"{batch_size} cells on {first.device}, {first.precision}, {attention} attention"
     )
     show_rows(title, shown, json_)
     waiting = [f"{cost.model} {cost.waiting_share or 0:.2%}" for cost in costs if not cost.out_of_memory]

@@ -16,8 +16,8 @@ def loading_rate(
     genes: int,
     *,
     zeros: int | None = None,
-    batch_size: int = 8,
-    vocabulary_size: int = 20_000,
+    batch_size: int,
+    vocabulary_size: int,
     store: CellStore | None = None,
     seconds: float = 1.0,
 ) -> float:

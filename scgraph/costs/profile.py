@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scgraph.costs.machine import DTYPES, saved_bytes
+from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
@@ -97,8 +98,8 @@ def profile(
     *,
     genes: int,
     zeros: int | None = None,
-    vocabulary_size: int = 20_000,
-    batch_size: int = 8,
+    vocabulary_size: int = VOCABULARY_SIZE,
+    batch_size: int = BATCH_SIZE,
     device: str = "cpu",
     precision: str = "32-true",
     attention: Attention = "fused",
@@ -211,7 +212,9 @@ def profile(
     )
 
 
-def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabulary_size: int = 20_000) -> float:
+def saving(
+    config: ModelConfig, *, genes: int, zeros: int | None = None, vocabulary_size: int = VOCABULARY_SIZE
+) -> float:
     """Return how many times the multiply-adds of a model a Transformer takes that sees all genes of the vocabulary.
 
     The Transformer is `tf` of the same width and number of blocks on V genes a cell, unexpressed ones included.
@@ -224,7 +227,7 @@ def saving(config: ModelConfig, *, genes: int, zeros: int | None = None, vocabul
     """
     with torch.device("meta"):
         model = build_model(2, **config.model_kwargs())
-        plain = build_model(2, conv="tf", channels=config.channels, layers=config.layers)
+        plain = build_model(2, conv="tf", channels=config.channels, layers=config.layers, rank=config.rank)
     own = model.cost(genes, zeros=vocabulary_size - genes if zeros is None else zeros)
     return plain.cost(vocabulary_size).multiply_adds / own.multiply_adds
 

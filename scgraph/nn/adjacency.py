@@ -41,7 +41,7 @@ class FactorizedAdjacency(nn.Module):
         genes ``[B, G]`` to a view with ``target`` and ``source`` ``[B, G, R]``.
     """
 
-    def __init__(self, vocabulary_size: int, rank: int = 48) -> None:
+    def __init__(self, vocabulary_size: int, rank: int) -> None:
         super().__init__()
         if rank < 1:
             raise ValueError(f"rank must be at least 1, not {rank}")

@@ -135,7 +135,7 @@ class AsymmetricModel(CellModel):
         vocabulary_size: int,
         *,
         decoder: str | type[GeneConv] = "performer",
-        decoder_layers: int = 2,
+        decoder_layers: int,
         decoder_channels: int | None = None,
         decoder_options: dict[str, Any] | None = None,
         **options: Any,

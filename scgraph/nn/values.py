@@ -28,7 +28,7 @@ class BinnedValues(nn.Module):
         ``[..., 1]`` to ``[..., C]``.
     """
 
-    def __init__(self, channels: int, *, bins: int = 32, sd: float = 1.0) -> None:
+    def __init__(self, channels: int, *, bins: int, sd: float = 1.0) -> None:
         super().__init__()
         if bins < 2:
             raise ConfigError(f"value_bins must be at least 2, not {bins}.")
@@ -63,7 +63,7 @@ class DiscretisedValues(nn.Module):
         ``[..., 1]`` to ``[..., C]``.
     """
 
-    def __init__(self, channels: int, *, bins: int = 32, sd: float = 1.0) -> None:
+    def __init__(self, channels: int, *, bins: int, sd: float = 1.0) -> None:
         super().__init__()
         if bins < 2:
             raise ConfigError(f"value_bins must be at least 2, not {bins}.")

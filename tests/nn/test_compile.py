@@ -43,7 +43,7 @@ def test_a_model_is_one_graph(conv: str, options: dict[str, Any], cells: Cells) 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_an_asymmetric_model_is_one_graph_where_the_width_is_known(cells: Cells) -> None:
     torch.manual_seed(0)
-    model = AsymmetricModel(30, conv="none", channels=8, layers=1, decoder="mean", decoder_layers=1)
+    model = AsymmetricModel(30, conv="none", channels=8, layers=1, rank=4, decoder="mean", decoder_layers=1)
     genes, values, mask = cells
     values = values.masked_fill(values < 0.3, 0.0)
     width = int(((genes > 0) & (values > 0) & ~mask).sum(1).max())

@@ -221,7 +221,7 @@ def test_a_layer_without_gradients_is_refused_before_it_trains() -> None:
 @pytest.mark.parametrize("recompute", [False, True])
 def test_gradients_of_a_model_are_those_of_differences(conv: type[GeneConv], recompute: bool) -> None:
     torch.manual_seed(0)
-    model = GeneModel(9, conv=conv, channels=6, layers=2, recompute=recompute).double()
+    model = GeneModel(9, conv=conv, channels=6, layers=2, rank=4, recompute=recompute).double()
     genes, values = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 0]]), torch.rand(2, 4, dtype=torch.float64)
 
     def loss() -> Tensor:
@@ -239,7 +239,7 @@ def test_gradients_of_a_model_are_those_of_differences(conv: type[GeneConv], rec
 
 
 def test_other_arguments_are_named_in_a_model() -> None:
-    model = GeneModel(9, conv=OtherArguments, channels=4, layers=1)
+    model = GeneModel(9, conv=OtherArguments, channels=4, layers=1, rank=4)
     with pytest.raises(ContractError, match=r"sentence 1 .* message\(x_j, weather\) is offered .* and nothing else"):
         model(torch.tensor([[1, 2]]), torch.ones(1, 2))
     with pytest.raises(ContractError, match=r"complete takes \(self, x, graph, view\), not \(self, x\)"):
@@ -275,6 +275,6 @@ def test_a_name_is_not_inherited() -> None:
 
 
 def test_wrong_shape_is_named_in_a_model() -> None:
-    model = GeneModel(9, conv=Wide, channels=4, layers=1)
+    model = GeneModel(9, conv=Wide, channels=4, layers=1, rank=4)
     with pytest.raises(ContractError, match=r"\[1, 2, 4\] went in, \[1, 2, 8\] came out"):
         model(torch.tensor([[1, 2]]), torch.ones(1, 2))

@@ -74,9 +74,9 @@ def test_stated_multiply_adds_are_what_a_run_counts(conv: str, shared: bool) -> 
 )
 def test_multiply_adds_are_the_papers(channels: int, genes: int, tf: float, gnn: float) -> None:
     with torch.device("meta"):
-        transformer = GeneModel(10, conv="tf", channels=channels)
-        one_a_layer = GeneModel(10, conv="gnn", channels=channels, shared_adjacency=False)
-        shared = GeneModel(10, conv="gnn", channels=channels)
+        transformer = GeneModel(10, conv="tf", channels=channels, layers=6, rank=48)
+        one_a_layer = GeneModel(10, conv="gnn", channels=channels, layers=6, rank=48, shared_adjacency=False)
+        shared = GeneModel(10, conv="gnn", channels=channels, layers=6, rank=48)
     assert round(transformer.cost(genes).multiply_adds / 1e9, 2) == tf
     # The paper's column is met with 2·G²·R for each layer's adjacency, within 2 %.
     papers = one_a_layer.cost(genes).multiply_adds + 6 * genes**2 * 48
@@ -125,7 +125,7 @@ def test_cell_head_answers_any_genes() -> None:
     [
         ({"conv": "gnm"}, "Did you mean 'gnn'"),
         ({"rank": 0}, "rank must be at least 1"),
-        ({"conv": "tf", "conv_options": {"heads": 3}}, r"heads \(3\) must divide channels \(256\)"),
+        ({"conv": "tf", "conv_options": {"heads": 3}}, r"heads \(3\) must divide channels \(8\)"),
         ({"conv": "gnn", "conv_options": {"head": 3}}, "unexpected keyword argument 'head'"),
         ({"value_encoding": "linar"}, "Did you mean 'linear'"),
         ({"activation": "gelo"}, "Did you mean 'gelu'"),
@@ -133,7 +133,7 @@ def test_cell_head_answers_any_genes() -> None:
 )
 def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        GeneModel(9, **options)  # type: ignore[arg-type]
+        GeneModel(9, **{"channels": 8, "layers": 1, "rank": 3} | options)  # type: ignore[arg-type]
 
 
 def test_state_dict_round_trip() -> None:

@@ -189,9 +189,9 @@ def test_networks_of_other_vocabularies_are_refused() -> None:
     with pytest.raises(ConfigError, match="an edge joins ids outside 1 to 30"):
         Restriction.from_edges(V, torch.tensor([[1], [31]]))
     with pytest.raises(ConfigError, match="network: is of 30 genes, and the vocabulary has 31"):
-        GeneModel(V + 1, network=Restriction.from_edges(V, some_edges()))
+        GeneModel(V + 1, channels=8, layers=1, rank=4, network=Restriction.from_edges(V, some_edges()))
     with pytest.raises(ConfigError, match="positions: is of 9 genes"):
-        GeneModel(V, positions=torch.zeros(10, 3))
+        GeneModel(V, channels=8, layers=1, rank=4, positions=torch.zeros(10, 3))
 
 
 def two_parts() -> tuple[Tensor, Tensor]:
@@ -268,8 +268,8 @@ def test_hints_enter_through_a_linear_map() -> None:
     torch.manual_seed(0)
     edges, _ = two_parts()
     hints = positional_encoding("laplacian", 180, edges, dim=4)
-    model = GeneModel(180, conv="none", channels=8, layers=1, positions=hints)
-    plain = GeneModel(180, conv="none", channels=8, layers=1)
+    model = GeneModel(180, conv="none", channels=8, layers=1, rank=4, positions=hints)
+    plain = GeneModel(180, conv="none", channels=8, layers=1, rank=4)
     plain.load_state_dict(model.state_dict(), strict=False)
     genes, values = torch.tensor([[5, 170, 0]]), torch.rand(1, 3)
     graph = CellGraph(genes)

@@ -38,7 +38,7 @@ def test_tables_are_those_of_the_model() -> None:
     assert np.corrcoef(learned.perturbed[1:, :3].ravel(), source.ravel())[0, 1] > 0.999
     assert gene_tables(model, "all").perturbed.shape == (7, 4 + 4 + 6)
     assert not learned.perturbed[0].any()
-    plain = GeneModel(6, conv="none", channels=4, layers=1)
+    plain = GeneModel(6, conv="none", channels=4, layers=1, rank=4)
     assert np.array_equal(gene_tables(plain, "auto").perturbed, gene_tables(plain, "gene").perturbed)
     with pytest.raises(ConfigError, match=r"no adjacency table. It has: gene"):
         gene_tables(plain, "adjacency")

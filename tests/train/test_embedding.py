@@ -62,14 +62,14 @@ def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
 
 
 def test_which_genes_are_seen_depends_on_the_seed_alone() -> None:
-    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1, rank=4)
     first = embed(model, store, genes=5, seed=1, device="cpu")
     assert np.array_equal(first, embed(model, store, genes=5, seed=1, device="cpu"))
     assert not np.array_equal(first, embed(model, store, genes=5, seed=2, device="cpu"))
 
 
 def test_a_cell_without_genes_gets_zeros() -> None:
-    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1, rank=4)
     ends = np.concatenate([store.indptr[:4], store.indptr[3:]])
     keys = np.insert(store.keys, 3, np.uint64(0))
     with_empty = type(store)(ends, store.genes, store.values, keys, store.vocabulary)
@@ -79,7 +79,7 @@ def test_a_cell_without_genes_gets_zeros() -> None:
 
 
 def test_a_vector_that_is_not_finite_names_its_row() -> None:
-    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1)
+    store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1, rank=4)
     store.values[store.indptr[7]] = np.inf
     with pytest.raises(DataError, match=r"The vectors of 1 cells are not finite, first that of row 7\."):
         embed(model, store, genes=40, device="cpu")

@@ -124,7 +124,7 @@ def test_norms_behind_refuse_a_layer_that_works_in_place(recompute: bool) -> Non
 
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_forward_pass_without_backward_frees_its_memory(recompute: bool, cells: Cells) -> None:
-    model = GeneModel(30, conv="gnn", channels=8, layers=2, recompute=recompute)
+    model = GeneModel(30, conv="gnn", channels=8, layers=2, rank=4, recompute=recompute)
     gc.disable()  # a cycle through the graph of autograd is none that the collector could see
     try:
         loss = model(*cells).values.sum()
