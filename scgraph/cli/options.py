@@ -45,19 +45,19 @@ AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own th
 
 def repeat_lists(words: list[str]) -> list[str]:
     """Let ``--data A B`` stand for ``--data A --data B``."""
-    found: list[str] = []
+    repeated: list[str] = []
     option = ""
     for word in words:
         if word in ("--data", "--corpus"):
             option, first = word, True
-            found.append(word)
+            repeated.append(word)
         elif option and not word.startswith("-"):
-            found += [word] if first else [option, word]
+            repeated += [word] if first else [option, word]
             first = False
         else:
             option = ""
-            found.append(word)
-    return found
+            repeated.append(word)
+    return repeated
 
 
 def model_names(text: str) -> list[str]:

@@ -88,8 +88,8 @@ def tune(
         overwrite=overwrite,
         say=say,
     )
-    for name, found in result.best.items():
-        for one in found:
+    for name, trials_of_model in result.best.items():
+        for one in trials_of_model:
             chosen = ", ".join(f"{path} {value}" for path, value in one.settings.items())
             show(f"{name}: {format_values(settings.objective, one.values)} (trial {one.number}: {chosen})", json_)
     if result.bench is not None:

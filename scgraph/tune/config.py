@@ -125,7 +125,7 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     whole = laid_over(settings, config.bench, chosen)
     if "epochs" in config.bench.get("train", {}) and "max_steps" not in config.bench:
         whole["max_steps"] = None  # epochs that are asked for by hand are not cut
-    found = parse_config(BenchConfig, whole, source=f"{config.base} with bench of the study")
-    if found.train.devices * found.train.nodes > 1:
+    base = parse_config(BenchConfig, whole, source=f"{config.base} with bench of the study")
+    if base.train.devices * base.train.nodes > 1:
         raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
-    return found
+    return base

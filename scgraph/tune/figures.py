@@ -53,16 +53,18 @@ def study_pictures(study: Study, names: tuple[str, ...]) -> list[Picture]:
 
     several = len(names) > 1
     settings = sorted(finished[0].params)
-    found: list[Picture] = []
+    pictures: list[Picture] = []
     if several:
         caption = "Every complete trial; red: none is better in both."
-        found.append(_picture("pareto", "Pareto front", caption, draw.plot_pareto_front, study, target_names=[*names]))
+        pictures.append(
+            _picture("pareto", "Pareto front", caption, draw.plot_pareto_front, study, target_names=[*names])
+        )
     for number, name in enumerate(names):
         target: dict[str, Any] = {"target_name": name}
         if several:
             target["target"] = value(number)
         tail, words = ("", "") if not several else (f"-{number}", f", {name}")
-        found.append(
+        pictures.append(
             _picture(
                 f"history{tail}",
                 f"History{words}",
@@ -76,7 +78,7 @@ def study_pictures(study: Study, names: tuple[str, ...]) -> list[Picture]:
         if len(finished) >= LEAST_TRIALS:
             from optuna.importance import FanovaImportanceEvaluator
 
-            found += _if_possible(
+            pictures += _if_possible(
                 f"importance{tail}",
                 f"Importances{words}",
                 f"Share of the variance of the {name} over the space that a setting explains (fANOVA).",
@@ -86,11 +88,11 @@ def study_pictures(study: Study, names: tuple[str, ...]) -> list[Picture]:
                 **target,
             )
         caption = f"The {name} against each setting; darker trials came later."
-        found += _if_possible(
+        pictures += _if_possible(
             f"slice{tail}", f"Slices{words}", caption, draw.plot_slice, study, finish=_slices, **target
         )
         caption = f"A line a trial: its settings from left to right, coloured by its {name}."
-        found += _if_possible(
+        pictures += _if_possible(
             f"parallel{tail}",
             f"Parallel coordinates{words}",
             caption,
@@ -101,10 +103,10 @@ def study_pictures(study: Study, names: tuple[str, ...]) -> list[Picture]:
         )
     if not several:
         caption = "What was reported after every epoch on the first set; lines that end early were given up."
-        found += _if_possible(
+        pictures += _if_possible(
             "pruning", "Validation loss over epochs", caption, draw.plot_intermediate_values, study, finish=_curves
         )
-    return found
+    return pictures
 
 
 def _if_possible(

@@ -128,42 +128,42 @@ def mend_journal(path: Path, say: Callable[[str], None] = lambda _: None) -> Non
     try:
         with JournalLock(path, say).held():
             content = path.read_bytes()
-            kept, bad = _sorted_out(content)
+            whole, bad = _sorted_out(content)
             if not bad:
                 return
-            if not kept:
+            if not whole:
                 raise DataError(
                     f"{path}: is no journal of a study. Name another file in --storage; this one is untouched."
                 )
-            _check_whole(path, kept)
+            _check_whole(path, whole)
             pieces = [piece for _, piece in bad if piece]
             aside = path.with_name(f"{path.name}.bad-{datetime.now(UTC):%Y%m%d-%H%M%S}")
             if pieces:
                 write_atomic(aside, b"\n".join(pieces))
-            write_atomic(path, b"".join(kept))
+            write_atomic(path, b"".join(whole))
     except OSError as error:
         raise OutputError(f"{path}: cannot be read or mended ({error.strerror or error}).") from error
     if not pieces:
-        say(f"{path}: mended. The last line had no end; all {len(kept):,} operations are kept.")
+        say(f"{path}: mended. The last line had no end; all {len(whole):,} operations are kept.")
         return
     first = next(number for number, piece in bad if piece)
     say(
         f"{path}: mended. {sum(map(len, pieces)):,} bytes that are no operation (line {first:,}"
         + (f" and {len(pieces) - 1:,} more" if len(pieces) > 1 else "")
-        + f") were put aside into {aside.name}; {len(kept):,} operations are kept."
+        + f") were put aside into {aside.name}; {len(whole):,} operations are kept."
     )
 
 
 def _sorted_out(content: bytes) -> tuple[list[bytes], list[tuple[int, bytes]]]:
     """Return the whole lines, and the rest with the numbers of their lines, counted from 1."""
-    kept: list[bytes] = []
+    whole: list[bytes] = []
     bad: list[tuple[int, bytes]] = []
     for number, line in enumerate(_lines(content), 1):
         if line.endswith(b"\n") and _is_operation(line):
-            kept.append(line)
+            whole.append(line)
             continue
         if _is_operation(line):  # whole but for its newline
-            kept.append(line + b"\n")
+            whole.append(line + b"\n")
             bad.append((number, b""))
             continue
         start = line.find(b'{"op_code"', 1)
@@ -171,8 +171,8 @@ def _sorted_out(content: bytes) -> tuple[list[bytes], list[tuple[int, bytes]]]:
             start = line.find(b'{"op_code"', start + 1)
         bad.append((number, line[: start if start > 0 else None]))
         if start > 0:
-            kept.append(line[start:])
-    return kept, bad
+            whole.append(line[start:])
+    return whole, bad
 
 
 def _lines(content: bytes) -> list[bytes]:
@@ -189,12 +189,12 @@ def _is_operation(line: bytes) -> bool:
     return isinstance(operation, dict) and isinstance(operation.get("op_code"), int) and "worker_id" in operation
 
 
-def _check_whole(path: Path, kept: list[bytes]) -> None:
+def _check_whole(path: Path, whole: list[bytes]) -> None:
     """Refuse where a study or trial that a later operation names is missing: numbers are places in the journal."""
     from optuna.storages.journal._storage import JournalOperation as Operation
 
     studies = trials = 0
-    for line in kept:
+    for line in whole:
         operation = json.loads(line)
         known = operation.get("study_id", -1) < studies and operation.get("trial_id", -1) < trials
         if not known:
@@ -232,9 +232,9 @@ def _end_of_last_line(file: Any, size: int) -> int:
     while end > 0:
         start = max(0, end - 65_536)
         file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return int(start + found + 1)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return int(start + newline + 1)
         end = start
     return 0
 

@@ -112,9 +112,9 @@ def best_trials(model: str, trials: Sequence[FrozenTrial], objective: Objective)
 def best_settings(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> BenchConfig:
     """Return the settings the search started from with the best of each model laid over them, for that model alone."""
     settings = job.bench
-    for model, found in best.items():
-        if found:
-            settings = with_values(model, found[0].settings, settings)
+    for model, trials in best.items():
+        if trials:
+            settings = with_values(model, trials[0].settings, settings)
     return settings
 
 
@@ -127,19 +127,21 @@ def best_files(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> dict[
 
     def text(settings: BenchConfig, comment: str) -> str:
         plain = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        said = "For scgraph bench --config. split_seed keeps the test part that no trial has seen."
-        return f"# {comment}\n# {said}\n{plain}"
+        use = "For scgraph bench --config. split_seed keeps the test part that no trial has seen."
+        return f"# {comment}\n# {use}\n{plain}"
 
     files = {}
-    everything = [found for found in best.values() if found]
-    if everything:
-        names = ", ".join(found[0].model for found in everything)
+    completed = [trials for trials in best.values() if trials]
+    if completed:
+        names = ", ".join(trials[0].model for trials in completed)
         files["best.yaml"] = text(best_settings(job, best), f"Best settings of {names}, study {job.study}.")
-    for model, found in best.items():
-        for place, one in enumerate(found):
+    for model, trials in best.items():
+        for place, one in enumerate(trials):
             name = f"best-{_safe(model)}" + (f"-{place + 1}" if place else "")
-            said = f"{model}, trial {one.number} of study {job.study}: {format_values(job.tune.objective, one.values)}."
-            files[f"{name}.yaml"] = text(with_values(model, one.settings, job.bench), said)
+            origin = (
+                f"{model}, trial {one.number} of study {job.study}: {format_values(job.tune.objective, one.values)}."
+            )
+            files[f"{name}.yaml"] = text(with_values(model, one.settings, job.bench), origin)
     return files
 
 

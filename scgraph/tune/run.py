@@ -160,7 +160,7 @@ def run_tune(
     job = replace(job, storage=asdict(place), identity=identity)
     del sets, sources
     for model in job.models:
-        say(f"{model}: searching {_said_space(job, model)}")
+        say(f"{model}: searching {_format_space(job, model)}")
     goes_on = (folder / "config.yaml").is_file() or place.stands_in(folder)
     new = not folder.exists()
     prepare_output_folder(folder, overwrite=overwrite, resume=goes_on and not overwrite, owned=OWNED)
@@ -173,17 +173,17 @@ def run_tune(
             say(f"{finished} of {total} trials are finished already.")
         counter = _Counter(job, say, finished, total)
         try:
-            Supervisor(job, boards, workers, folder / "workers", say, counter.told).run()
+            Supervisor(job, boards, workers, folder / "workers", say, counter.count).run()
         except KeyboardInterrupt:
             say(f"{counter.done} of {total} trials are finished and kept; the same command goes on.")
             raise
-        found = write_study(folder, job, boards, report=report)
-    _refuse_all_failed(found.trials, job, say)
+        results = write_study(folder, job, boards, report=report)
+    _refuse_all_failed(results.trials, job, say)
     bench = None
     if final:
         with FileGuard(folder / "bench.guard").held():  # of two commands in one folder one compares
-            bench = _final(folder, job, found.best, say)
-    return TuneResult(found.trials, found.best, bench, job.bench.equivalence_margin, folder)
+            bench = _final(folder, job, results.best, say)
+    return TuneResult(results.trials, results.best, bench, job.bench.equivalence_margin, folder)
 
 
 @contextmanager
@@ -200,15 +200,15 @@ def _no_empty_folder(folder: Path, *, new: bool) -> Iterator[None]:
 
 @dataclass
 class _Counter:
-    """Says every finished trial in a line."""
+    """Counts finished trials and says each in a line."""
 
     job: SearchPlan
     say: Callable[[str], None]
     done: int
     total: int
 
-    def told(self, model: str, trial: Any) -> None:
-        """Say how a trial ended."""
+    def count(self, model: str, trial: Any) -> None:
+        """Count a trial that ended, and say how."""
         self.done += 1
         attributes = trial.user_attrs
         how = {
@@ -253,7 +253,7 @@ def _checked_job(
     return with_spaces(job)
 
 
-def _said_space(job: SearchPlan, model: str) -> str:
+def _format_space(job: SearchPlan, model: str) -> str:
     return "; ".join(f"{path} ({format_distribution(dimension)})" for path, dimension in job.space(model).items())
 
 

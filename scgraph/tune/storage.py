@@ -189,25 +189,25 @@ def _patient(place: Place, patience: float, say: Callable[[str], None]) -> RDBSt
         return gone or isinstance(cause, OperationalError | InterfaceError | PendingRollbackError)
 
     def tried(call: Callable[[], Any], seconds: float) -> Any:
-        since, pause, said = time.monotonic(), 0.2, False
+        since, pause, announced = time.monotonic(), 0.2, False
         while True:
             try:
                 return call()
             except (StorageInternalError, SQLAlchemyError) as error:
                 if not passing(error) or time.monotonic() - since >= seconds:
                     raise _explained(place, error, seconds) from error
-                if not said:
-                    said = True
+                if not announced:
+                    announced = True
                     say(f"{place.shown}: cannot be reached; trying again for {seconds:g} s.")
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
     class Patient(RDBStorage):
         def __getattribute__(self, name: str) -> Any:
-            found = super().__getattribute__(name)
+            attribute = super().__getattribute__(name)
             if name not in operations:
-                return found
-            return lambda *args, **kwargs: tried(lambda: found(*args, **kwargs), patience)
+                return attribute
+            return lambda *args, **kwargs: tried(lambda: attribute(*args, **kwargs), patience)
 
     operations = {name for name in vars(BaseStorage) if not name.startswith("_")}
     operations -= {"remove_session", "check_trial_is_updatable"}
