@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
     from scgraph.train import Pretrained
-    from scgraph.tune.study import SearchPlan
+    from scgraph.tune.plan import SearchPlan
 
 __all__ = ["Objective", "Outcome", "Parts", "data_identity", "parts_of", "read_data", "validation_macro_f1"]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from optuna import Study
 
+    from scgraph.tune.plan import SearchPlan
     from scgraph.tune.results import BestTrial
-    from scgraph.tune.study import SearchPlan
 
 __all__ = ["StudyReport", "render"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from scgraph.config import BenchConfig
-    from scgraph.tune.study import SearchPlan
+    from scgraph.tune.plan import SearchPlan
 
 __all__ = [
     "BestTrial",

@@ -12,15 +12,13 @@ from scgraph.config import load_yaml
 from scgraph.data.sets.corpus import read_graph
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
-from scgraph.models.per_model import check_model_keys
 from scgraph.system.locks import FileGuard
-from scgraph.train import resolve_device
-from scgraph.tune.config import as_tune_config, base_settings
 from scgraph.tune.objective import data_identity, parts_of, read_data
+from scgraph.tune.plan import plan_search
 from scgraph.tune.results import best_settings, format_values
 from scgraph.tune.space import format_distribution
 from scgraph.tune.storage import open_storage, place_of
-from scgraph.tune.study import SearchPlan, open_board, with_spaces
+from scgraph.tune.study import open_board
 from scgraph.tune.supervisor import Supervisor
 from scgraph.tune.writing import write_study
 
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
 
     from scgraph.bench import BenchResult
     from scgraph.tune.config import TuneConfig
+    from scgraph.tune.plan import SearchPlan
     from scgraph.tune.results import BestTrial
 
 __all__ = ["OWNED", "TuneResult", "run_tune"]
@@ -128,7 +127,7 @@ def run_tune(
         TrainingError: every trial failed; the message gives the reasons.
         KeyboardInterrupt: Ctrl-C; finished trials are kept and the same call goes on.
     """
-    job = _checked_job(
+    job = plan_search(
         models,
         data,
         config=config,
@@ -216,41 +215,6 @@ class _Counter:
             "PRUNED": lambda: f"given up after {attributes.get('epochs', 'some')} epochs",
         }.get(trial.state.name, lambda: f"failed: {attributes.get('reason', 'no reason was kept')}")()
         self.say(f"[{self.done}/{self.total}] {model}, trial {trial.number}: {how}")
-
-
-def _checked_job(
-    models: Sequence[str],
-    data: Sequence[str | Path],
-    *,
-    config: Any,
-    workers: int,
-    corpus: Sequence[str | Path],
-    **more: Any,
-) -> SearchPlan:
-    """Return the job, with everything refused that can be told without reading cells."""
-    import importlib.util
-
-    if importlib.util.find_spec("optuna") is None:
-        raise ConfigError("tune needs the package optuna: install it beside scgraph-zoo.")
-    if not models or not data:
-        raise ConfigError("tune needs at least one model and one set of cells.")
-    if workers < 1:
-        raise ConfigError(f"--workers: at least 1, not {workers}.")
-    settings = as_tune_config(config)
-    base = base_settings(settings)
-    check_model_keys("space_per_model", settings.space_per_model, models)
-    resolve_device(base.train.device)
-    words = [str(source) for source in data], [str(source) for source in corpus]
-    job = SearchPlan(
-        storage={},
-        models=list(models),
-        config=settings.model_dump(mode="json"),
-        base=base.model_dump(mode="json"),
-        data=words[0],
-        corpus=words[1],
-        **more,
-    )
-    return with_spaces(job)
 
 
 def _format_space(job: SearchPlan, model: str) -> str:

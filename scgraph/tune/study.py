@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import BenchConfig, parse_config
+from scgraph.config import BenchConfig
 from scgraph.errors import ConfigError
-from scgraph.models.settings import settings_by_model
-from scgraph.tune.config import DIRECTIONS, Range, TuneConfig
+from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.slots import Board
-from scgraph.tune.space import default_values, distributions, format_distribution, search_space
+from scgraph.tune.space import distributions, format_distribution
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
 
+    from scgraph.tune.config import TuneConfig
+    from scgraph.tune.plan import SearchPlan
     from scgraph.tune.space import Space
 
-__all__ = ["SearchPlan", "load_study", "open_board", "sample_params", "study_name", "with_spaces"]
+__all__ = ["load_study", "open_board", "sample_params", "study_name"]
 
 FINGERPRINT = "scgraph"
 # What may differ between a study and its continuation: where it runs, what is drawn, and the repetitions at the end.
@@ -38,100 +37,6 @@ FREE = {
 }
 # What settings were called in studies that were begun before they had their name.
 RENAMED = {"graph": "network", "bench.graph_undirected": "bench.network_undirected"}
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """All that a worker must know, plain data.
-
-    Attributes:
-        storage: kind, address and shown name of the place.
-        study: common part of the names of the studies.
-        models: names, in the order in which slots are taken.
-        config: of `TuneConfig`.
-        base: of `BenchConfig`, the settings the search starts from.
-        data: files of the labelled sets.
-        corpus: files to pretrain on.
-        label: column of obs with the classes.
-        layer: layer to read.
-        values: what the values are declared to be.
-        batch_key: column of obs with batches.
-        drop_leaks: leave corpus cells out that stand in a test part.
-        identity: what the data are, see `scgraph.tune.objective.data_identity`.
-        by_model: of `BenchConfig`, the same as each model sees them.
-        spaces: the search space, by model.
-        first: what the first trial runs, by model.
-        objective: ``module:name`` of what is called with a job and returns what measures a trial.
-        options: further plain data for it.
-    """
-
-    storage: dict[str, str]
-    study: str
-    models: list[str]
-    config: dict[str, Any]
-    base: dict[str, Any]
-    data: list[str]
-    corpus: list[str] = field(default_factory=list)
-    label: str | None = None
-    layer: str | None = None
-    values: str | None = None
-    batch_key: str | None = None
-    drop_leaks: bool = True
-    identity: dict[str, str] = field(default_factory=dict)
-    by_model: dict[str, dict[str, Any]] = field(default_factory=dict)
-    spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
-    first: dict[str, dict[str, Any]] = field(default_factory=dict)
-    objective: str = "scgraph.tune.objective:Objective"
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
-
-    @cached_property
-    def tune(self) -> TuneConfig:
-        """The settings of the search."""
-        return parse_config(TuneConfig, self.config, source="job")
-
-    @cached_property
-    def bench(self) -> BenchConfig:
-        """The settings the search starts from."""
-        return parse_config(BenchConfig, self.base, source="job")
-
-    def settings(self, model: str) -> BenchConfig:
-        """Return the settings the search of a model starts from."""
-        return parse_config(BenchConfig, self.by_model[model], source="job")
-
-    def space(self, model: str) -> Space:
-        """Return the search space of a model."""
-        return {
-            path: parse_config(Range, written, source=path) if isinstance(written, dict) else tuple(written)
-            for path, written in self.spaces[model].items()
-        }
-
-
-def with_spaces(job: SearchPlan) -> SearchPlan:
-    """Return the job with the settings, the search space and the first trial of every model: made once, handed on.
-
-    Workers then need no torch before their first trial.
-
-    Raises:
-        ConfigError: an unknown model, or something is wrong with its settings or its search space.
-    """
-    by_model = settings_by_model(job.models, job.bench)
-    spaces = {model: search_space(model, job.tune, settings) for model, settings in by_model.items()}
-    return replace(
-        job,
-        by_model={model: settings.model_dump(mode="json") for model, settings in by_model.items()},
-        spaces={
-            model: {
-                path: list(one) if isinstance(one, tuple) else one.model_dump(mode="json")
-                for path, one in space.items()
-            }
-            for model, space in spaces.items()
-        },
-        first={model: default_values(model, space, by_model[model]) for model, space in spaces.items()},
-    )
 
 
 def study_name(job: SearchPlan, model: str) -> str:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from scgraph.tune.plan import SearchPlan
     from scgraph.tune.slots import Board
-    from scgraph.tune.study import SearchPlan
 
 __all__ = ["Supervisor"]
 

@@ -19,9 +19,10 @@ from scgraph.errors import ScgraphError, TrainingError
 from scgraph.reporting.escape import for_terminal
 from scgraph.tune.journal import StorageError
 from scgraph.tune.objective import Outcome, free_memory, reason_of
+from scgraph.tune.plan import SearchPlan
 from scgraph.tune.slots import INTERRUPTED, LOST, REASON, SLOT, Board, Heartbeat, Watch
 from scgraph.tune.storage import Place, open_storage
-from scgraph.tune.study import SearchPlan, load_study, open_board, sample_params
+from scgraph.tune.study import load_study, open_board, sample_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from scgraph.tune.study import load_study
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scgraph.tune.plan import SearchPlan
     from scgraph.tune.slots import Board
-    from scgraph.tune.study import SearchPlan
 
 __all__ = [
     "write_study",

@@ -11,8 +11,11 @@ import scgraph
 from scgraph.cli.options import bench_settings
 from scgraph.config import PretrainConfig, as_bench_config, laid_over, load_yaml
 from scgraph.errors import ConfigError
+from scgraph.models import settings
 from scgraph.models.settings import settings_by_model
 from scgraph.tune.config import as_tune_config, base_settings
+from scgraph.tune.objective import Objective
+from scgraph.tune.plan import plan_search
 from tests.bench.conftest import QUICK, make_cells
 
 if TYPE_CHECKING:
@@ -40,13 +43,13 @@ def test_the_papers_rate_is_that_of_all_models(model: str) -> None:
 
 
 def test_a_rate_for_all_models_goes_before_that_of_the_default(tmp_path: Path) -> None:
-    settings = {"train": {"learning_rate": 0.004}}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    given = {"train": {"learning_rate": 0.004}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given))
     for config in (
-        as_bench_config(settings),
+        as_bench_config(given),
         as_bench_config(tmp_path / "mine.yaml"),
         bench_settings("bench/default", ["train.learning_rate=0.004"], model={}, train={}),
-        base_settings(as_tune_config({"bench": settings})),
+        base_settings(as_tune_config({"bench": given})),
     ):
         assert rate(config) == rate(config, "gnn") == 0.004
 
@@ -86,3 +89,26 @@ def test_settings_of_a_pretraining_say_all_that_one_needs() -> None:
     assert scgraph.pretrain([cells], model="gnn", config=own).model.channels == 24
     with pytest.raises(ConfigError, match=r"per_model\.gnn: there is no key 'chanels'"):
         settings_by_model(["none"], PretrainConfig.model_validate({"per_model": {"gnn": {"chanels": 24}}}))
+
+
+@pytest.mark.parametrize("study", ["bench", "search"])
+def test_the_settings_of_a_model_are_laid_over_each_other_once(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan has them, and what comes after it is handed them."""
+    asked: list[str] = []
+
+    def counted(name: str, config: BenchConfig) -> BenchConfig:
+        asked.append(name)
+        return laid_over_model(name, config)
+
+    laid_over_model = settings._laid_over
+    monkeypatch.setattr(settings, "_laid_over", counted)
+    make_cells().write_h5ad(tmp_path / "cells.h5ad")
+    if study == "bench":
+        scgraph.bench(["none", "mean"], [tmp_path / "cells.h5ad"], config=QUICK | {"seeds": 2})
+    else:
+        tune = as_tune_config({"bench": QUICK, "space": {"model": {"layers": None}}})
+        job = plan_search(["none", "mean"], [tmp_path / "cells.h5ad"], config=tune, workers=1, corpus=[], study="tune")
+        Objective(job)("none", {"train.learning_rate": 0.01}, lambda _loss, _epoch: None)
+    assert asked == ["none", "mean"]

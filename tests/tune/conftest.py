@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scgraph.tune.study import SearchPlan, with_spaces
+from scgraph.tune.plan import SearchPlan, with_spaces
 from tests.bench.conftest import make_cells
 
 if TYPE_CHECKING:

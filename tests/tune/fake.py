@@ -13,7 +13,7 @@ from scgraph.tune.objective import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scgraph.tune.study import SearchPlan
+    from scgraph.tune.plan import SearchPlan
 
 
 class Fake:

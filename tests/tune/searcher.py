@@ -8,8 +8,9 @@ from pathlib import Path
 
 from scgraph.cli import app as cli
 from scgraph.cli.terminal import say
+from scgraph.tune.plan import SearchPlan
 from scgraph.tune.storage import Place, open_storage
-from scgraph.tune.study import SearchPlan, open_board
+from scgraph.tune.study import open_board
 from scgraph.tune.supervisor import Supervisor
 
 

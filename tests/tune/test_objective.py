@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.train.probe import ProbeResult
-    from scgraph.tune.study import SearchPlan
+    from scgraph.tune.plan import SearchPlan
 
 VALUES = {"model.channels": 16, "train.learning_rate": 0.02, "train.mask_share": 0.3}
 
