@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.config import BenchConfig, PretrainConfig, TrainConfig
-    from scgraph.costs.profile import Attention, Costs
+    from scgraph.costs.profiling import Attention, Costs
     from scgraph.train import Pretrained
 
 __all__ = [
@@ -321,7 +321,7 @@ def profile(
     network: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Costs]:
-    """Measure what models cost, all in one run; see `scgraph.costs.profile.Costs`.
+    """Measure what models cost, all in one run; see `scgraph.costs.profiling.Costs`.
 
     Sizes that are not given are those of `ModelConfig` and `TrainConfig`, the paper's.
     The time spent waiting for cells is measured on `data`, a file or a store, or on random cells in memory.
@@ -335,7 +335,7 @@ def profile(
     from scgraph.config import PretrainConfig, parse_config
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
-    from scgraph.costs.profile import profile as measure
+    from scgraph.costs.profiling import profile as measure
     from scgraph.data.sets.corpus import read_corpus, read_graph, whole_store
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device

@@ -185,8 +185,8 @@ def test_commands_from_cells_to_vectors(
 
 
 def test_the_package_is_the_function() -> None:
-    import scgraph.costs.profile  # importing a part of the package must not hide the function
+    import scgraph.costs.profiling  # importing a part of the package must not hide the function
 
     assert callable(scgraph.bench)
-    assert scgraph.costs.profile.Costs
+    assert scgraph.costs.profiling.Costs
     assert "models" in (scgraph.bench.__call__.__doc__ or "")

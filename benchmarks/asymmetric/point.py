@@ -11,7 +11,7 @@ import torch
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
-from scgraph.costs.profile import profile, saving
+from scgraph.costs.profiling import profile, saving
 from scgraph.costs.sizes import VOCABULARY_SIZE
 from scgraph.models import build_model
 from scgraph.models.settings import settings_by_model

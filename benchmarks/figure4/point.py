@@ -58,7 +58,7 @@ class Point:
         message: what went wrong, "" where nothing did.
         seconds: of the process.
         rows: one a seed: scores, seconds and epochs of pretraining.
-        costs: entries of `scgraph.costs.profile.Costs`.
+        costs: entries of `scgraph.costs.profiling.Costs`.
     """
 
     status: str
@@ -96,7 +96,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
     from scgraph.config import BenchConfig, parse_config
-    from scgraph.costs.profile import profile
+    from scgraph.costs.profiling import profile
     from scgraph.data.sets.corpus import read_corpus
     from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.data.sets.stores import make_stores

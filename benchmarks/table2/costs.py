@@ -12,7 +12,7 @@ from benchmarks.harness.text import markdown_table, number
 from benchmarks.table2.paper import LAYERS, RANK, paper_row
 from scgraph.cli.options import bench_settings
 from scgraph.costs.machine import matmul_peak
-from scgraph.costs.profile import profile
+from scgraph.costs.profiling import profile
 from scgraph.models.settings import settings_by_model
 from scgraph.nn import GeneModel
 from scgraph.reporting.wording import records
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.config import ModelConfig
-    from scgraph.costs.profile import Attention
+    from scgraph.costs.profiling import Attention
 
 __all__ = ["costs_markdown", "measure_costs", "multiply_adds_like_paper", "setting_configs", "stated_multiply_adds"]
 
@@ -77,7 +77,7 @@ def measure_costs(
     seconds: float = 2.0,
     say: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
-    """One row a setting and entry of `ROWS`: what `scgraph.costs.profile.profile` finds, and the paper's numbers.
+    """One row a setting and entry of `ROWS`: what `scgraph.costs.profiling.profile` finds, and the paper's numbers.
 
     Args:
         settings: channels and genes of each, as in Table II.

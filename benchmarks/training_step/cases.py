@@ -21,7 +21,7 @@ from scgraph.nn import CellGraph, GeneEncoder, GeneModel, ValueHead
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from scgraph.costs.profile import Attention
+    from scgraph.costs.profiling import Attention
 
 __all__ = [
     "BERT",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docs.make.api_block import api_block
 from docs.make.layer_blocks import contract_block, layers_block
 from docs.make.reproduction_claims import claims_block
 from docs.make.results_blocks import (
@@ -43,6 +44,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "synthetic": synthetic_block,
     "layers": layers_block,
     "contract": contract_block,
+    "api": api_block,
 }
 BLOCK = re.compile(r"(<!-- (?P<kind>[a-z]+):(?P<names>[\w. /-]+?) -->\n).*?(<!-- end -->)", re.S)
 

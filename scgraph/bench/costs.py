@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scgraph.costs.machine import matmul_peak
-from scgraph.costs.profile import profile
+from scgraph.costs.profiling import profile
 from scgraph.costs.sizes import VOCABULARY_SIZE
 from scgraph.reporting.rows import UNTRAINED
 from scgraph.train import resolve_device
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.bench.plan import BenchPlan
-    from scgraph.costs.profile import Costs
+    from scgraph.costs.profiling import Costs
 
 __all__ = ["measure_costs", "with_costs"]
 

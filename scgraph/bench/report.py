@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from scgraph.costs.profile import Costs
+    from scgraph.costs.profiling import Costs
 
 __all__ = ["BenchReport", "pictures", "render"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from scgraph.costs.profile import Costs
+    from scgraph.costs.profiling import Costs
 
 __all__ = [
     "RESULT_COLUMNS",

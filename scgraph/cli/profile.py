@@ -12,7 +12,7 @@ from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scgraph.costs.profile import Costs
+    from scgraph.costs.profiling import Costs
 
 __all__ = ["profile"]
 

@@ -249,6 +249,7 @@ SENTENCES: dict[int, Callable[[GeneConv], None]] = {
     8: documented,
     9: same_in_a_block,
 }
+"""The contract of a layer: the number of each sentence and the check that holds a layer to it."""
 
 
 def check_conv(cls: type[GeneConv], options: dict[str, Any] | None = None) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from scgraph.bench.across_sets import across_sets
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
-from scgraph.costs.profile import Costs
+from scgraph.costs.profiling import Costs
 
 CLASSES = ("B cell", "<b>bold</b>", "T/NK é", "$x_1$")
 MODELS = ("majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf")

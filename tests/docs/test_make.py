@@ -98,3 +98,9 @@ def test_another_number_puts_a_page_out_of_date(
     monkeypatch.setattr(sys, "argv", ["docs.make"])
     assert command.main() == 0
     assert "| 7.125 (0.009) |" in page.read_text(encoding="utf-8")
+
+
+def test_every_public_name_has_its_sentence() -> None:
+    lines = [line for line in (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines() if line[:2] == "- "]
+    assert len(lines) > 60
+    assert [line for line in lines if not re.fullmatch(r"- `\w+(\(.*\))?`: .*\w.*", line)] == []

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from scgraph.config import ModelConfig
 from scgraph.costs.machine import saved_bytes
-from scgraph.costs.profile import profile
+from scgraph.costs.profiling import profile
 from scgraph.errors import ContractError
 from scgraph.nn import CellGraph, GeneConv, GeneModel
 from scgraph.nn.block import Block

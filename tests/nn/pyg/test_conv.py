@@ -156,7 +156,7 @@ def test_counting_leaves_no_trace() -> None:
 @pytest.mark.parametrize("name", ["SAGEConv", "GCNConv"])
 def test_a_model_of_them_states_what_a_run_counts(name: str, shared: bool) -> None:
     from scgraph.config import ModelConfig
-    from scgraph.costs.profile import profile
+    from scgraph.costs.profiling import profile
 
     config = ModelConfig(
         conv=f"torch_geometric.nn.{name}",

@@ -10,7 +10,7 @@ import torch
 from scgraph.config import ModelConfig
 from scgraph.costs.loading import loading_rate
 from scgraph.costs.machine import matmul_peak, saved_bytes
-from scgraph.costs.profile import profile, saving
+from scgraph.costs.profiling import profile, saving
 from scgraph.memory import available_memory, is_out_of_memory, limited_memory
 from scgraph.nn.conv.registry import conv_names
 
