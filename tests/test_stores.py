@@ -52,7 +52,7 @@ def test_a_store_is_divided_as_its_files_are(files: list[Path], store: Path) -> 
 def test_losses_on_disk_are_those_in_memory_to_the_last_bit(files: list[Path], store: Path, shuffle: str) -> None:
     config = as_bench_config({**QUICK, "train": {**QUICK["train"], "shuffle": shuffle, "num_workers": 1}})
     parts = stores_to_train_on(read_corpus([store]), config, seed=0)
-    copies = [CellStore(*part.entries(np.arange(len(part))), part.keys, part.vocabulary) for part in parts]
+    copies = [CellStore.from_arrays(*part.entries(np.arange(len(part))), part.keys, part.vocabulary) for part in parts]
     disk, memory = (pretrain(config.model, config.train, *pair, progress=False) for pair in (parts, copies))
     clocks = ["seconds", "seconds_waiting"]
     pd.testing.assert_frame_equal(disk.history.drop(columns=clocks), memory.history.drop(columns=clocks))

@@ -55,7 +55,7 @@ def _made_cells(length: int, vocabulary_size: int, cells: int = 512) -> CellStor
 
     random = np.random.default_rng(0)
     ids = [np.sort(random.choice(vocabulary_size, length, replace=False)) + 1 for _ in range(cells)]
-    return CellStore(
+    return CellStore.from_arrays(
         np.arange(cells + 1, dtype=np.int64) * length,
         np.concatenate(ids).astype(np.int32),
         random.random(cells * length, dtype=np.float32),

@@ -102,7 +102,7 @@ def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
     other = adata.copy()
     other.X[split.test] = np.random.default_rng(1).poisson(3.0, size=other.X[split.test].shape)
     again = make_stores(read_probe_sets([other])[0], split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
-    assert np.array_equal(prepared.train.values, again.train.values)
+    assert np.array_equal(prepared.train.values.array, again.train.values.array)
     assert prepared.train.vocabulary == again.train.vocabulary
 
 

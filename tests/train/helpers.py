@@ -14,6 +14,7 @@ from scipy import sparse
 
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.data import CellStore, Vocabulary
+from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.writing import StoreWriter, new_store_folder
 
 GENES, CELLS = 40, 120
@@ -24,7 +25,7 @@ def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> Cel
     rng = np.random.default_rng(seed)
     rate = np.where(rng.random((cells, 1)) < 0.5, np.linspace(0.2, 2, genes), np.linspace(2, 0.2, genes))
     matrix = sparse.csr_matrix(np.log1p(rng.poisson(rate)).astype(np.float32))
-    return CellStore(
+    return CellStore.from_arrays(
         matrix.indptr.astype(np.int64),
         (matrix.indices + 1).astype(np.int32),
         matrix.data,
@@ -53,7 +54,7 @@ def parts() -> tuple[CellStore, CellStore]:
 def parts_at_odds() -> tuple[CellStore, CellStore]:
     """Validation cells with all values of the other sign: what is learned from the training cells soon does harm."""
     train, validation = parts()
-    return train, replace(validation, values=-validation.values)
+    return train, replace(validation, values=ArrayColumn(-validation.values.array, validation.indptr))
 
 
 class SlowStore(CellStore):
@@ -67,7 +68,7 @@ class SlowStore(CellStore):
 def on_disk(store: CellStore, folder: Path) -> CellStore:
     with new_store_folder(folder, overwrite=False) as beside:
         writer = StoreWriter(beside, store.vocabulary, shard_cells=77)
-        writer.add(store.indptr, store.genes, store.values, store.keys, source=0)
+        writer.add(store.indptr, store.genes.array, store.values.array, store.keys, source=0)
         writer.finish([{"source": "memory", "cells": len(store)}])
     return CellStore.open(folder)
 

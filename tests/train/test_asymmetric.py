@@ -53,7 +53,7 @@ def test_zeros_follow_what_is_expressed(loader: CellLoader) -> None:
     assert not batch.values[:, width:].any()
     dense = store.matrix().toarray()
     for at, row in enumerate(rows):
-        genes = store.genes[store.indptr[row] : store.indptr[row + 1]]
+        genes = store.genes.array[store.indptr[row] : store.indptr[row + 1]]
         zeros = zeros_reference(genes, store.keys[row], vocabulary_size=40, limit=9, seed=5, epoch=2)
         shown = batch.genes[at, width:].numpy()
         assert shown[: len(zeros)].tolist() == zeros.tolist()

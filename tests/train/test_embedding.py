@@ -72,7 +72,7 @@ def test_a_cell_without_genes_gets_zeros() -> None:
     store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1, rank=4)
     ends = np.concatenate([store.indptr[:4], store.indptr[3:]])
     keys = np.insert(store.keys, 3, np.uint64(0))
-    with_empty = type(store)(ends, store.genes, store.values, keys, store.vocabulary)
+    with_empty = type(store).from_arrays(ends, store.genes.array, store.values.array, keys, store.vocabulary)
     vectors = embed(model, with_empty, genes=13, device="cpu")
     assert vectors[3].tolist() == [0.0] * 8
     assert np.array_equal(np.delete(vectors, 3, axis=0), embed(model, store, genes=13, device="cpu"))
@@ -80,6 +80,6 @@ def test_a_cell_without_genes_gets_zeros() -> None:
 
 def test_a_vector_that_is_not_finite_names_its_row() -> None:
     store, model = helpers.small_store(), GeneModel(40, channels=8, layers=1, rank=4)
-    store.values[store.indptr[7]] = np.inf
+    store.values.array[store.indptr[7]] = np.inf
     with pytest.raises(DataError, match=r"The vectors of 1 cells are not finite, first that of row 7\."):
         embed(model, store, genes=40, device="cpu")

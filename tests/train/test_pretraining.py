@@ -166,7 +166,9 @@ def test_cells_with_one_gene_are_left_out_and_said_aloud() -> None:
     lengths = np.minimum(np.diff(train.indptr), np.where(np.arange(len(train)) < 9, 1, 99))
     entries = np.concatenate([np.arange(a, a + n) for a, n in zip(train.indptr[:-1], lengths, strict=True)])
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    thin = type(train)(ends, train.genes[entries], train.values[entries], train.keys, train.vocabulary)
+    thin = type(train).from_arrays(
+        ends, train.genes.array[entries], train.values.array[entries], train.keys, train.vocabulary
+    )
     result = pretrain(helpers.small_model(), helpers.small_training(epochs=1), thin, validation)
     assert result.history["step"].iloc[0] == -(-91 // 4)
     assert "9 of 100 training cells" in result.notes[0]

@@ -176,7 +176,7 @@ def test_a_damaged_state_is_said(whole: Path, tmp_path: Path, length: int) -> No
 def test_a_loss_that_is_not_a_number_names_its_cells_and_keeps_the_last_state(tmp_path: Path) -> None:
     train, validation = helpers.parts()
     bad = 17
-    train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
+    train.values.array[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
     names = np.array([f"cell{row}" for row in range(len(train))])
     train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
     training = helpers.small_training(checkpoint_every=1, clip=None)

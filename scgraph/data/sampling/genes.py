@@ -46,7 +46,7 @@ def sample_genes(
         indptr: Row starts `[n + 1]`.
         genes: Vocabulary ids `[nnz]`, ascending in a row.
         values: Values `[nnz]`.
-        keys: Hash of the content of every cell `[n]`.
+        keys: Hash of the content of each of the cells of `rows` `[B]`.
         rows: Cells to take `[B]`, each in `[0, n)`.
         limit: Most genes of a cell.
         width: Columns of the result, at least the most genes that any of these cells yields.
@@ -62,7 +62,7 @@ def sample_genes(
 
     def part(first: int, last: int) -> None:
         here = slice(first, last)
-        _sample(indptr, genes, values, keys, rows[here], limit, start, out_genes[here], out_values[here])
+        _sample(indptr, genes, values, keys[here], rows[here], limit, start, out_genes[here], out_values[here])
 
     in_threads(part, len(rows), int((indptr[rows + 1] - indptr[rows]).sum()))
     return out_genes, out_values
@@ -208,7 +208,7 @@ def _sample(
                 out_genes[at, j] = genes[first + j]
                 out_values[at, j] = values[first + j]
             continue
-        state = mix(keys[row] ^ start)
+        state = mix(keys[at] ^ start)
         for j in range(n):
             priority[j] = mix(state + np.uint64(genes[first + j]) * GOLDEN)
         highest = threshold(priority, n, limit, histogram, close)

@@ -38,7 +38,7 @@ def sample_zeros(
     Args:
         indptr: Row starts `[n + 1]`.
         genes: Vocabulary ids of the expressed genes `[nnz]`, ascending in a row.
-        keys: Hash of the content of every cell `[n]`.
+        keys: Hash of the content of each of the cells of `rows` `[B]`.
         rows: Cells to take `[B]`, each in `[0, n)`.
         vocabulary_size: Number of genes V.
         limit: Most genes of a cell.
@@ -57,7 +57,7 @@ def sample_zeros(
 
     def part(first: int, last: int) -> None:
         here = slice(first, last)
-        _zeros(indptr, genes, keys, rows[here], vocabulary_size, limit, start, found[here])
+        _zeros(indptr, genes, keys[here], rows[here], vocabulary_size, limit, start, found[here])
 
     in_threads(part, len(rows), len(rows) * vocabulary_size)
     return found
@@ -89,7 +89,7 @@ def _zeros(
     histogram = np.empty(256, dtype=np.int64)
     for at in range(len(rows)):
         row = rows[at]
-        state = mix(keys[row] ^ start)
+        state = mix(keys[at] ^ start)
         last = indptr[row + 1]
         unexpressed = vocabulary_size - (last - indptr[row])
         # Hashes are uniform: nearly always the smallest lie below this, and few others have to be kept.

@@ -1,21 +1,16 @@
-"""A store on disk: what its folder holds, how it is checked, and how rows are read from its shards.
-
-Rows are read with `pread` into buffers of their own. Mapped pages count as resident memory as soon as they are
-touched, so a mapped store would grow to the size of its files, and a file that is cut while it is mapped kills
-the process; both were measured and are why nothing is mapped here.
-"""
+"""A store on disk: what its folder holds, and how it is checked."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from scgraph.data.store.column import DiskColumn
 from scgraph.data.vocabulary import Vocabulary
 from scgraph.errors import DataError, ModelFileError
 from scgraph.parsing import parse_json
@@ -23,7 +18,7 @@ from scgraph.parsing import parse_json
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DTYPES", "FORMAT", "MANIFEST", "VOCABULARY", "DiskColumn", "DiskStore", "is_store", "open_store", "part"]
+__all__ = ["DTYPES", "FORMAT", "MANIFEST", "VOCABULARY", "DiskStore", "is_store", "open_store", "part"]
 
 FORMAT = 1
 MANIFEST, VOCABULARY = "manifest.json", "vocabulary.tsv"
@@ -46,118 +41,6 @@ def part(shard: int, array: str) -> str:
 def is_store(path: object) -> bool:
     """Tell whether a path is a folder with the manifest of a store in it."""
     return isinstance(path, str | os.PathLike) and (Path(path) / MANIFEST).is_file()
-
-
-class DiskColumn(Generic[_Number]):
-    """One array of entries, such as the genes of all cells, that stays in the files of its shards.
-
-    Args:
-        paths: File of every shard.
-        edges: Entries before each shard, and of all, `[shards + 1]`.
-        dtype: Type in the files.
-        first: Place of the first entry of every row `[n]`.
-        handles: Open files, where another column has opened them already.
-    """
-
-    def __init__(
-        self,
-        paths: list[Path],
-        edges: NDArray[np.int64],
-        dtype: np.dtype[_Number],
-        first: NDArray[np.int64],
-        *,
-        handles: _Handles | None = None,
-    ) -> None:
-        self.paths = paths
-        self.edges = edges
-        self.dtype: np.dtype[_Number] = dtype
-        self.first = first
-        self._handles = handles or _Handles(paths)
-
-    def describe(self) -> dict[str, Any]:
-        """Return JSON values from which another process can open the column; `first` goes beside them."""
-        return {
-            "paths": [str(path.absolute()) for path in self.paths],
-            "edges": self.edges.tolist(),
-            "dtype": self.dtype.str,
-        }
-
-    @classmethod
-    def of(cls, said: dict[str, Any], first: NDArray[np.int64]) -> DiskColumn[Any]:
-        """Open what `describe` said."""
-        paths = [Path(path) for path in said["paths"]]
-        return DiskColumn(paths, np.asarray(said["edges"], dtype=np.int64), np.dtype(said["dtype"]), first)
-
-    def beginning(self, first: NDArray[np.int64]) -> DiskColumn[_Number]:
-        """Return the column of rows that begin at other places of the same files; nothing is read."""
-        return DiskColumn(self.paths, self.edges, self.dtype, first, handles=self._handles)
-
-    def read(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[_Number]:
-        """Read the entries of rows one after another.
-
-        Args:
-            rows: Rows `[B]`.
-            starts: Where each row begins in the result, and its length `[B + 1]`.
-
-        Raises:
-            DataError: A file is shorter than it was, or cannot be read; names it.
-        """
-        found: NDArray[_Number] = np.empty(int(starts[-1]), dtype=self.dtype)
-        view = found.data.cast("B") if len(found) else memoryview(b"")
-        for shard, place, low, high in self._runs(rows, starts):
-            done = self._read(shard, view[low:high], place)
-            while done < high - low:  # one call gives 2 GiB at most
-                done += self._read(shard, view[low + done : high], place + done)
-        return found.astype(self.dtype.newbyteorder("="), copy=False)
-
-    def prefetch(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
-        """Ask the system to load the entries of rows into its cache, without waiting for them."""
-        if not hasattr(os, "posix_fadvise"):
-            return
-        for shard, place, low, high in self._runs(rows, starts):
-            os.posix_fadvise(self._handles.numbers[shard], place, high - low, os.POSIX_FADV_WILLNEED)
-
-    def _runs(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> list[tuple[int, int, int, int]]:
-        """Return shard, byte in its file, and bytes of the result from and to, for each run of adjacent rows."""
-        full = np.flatnonzero(starts[1:] > starts[:-1])
-        if not len(full):
-            return []
-        first, low, high = self.first[rows[full]], starts[:-1][full], starts[1:][full]
-        shard = np.searchsorted(self.edges, first, side="right") - 1
-        apart = (first[1:] != first[:-1] + (high - low)[:-1]) | (shard[1:] != shard[:-1])
-        begin = np.concatenate([[0], np.flatnonzero(apart) + 1])
-        end = np.concatenate([begin[1:], [len(full)]]) - 1
-        size = self.dtype.itemsize
-        place = (first[begin] - self.edges[shard[begin]]) * size
-        columns = (shard[begin], place, low[begin] * size, high[end] * size)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
-
-    def _read(self, shard: int, into: memoryview, place: int) -> int:
-        try:
-            done = os.preadv(self._handles.numbers[shard], [into], place)
-        except OSError as error:
-            raise DataError(f"{self.paths[shard]}: cannot be read ({error.strerror}).") from error
-        if not done:
-            raise DataError(f"{self.paths[shard]}: was cut off while it was in use. Prepare the store again.")
-        return done
-
-
-class _Handles:
-    """Open files that are closed when nothing needs them any more."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.numbers: list[int] = []
-        weakref.finalize(self, _close, self.numbers)
-        for path in paths:
-            try:
-                self.numbers.append(os.open(path, os.O_RDONLY))
-            except OSError as error:
-                raise DataError(f"{path}: cannot be opened ({error.strerror}).") from error
-
-
-def _close(numbers: list[int]) -> None:
-    for number in numbers:
-        os.close(number)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from scgraph.data.files.origin import Origin
 from scgraph.data.sampling.genes import sample_genes
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.sampling.zeros import sample_zeros
-from scgraph.data.store.disk import DiskColumn, open_store
+from scgraph.data.store.column import ArrayColumn
+from scgraph.data.store.disk import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from scgraph.data.store.column import Column
     from scgraph.data.vocabulary import GeneMatch, Vocabulary
 
 __all__ = ["CellStore", "match_note", "rows_on"]
@@ -32,8 +34,8 @@ class CellStore:
 
     Attributes:
         indptr: Row starts, int64 `[n + 1]`.
-        genes: Vocabulary ids, int32 `[nnz]`, ascending in a row; a `DiskColumn` where they stay on disk.
-        values: log1p of counts per 10,000, float32 `[nnz]`; a `DiskColumn` where they stay on disk.
+        genes: Vocabulary ids, int32 `[nnz]`, ascending in a row.
+        values: log1p of counts per 10,000, float32 `[nnz]`; in memory or on disk, as `genes`.
         keys: Hash of the genes and values of every cell, uint64 `[n]`: the same cell has the same key in any
             store of the same vocabulary.
         vocabulary: Genes 1 to `len(vocabulary)`.
@@ -43,8 +45,8 @@ class CellStore:
     """
 
     indptr: NDArray[np.int64]
-    genes: NDArray[np.int32] | DiskColumn[np.int32]
-    values: NDArray[np.float32] | DiskColumn[np.float32]
+    genes: Column[np.int32]
+    values: Column[np.float32]
     keys: NDArray[np.uint64]
     vocabulary: Vocabulary
     match_note: str = ""
@@ -54,6 +56,22 @@ class CellStore:
     def __len__(self) -> int:
         """Return the number of cells."""
         return len(self.indptr) - 1
+
+    @classmethod
+    def from_arrays(
+        cls,
+        indptr: NDArray[np.int64],
+        genes: NDArray[np.int32],
+        values: NDArray[np.float32],
+        keys: NDArray[np.uint64],
+        vocabulary: Vocabulary,
+        match_note: str = "",
+        *,
+        origin: Origin | None = None,
+    ) -> CellStore:
+        """Return the store of arrays in memory; see the attributes of the class."""
+        columns = ArrayColumn(genes, indptr), ArrayColumn(values, indptr)
+        return cls(indptr, *columns, keys, vocabulary, match_note, origin=origin)
 
     @classmethod
     def from_cells(cls, cells: Cells, vocabulary: Vocabulary, *, min_matched: float = 0.3) -> CellStore:
@@ -72,7 +90,7 @@ class CellStore:
         empty = int((np.diff(indptr) == 0).sum())
         keys = row_hashes(indptr, genes, values.view(np.uint32))
         origin = Origin.of([str(cells.manifest.get("source", cells.name))], [len(cells)], cells.obs_names)
-        return cls(indptr, genes, values, keys, vocabulary, match_note(match, empty), origin=origin)
+        return cls.from_arrays(indptr, genes, values, keys, vocabulary, match_note(match, empty), origin=origin)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
@@ -105,7 +123,7 @@ class CellStore:
             raise ValueError("concat needs one store or more, all on the same vocabulary")
         lengths = np.concatenate([np.diff(store.indptr) for store in stores])
         parts = [store.entries(np.arange(len(store))) for store in stores]
-        return cls(
+        return cls.from_arrays(
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             np.concatenate([genes for _, genes, _ in parts]),
             np.concatenate([values for _, _, values in parts]),
@@ -119,12 +137,9 @@ class CellStore:
         """Copy the cells `rows`, in that order; what is on disk stays there."""
         rows = self._checked(rows)
         origin = None if self.origin is None else self.origin.subset(rows)
-        more = self.keys[rows], self.vocabulary, self.match_note
-        if isinstance(self.genes, DiskColumn) and isinstance(self.values, DiskColumn):
-            first = self.genes.first[rows]
-            genes, values = self.genes.beginning(first), self.values.beginning(first)
-            return CellStore(self._starts(rows), genes, values, *more, origin=origin)
-        return CellStore(*self.entries(rows), *more, origin=origin)
+        starts = self._starts(rows)
+        genes, values = self.genes.subset(rows, starts), self.values.subset(rows, starts)
+        return CellStore(starts, genes, values, self.keys[rows], self.vocabulary, self.match_note, origin=origin)
 
     def said(self, rows: Sequence[int]) -> str:
         """Name the cells of some rows for a message: by their names and files where these are known."""
@@ -144,25 +159,22 @@ class CellStore:
         """
         rows = self._checked(rows)
         starts = self._starts(rows)
-        if isinstance(self.genes, DiskColumn) or isinstance(self.values, DiskColumn):
-            return starts, _read(self.genes, rows, starts), _read(self.values, rows, starts)
-        at = np.repeat(self.indptr[rows] - starts[:-1], np.diff(starts)) + np.arange(starts[-1])
-        return starts, self.genes[at], self.values[at]
+        return starts, self.genes.read(rows, starts), self.values.read(rows, starts)
 
     def prefetch(self, rows: NDArray[np.integer[Any]]) -> None:
         """Ask the system to load cells that will be read soon; nothing happens where they lie in memory."""
         ordered = np.sort(self._checked(rows))
-        for column in (self.genes, self.values):
-            if isinstance(column, DiskColumn):
-                column.prefetch(ordered, self._starts(ordered))
+        starts = self._starts(ordered)
+        self.genes.prefetch(ordered, starts)
+        self.values.prefetch(ordered, starts)
 
     def matrix(self) -> sparse.csr_matrix:
         """Return the values as a matrix `[n, V]`, in memory; gene `g` is column `g - 1`."""
-        starts, genes, values = self.indptr, self.genes, self.values
-        if isinstance(genes, DiskColumn) or isinstance(values, DiskColumn):
-            starts, genes, values = self.entries(np.arange(len(self)))
-        shape = (len(self), len(self.vocabulary))
-        return sparse.csr_matrix((values, genes - 1, starts), shape=shape)
+        rows = np.arange(len(self))
+        starts = self._starts(rows)
+        genes, indptr, _ = self.genes.load(rows, starts)
+        values, _, _ = self.values.load(rows, starts)
+        return sparse.csr_matrix((values, genes - 1, indptr), shape=(len(self), len(self.vocabulary)))
 
     def cells(self) -> Cells:
         """Return the cells as a source of log-normalised values on the genes of the store, in memory."""
@@ -216,20 +228,11 @@ class CellStore:
         width = min(genes, longest) if pad_to is None else pad_to
         if width < min(genes, longest):
             raise ValueError(f"pad_to={pad_to} is less than the {min(genes, longest)} genes of a cell")
-        indptr, stored, values, keys, at = self.indptr, self.genes, self.values, self.keys, rows
-        if isinstance(stored, DiskColumn) or isinstance(values, DiskColumn):
-            indptr, stored, values = self.entries(rows)
-            keys, at = self.keys[rows], np.arange(len(rows))
+        starts = self._starts(rows)
+        stored, indptr, at = self.genes.load(rows, starts)
+        values, _, _ = self.values.load(rows, starts)
         return sample_genes(
-            indptr,
-            stored,
-            values,
-            keys,
-            at,
-            limit=genes,
-            width=width,
-            seed=seed,
-            epoch=epoch,
+            indptr, stored, values, self.keys[rows], at, limit=genes, width=width, seed=seed, epoch=epoch
         )
 
     def zeros(self, rows: NDArray[np.integer[Any]], *, genes: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -250,12 +253,16 @@ class CellStore:
             IndexError: A row is not in the store.
         """
         rows = self._checked(rows)
-        indptr, stored, keys, at = self.indptr, self.genes, self.keys, rows
-        if isinstance(stored, DiskColumn):
-            indptr = self._starts(rows)
-            stored, keys, at = _read(stored, rows, indptr), self.keys[rows], np.arange(len(rows))
+        stored, indptr, at = self.genes.load(rows, self._starts(rows))
         return sample_zeros(
-            indptr, stored, keys, at, vocabulary_size=len(self.vocabulary), limit=genes, seed=seed, epoch=epoch
+            indptr,
+            stored,
+            self.keys[rows],
+            at,
+            vocabulary_size=len(self.vocabulary),
+            limit=genes,
+            seed=seed,
+            epoch=epoch,
         )
 
     def _starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -292,7 +299,3 @@ def rows_on(match: GeneMatch, cells: Cells) -> tuple[NDArray[np.int64], NDArray[
 def match_note(match: GeneMatch, empty: int) -> str:
     """Say how many genes matched, and how many cells express none of them."""
     return str(match) + (f"; {empty:,} cells express none of them" if empty else "")
-
-
-def _read(column: Any, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> Any:
-    return column.read(rows, starts)

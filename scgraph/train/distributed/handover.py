@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scgraph.data import CellStore
 from scgraph.data.files.origin import Origin
-from scgraph.data.store.disk import DiskColumn
+from scgraph.data.store.column import read_column
 from scgraph.errors import OutputError
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BEGUN", "JOB", "WEIGHTS", "outcome_file", "read_store", "write_store"]
 
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
-ARRAYS = ("indptr", "genes", "values", "keys")
-FILES = "files.json"
+ARRAYS, COLUMNS = ("indptr", "keys"), ("genes", "values")
 ORIGIN = "origin"
 
 
@@ -33,16 +31,12 @@ def write_store(folder: Path, store: CellStore) -> None:
     """
     folder.mkdir()
     try:
-        files = {}
         for name in ARRAYS:
-            array = getattr(store, name)
-            if isinstance(array, DiskColumn):  # its files are read where they lie
-                files[name], array, name = array.describe(), array.first, "first"
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            np.save(folder / f"{name}.npy", getattr(store, name), allow_pickle=False)
+        for name in COLUMNS:
+            getattr(store, name).save(folder, name)
         if store.origin is not None:
             store.origin.save(folder / ORIGIN)
-        if files:
-            (folder / FILES).write_text(json.dumps(files), encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: the cells for the other processes cannot be written ({error.strerror or error}). "
@@ -54,15 +48,13 @@ def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
     """Return the cells that were laid into a folder, memory-mapped; None where there are none."""
     if not folder.is_dir():
         return None
-    files = json.loads((folder / FILES).read_text(encoding="utf-8")) if (folder / FILES).is_file() else {}
-    arrays: dict[str, Any] = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for name in (*ARRAYS, "first")
-        if (folder / f"{name}.npy").is_file()
-    }
-    first = arrays.pop("first", None)
+    indptr, keys = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS)
+    genes, values = (read_column(folder, name, indptr) for name in COLUMNS)
     return CellStore(
-        **arrays | {name: DiskColumn.of(described, first) for name, described in files.items()},
+        indptr,
+        genes,
+        values,
+        keys,
         vocabulary=vocabulary,
         origin=Origin.load(folder / ORIGIN) if (folder / ORIGIN).is_dir() else None,
     )

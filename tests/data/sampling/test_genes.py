@@ -22,7 +22,7 @@ def _store(lengths: np.ndarray, genes: int, seed: int = 0) -> CellStore:
     values = rng.random(len(ids), dtype=np.float32) + 0.5
     names = tuple(f"GENE{at}" for at in range(genes))
     vocabulary = Vocabulary(names, ("",) * genes)
-    return CellStore(indptr, ids, values, row_hashes(indptr, ids, values.view(np.uint32)), vocabulary)
+    return CellStore.from_arrays(indptr, ids, values, row_hashes(indptr, ids, values.view(np.uint32)), vocabulary)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 64, 500])
@@ -31,7 +31,7 @@ def test_sampling_equals_the_reference(limit: int, seed: int, epoch: int) -> Non
     store = _store(np.array([1, 2, 7, 8, 65, 700, 3000]), 4000)
     genes, _ = store.batch(np.arange(7), genes=limit, seed=seed, epoch=epoch)
     for row, (first, last) in enumerate(pairwise(store.indptr.tolist())):
-        expected = sample_reference(store.genes[first:last], store.keys[row], limit=limit, seed=seed, epoch=epoch)
+        expected = sample_reference(store.genes.array[first:last], store.keys[row], limit=limit, seed=seed, epoch=epoch)
         np.testing.assert_array_equal(genes[row, : len(expected)], expected)
         assert not genes[row, len(expected) :].any()
 
@@ -44,11 +44,11 @@ def test_sampling_zeros_equals_the_reference(limit: int, seed: int, epoch: int) 
     assert zeros.shape == (7, min(limit, 700))
     for row, (first, last) in enumerate(pairwise(store.indptr.tolist())):
         expected = zeros_reference(
-            store.genes[first:last], store.keys[row], vocabulary_size=700, limit=limit, seed=seed, epoch=epoch
+            store.genes.array[first:last], store.keys[row], vocabulary_size=700, limit=limit, seed=seed, epoch=epoch
         )
         np.testing.assert_array_equal(zeros[row, : len(expected)], expected)
         assert not zeros[row, len(expected) :].any()
-        assert not np.isin(expected, store.genes[first:last]).any()
+        assert not np.isin(expected, store.genes.array[first:last]).any()
 
 
 def test_zeros_depend_on_the_cell_and_the_epoch_alone() -> None:
@@ -94,12 +94,12 @@ def test_every_gene_of_a_cell_is_as_likely_as_any_other() -> None:
     epochs, limit = 3000, 60
     seen = np.zeros(2001)
     together = 0
-    first, last = cell.genes[0], cell.genes[1]
+    first, last = cell.genes.array[0], cell.genes.array[1]
     for epoch in range(epochs):
         genes, _ = cell.batch(np.array([0]), genes=limit, seed=11, epoch=epoch)
         seen[genes[0]] += 1
         together += int(first in genes[0] and last in genes[0])
-    counts = seen[cell.genes]
+    counts = seen[cell.genes.array]
     assert counts.sum() == epochs * limit
     # Without replacement the variance of a count is epochs · p · (1 - p); chi² has 299 degrees of freedom.
     p = limit / 300

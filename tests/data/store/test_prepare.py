@@ -40,8 +40,8 @@ def equal(disk: CellStore, memory: CellStore) -> None:
     indptr, genes, values = disk.entries(np.arange(len(disk)))
     assert disk.vocabulary == memory.vocabulary
     np.testing.assert_array_equal(indptr, memory.indptr)
-    np.testing.assert_array_equal(genes, memory.genes)
-    np.testing.assert_array_equal(values.view(np.uint32), np.asarray(memory.values).view(np.uint32))
+    np.testing.assert_array_equal(genes, memory.genes.array)
+    np.testing.assert_array_equal(values.view(np.uint32), memory.values.array.view(np.uint32))
     np.testing.assert_array_equal(disk.keys, memory.keys)
     assert disk.match_note == memory.match_note
 

@@ -28,7 +28,7 @@ def test_rows_hold_the_normalised_values_of_the_whole_cell(make_adata: Make) -> 
     np.testing.assert_array_equal(store.matrix().toarray(), cells.normalized().toarray()[:, columns])
     assert all((np.diff(store.matrix()[row].indices) > 0).all() for row in range(40))
     assert store.match_note.startswith("4 of 4 genes matched by Ensembl id")
-    assert (store.indptr.dtype, store.genes.dtype, store.values.dtype, store.keys.dtype) == (
+    assert (store.indptr.dtype, store.genes.array.dtype, store.values.array.dtype, store.keys.dtype) == (
         np.int64,
         np.int32,
         np.float32,

@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_a_number_on_one_device_ends_all_with_one_message(
 ) -> None:
     train, validation = helpers.parts()
     bad = 17
-    train.values[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
+    train.values.array[train.indptr[bad] : train.indptr[bad + 1]] = 1e30
     names = np.array([f"cell{row}" for row in range(len(train))])
     train = replace(train, origin=Origin.of(["a.h5ad", "b.h5ad"], [10, len(train) - 10], names))
     training = helpers.small_training(checkpoint_every=1, clip=None, devices=2)
@@ -287,7 +287,7 @@ def test_two_devices_read_a_store_where_it_lies(
     histories = [pretrain(helpers.small_model(), training, *parts).history for parts in (memory, disk)]
     pd.testing.assert_frame_equal(*(history.drop(columns=CLOCKS) for history in histories))
     assert laid[0] == ["genes.npy", "indptr.npy", "keys.npy", "values.npy"]
-    assert laid[2] == ["files.json", "first.npy", "indptr.npy", "keys.npy", "origin"]
+    assert laid[2] == ["first.npy", "genes.json", "indptr.npy", "keys.npy", "origin", "values.json"]
     assert (histories[1]["seconds_waiting"] > 0).all()
 
 
