@@ -81,23 +81,21 @@ def pretrain(
         ScgraphError: the data, a setting or the folder cannot be used; see its subclasses.
     """
     from scgraph.data.sets.corpus import (
-        corpus_notes,
-        on_genes_of,
+        network_on,
         read_corpus,
-        read_graph,
-        source_manifests,
+        read_gene_network,
         stores_to_train_on,
     )
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
-    edges = read_graph(settings)
+    edges = read_gene_network(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
-    for note in corpus_notes(corpus):
+    for note in corpus.notes:
         say(note)
     train_store, validation = stores_to_train_on(corpus, settings, seed=settings.train.seed)
-    network = on_genes_of(edges, train_store)
+    network = network_on(edges, train_store)
     for note in () if network is None else network.notes:
         say(note)
     trained = train(
@@ -109,7 +107,7 @@ def pretrain(
         resume=resume,
         overwrite=overwrite,
         progress=show_progress,
-        manifest={"sources": source_manifests(corpus)},
+        manifest={"sources": corpus.manifests},
         network=network,
     )
     for note in trained.notes:
@@ -336,7 +334,7 @@ def profile(
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profiling import profile as measure
-    from scgraph.data.sets.corpus import read_corpus, read_graph, whole_store
+    from scgraph.data.sets.corpus import read_corpus, read_gene_network
     from scgraph.models.settings import settings_by_model
     from scgraph.train import resolve_device
 
@@ -350,8 +348,8 @@ def profile(
     genes = settings.train.genes
     place = str(resolve_device(device))
     configs = {name: own.model for name, own in settings_by_model(models, settings).items()}
-    store = None if data is None else whole_store(read_corpus([data], layer=layer, values=values))
-    edges = read_graph(settings)
+    store = None if data is None else read_corpus([data], layer=layer, values=values).whole()
+    edges = read_gene_network(settings)
     on_genes = None
     if edges is not None:
         on_genes = edges.on(edges.vocabulary() if store is None else store.vocabulary)

@@ -16,7 +16,7 @@ import scgraph
 from scgraph.cli import main
 from scgraph.config import as_bench_config
 from scgraph.data import CellStore
-from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
+from scgraph.data.sets.corpus import StoreCorpus, read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.data.sets.splits import make_split
 from scgraph.errors import ConfigError, DataError
@@ -89,7 +89,7 @@ def test_what_a_store_cannot_do_is_said(files: list[Path], store: Path) -> None:
         scgraph.pretrain([store.parent], config=QUICK)
     other = replace(CellStore.open(store), sources=({"source": "one.h5ad", "cells": 1},))
     with pytest.raises(DataError, match=r"one\.h5ad: has 1 cells"):
-        stores_to_train_on(other, as_bench_config(QUICK), seed=0)
+        stores_to_train_on(StoreCorpus(other), as_bench_config(QUICK), seed=0)
 
 
 def test_commands_from_files_to_a_model(

@@ -13,6 +13,7 @@ from scgraph.bench.plan import plan_bench
 from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
 from scgraph.costs.profiling import profile, saving
 from scgraph.costs.sizes import VOCABULARY_SIZE
+from scgraph.data.sets.corpus import NO_CORPUS
 from scgraph.models import build_model
 from scgraph.models.settings import settings_by_model
 from scgraph.reporting.rows import UNTRAINED
@@ -112,7 +113,9 @@ def trained(
     own = with_budget(models, settings, channels)
     by_model = settings_by_model(models, own)
     start = time.perf_counter()
-    found = measure(plan_bench(by_model, [probe], [], own), say=lambda text: say(f"budget of tf {channels}: {text}"))
+    found = measure(
+        plan_bench(by_model, [probe], NO_CORPUS, own), say=lambda text: say(f"budget of tf {channels}: {text}")
+    )
     blank = {(row["model"], row["seed"]): row["macro_f1"] for row in found.rows}
     seconds = time.perf_counter() - start
     rows = []

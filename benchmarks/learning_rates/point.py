@@ -85,6 +85,7 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     import torch
 
     from scgraph.config import BenchConfig, parse_config
+    from scgraph.data.sets.corpus import NO_CORPUS
     from scgraph.data.sets.labelled import read_probe_sets
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain
@@ -100,7 +101,7 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     )
     by_model = settings_by_model(sorted({model for model, _, _ in request.points}), settings)
     for seed in sorted({seed for _, _, seed in request.points}):
-        parts = parts_of(probe, [], settings, seed=seed)
+        parts = parts_of(probe, NO_CORPUS, settings, seed=seed)
         for model, rate, _ in (point for point in request.points if point[2] == seed):
             own = trial_settings(model, {"train.learning_rate": rate}, by_model[model])
             train = own.train_for(len(parts.train), seed=seed)

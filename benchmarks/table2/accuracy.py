@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells, CellStore
+    from scgraph.data.sets.corpus import Corpus
     from scgraph.data.sets.labelled import ProbeSet
 
 __all__ = ["AccuracyRequest", "run_accuracy"]
@@ -139,7 +139,7 @@ def _measure(
     name: str,
     models: dict[str, BenchConfig],
     sets: list[ProbeSet],
-    corpus: list[Cells] | CellStore,
+    corpus: Corpus,
     config: BenchConfig,
     *,
     drop_leaks: bool,

@@ -6,8 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scgraph.data import CellStore
-from scgraph.data.sets.corpus import corpus_notes, on_genes_of
+from scgraph.data.sets.corpus import network_on
 from scgraph.data.sets.labelled import notes_on_equal_splits, split_of
 from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells, GeneEdges, Network
+    from scgraph.data import CellStore, GeneEdges, Network
+    from scgraph.data.sets.corpus import Corpus
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
@@ -62,7 +62,7 @@ class BenchPlan:
     models: dict[str, BenchConfig]
     settings: BenchConfig
     sets: tuple[PlannedSet, ...]
-    corpus: Sequence[Cells] | CellStore
+    corpus: Corpus
     network: GeneEdges | None
     measured_on: tuple[CellStore, Network] | None
     drop_leaks: bool
@@ -75,7 +75,7 @@ class BenchPlan:
         stores = make_stores(
             planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
         )
-        return stores, planned.on_first if seed == 0 else on_genes_of(self.network, stores.train)
+        return stores, planned.on_first if seed == 0 else network_on(self.network, stores.train)
 
 
 def check_machine(settings: BenchConfig) -> None:
@@ -97,7 +97,7 @@ def check_machine(settings: BenchConfig) -> None:
 def plan_bench(
     models: dict[str, BenchConfig],
     sets: Sequence[ProbeSet],
-    corpus: Sequence[Cells] | CellStore,
+    corpus: Corpus,
     settings: BenchConfig,
     *,
     network: GeneEdges | None = None,
@@ -118,15 +118,15 @@ def plan_bench(
         DataError: a set cannot be divided, or its genes do not match.
     """
     planned: list[PlannedSet] = []
-    notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + corpus_notes(corpus)
+    notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + [*corpus.notes]
     measured_on: tuple[CellStore, Network] | None = None
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
         notes += notes_on_equal_splits(probe.cells.name, splits)
         first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
-        on_first = on_genes_of(network, first.train)
+        on_first = network_on(network, first.train)
         if on_first is not None and measured_on is None:
             measured_on = first.train, on_first
-        light = isinstance(corpus, CellStore) or not corpus or not planned
+        light = not corpus.in_memory or not planned
         planned.append(PlannedSet(probe, splits, first if light else None, on_first))
     return BenchPlan(models, settings, tuple(planned), corpus, network, measured_on, drop_leaks, tuple(notes))

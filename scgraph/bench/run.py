@@ -14,7 +14,7 @@ from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
 from scgraph.config import as_bench_config
 from scgraph.data import is_store
-from scgraph.data.sets.corpus import read_corpus, read_graph
+from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError, ScgraphError
 from scgraph.files import prepare_output_folder
@@ -75,7 +75,7 @@ def run_bench(
     settings = as_bench_config(config)
     by_model = settings_by_model(models, settings)
     check_machine(settings)
-    network = read_graph(settings)
+    network = read_gene_network(settings)
     sets = read_probe_sets(
         data,
         layer=layer,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.data.sets.corpus import read_corpus, read_graph, source_manifests
+from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ContractError, ScgraphError, TrainingError
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
-    from scgraph.data import Cells, CellStore, GeneEdges, Network
+    from scgraph.data import CellStore, GeneEdges, Network
+    from scgraph.data.sets.corpus import Corpus
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
     from scgraph.train import Pretrained
@@ -68,7 +69,7 @@ class Parts:
     classes: int
 
 
-def read_data(job: SearchPlan) -> tuple[list[ProbeSet], list[Cells] | CellStore]:
+def read_data(job: SearchPlan) -> tuple[list[ProbeSet], Corpus]:
     """Read the labelled sets and the corpus of a job.
 
     Raises:
@@ -85,9 +86,7 @@ def read_data(job: SearchPlan) -> tuple[list[ProbeSet], list[Cells] | CellStore]
     return sets, read_corpus(job.corpus, layer=job.layer, values=job.values)
 
 
-def data_identity(
-    sets: list[ProbeSet], corpus: list[Cells] | CellStore, graph: GeneEdges | None = None
-) -> dict[str, str]:
+def data_identity(sets: list[ProbeSet], corpus: Corpus, graph: GeneEdges | None = None) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
     identity = {}
     for number, probe in enumerate(sets, 1):
@@ -100,7 +99,7 @@ def data_identity(
             f"batches of {cells['batch_key']}, layer {cells['layer']}, "
             f"{'' if cells['values'] is None else cells['values'] + ' values, '}{digest.hexdigest()[:16]}"
         )
-    for number, source in enumerate(source_manifests(corpus), 1):
+    for number, source in enumerate(corpus.manifests, 1):
         name, sha256 = Path(str(source["source"])).name, str(source.get("sha256"))[:16]
         identity[f"corpus {number}"] = f"{name}, {source.get('cells')} cells, {sha256}"
     if graph is not None:
@@ -108,9 +107,7 @@ def data_identity(
     return identity
 
 
-def parts_of(
-    probe: ProbeSet, corpus: list[Cells] | CellStore, config: BenchConfig, *, seed: int, drop_leaks: bool = True
-) -> Parts:
+def parts_of(probe: ProbeSet, corpus: Corpus, config: BenchConfig, *, seed: int, drop_leaks: bool = True) -> Parts:
     """Return what trials see of a set; corpus cells that stand in the test part are left out unless told otherwise.
 
     Raises:
@@ -145,7 +142,7 @@ class Objective:
         self.judged_by = job.bench.train.model_copy(update={"seed": self.seed})
         self.on_cpu = resolve_device(job.bench.train.device).type == "cpu"
         sets, corpus = read_data(job)
-        graph = read_graph(job.bench)
+        graph = read_gene_network(job.bench)
         self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed, drop_leaks=job.drop_leaks) for probe in sets]
         # Kept here, so that what is computed from a network serves all trials.
         self.networks = [None if graph is None else graph.on(parts.train.vocabulary) for parts in self.sets]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench import run_bench
 from scgraph.config import load_yaml
-from scgraph.data.sets.corpus import read_graph
+from scgraph.data.sets.corpus import read_gene_network
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.system.locks import FileGuard
@@ -146,7 +146,7 @@ def run_tune(
     place = place_of(storage, folder)
     if overwrite and place.kind != "journal":
         raise ConfigError("--overwrite clears a folder, never a database: name another study with --study.")
-    graph = read_graph(job.bench)
+    graph = read_gene_network(job.bench)
     sets, sources = read_data(job)
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         parts = parts_of(probe, sources, job.bench, seed=job.tune.seed, drop_leaks=job.drop_leaks)

@@ -20,7 +20,7 @@ from scgraph.bench.baselines import pca_logreg
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.config import as_bench_config
-from scgraph.data.sets.corpus import read_corpus, stores_to_train_on
+from scgraph.data.sets.corpus import NO_CORPUS, read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.splits import make_split
 from scgraph.data.sets.stores import make_stores
@@ -95,13 +95,13 @@ def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
     adata.X[:, 7] = 0
     adata.X[split.test, 7] = 5  # a gene that only test cells express
     probe = read_probe_sets([adata])[0]
-    prepared = make_stores(probe, split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    prepared = make_stores(probe, split, NO_CORPUS, as_bench_config(QUICK), seed=0, drop_leaks=False)
     assert "GENE7" not in prepared.train.vocabulary.names()
     assert len(prepared.train) == len(split.train)
     assert len(prepared.validation) == len(split.validation)
     other = adata.copy()
     other.X[split.test] = np.random.default_rng(1).poisson(3.0, size=other.X[split.test].shape)
-    again = make_stores(read_probe_sets([other])[0], split, [], as_bench_config(QUICK), seed=0, drop_leaks=False)
+    again = make_stores(read_probe_sets([other])[0], split, NO_CORPUS, as_bench_config(QUICK), seed=0, drop_leaks=False)
     assert np.array_equal(prepared.train.values.array, again.train.values.array)
     assert prepared.train.vocabulary == again.train.vocabulary
 
@@ -122,7 +122,9 @@ def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path)
         probe = read_probe_sets([cells], batch_key="donor")[0]
         assert np.array_equal(split_of(probe, config, seed=0).test, split.test)
         found.append(
-            measure(plan_bench(settings_by_model(["gnn"], config), [probe], [], config), folder=tmp_path / str(at))
+            measure(
+                plan_bench(settings_by_model(["gnn"], config), [probe], NO_CORPUS, config), folder=tmp_path / str(at)
+            )
         )
     first, second = found
     assert {name for _, name in first.predictions} == {"pca+logreg", "gnn untrained", "gnn"}
@@ -145,7 +147,7 @@ def test_the_baseline_chooses_on_the_validation_part(monkeypatch: pytest.MonkeyP
         return pca_logreg(*parts, **settings)
 
     monkeypatch.setattr("scgraph.bench.measure.pca_logreg", watched)
-    measure(plan_bench({}, [probe], [], config))
+    measure(plan_bench({}, [probe], NO_CORPUS, config))
     x, y = probe.cells.normalized().toarray(), probe.codes
     wanted = [x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test]]
     assert len(given) == len(wanted)
@@ -287,9 +289,9 @@ def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tm
     config = as_bench_config(QUICK)
     probe = read_probe_sets([make_cells()])[0]
     by_model = settings_by_model(["gnn"], config)
-    found = measure(plan_bench(by_model, [probe], [], config), folder=tmp_path)
+    found = measure(plan_bench(by_model, [probe], NO_CORPUS, config), folder=tmp_path)
     split = split_of(probe, config, seed=0)
-    prepared = make_stores(probe, split, [], config, seed=0, drop_leaks=False)
+    prepared = make_stores(probe, split, NO_CORPUS, config, seed=0, drop_leaks=False)
     train = config.train_for(len(prepared.train), seed=0)
     models = {
         "gnn untrained": initial_model(by_model["gnn"].model, train, prepared.train),

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from scgraph.data import CellStore, read_cells
+from scgraph.data.sets.corpus import NO_CORPUS, FileCorpus
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
@@ -66,7 +67,7 @@ def test_what_a_trial_is_given_holds_no_test_cell(tiny_file: Path) -> None:
     _, job = objective(tiny_file)
     probe = read_probe_sets([tiny_file])[0]
     split = split_of(probe, job.bench, seed=0)
-    parts = parts_of(probe, [], job.bench, seed=0)
+    parts = parts_of(probe, NO_CORPUS, job.bench, seed=0)
     cells = len(split.train) + len(split.validation)
     assert len(parts.probe_train) + len(parts.probe_validation) == len(parts.train) + len(parts.validation) == cells
     assert len(parts.train_codes) == len(split.train)
@@ -76,7 +77,7 @@ def test_corpus_cells_that_stand_in_the_test_part_are_left_out(tiny_file: Path) 
     _, job = objective(tiny_file)
     probe = read_probe_sets([tiny_file])[0]
     split = split_of(probe, job.bench, seed=0)
-    corpus = [read_cells(make_cells(60)), read_cells(make_cells(90, seed=1))]
+    corpus = FileCorpus([read_cells(make_cells(60)), read_cells(make_cells(90, seed=1))])
     parts = parts_of(probe, corpus, job.bench, seed=0)
     assert len(parts.train) + len(parts.validation) == 150 - len(split.test)
     test = CellStore.from_cells(probe.cells.subset(split.test), parts.train.vocabulary)
@@ -161,7 +162,7 @@ def test_data_are_known_by_their_content(tiny_file: Path, tmp_path: Path) -> Non
     adata.write_h5ad(copy)
     adata.obs["cell_type"] = adata.obs["cell_type"].to_numpy()[::-1]
     adata.write_h5ad(relabelled)
-    identities = [data_identity(read_probe_sets([path]), []) for path in (tiny_file, copy, relabelled)]
+    identities = [data_identity(read_probe_sets([path]), NO_CORPUS) for path in (tiny_file, copy, relabelled)]
     assert identities[0] == identities[1] != identities[2]
 
 
@@ -198,7 +199,7 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
     def named(graph: Path | None) -> dict[str, str]:
         sets, base = read_probe_sets([tiny_file]), without if graph is None else job
         network = None if graph is None else read_network(graph)
-        return fingerprint(replace(base, identity=data_identity(sets, [], network)), "gnn")
+        return fingerprint(replace(base, identity=data_identity(sets, NO_CORPUS, network)), "gnn")
 
     moved = tmp_path / "moved" / "edges.tsv"
     moved.parent.mkdir()

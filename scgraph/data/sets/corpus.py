@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scgraph.data import CellStore, Vocabulary, highly_variable, is_store, read_
 from scgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -20,19 +21,129 @@ if TYPE_CHECKING:
     from scgraph.data import Cells, GeneEdges, Network
 
 __all__ = [
-    "corpus_notes",
-    "on_genes_of",
+    "NO_CORPUS",
+    "Corpus",
+    "FileCorpus",
+    "StoreCorpus",
+    "network_on",
     "read_corpus",
-    "read_graph",
-    "source_manifests",
+    "read_gene_network",
     "stores_to_train_on",
-    "whole_store",
 ]
+
+_BLOCK = 2**14
+
+
+class Corpus(ABC):
+    """Cells to learn from, of one source or several, one after another.
+
+    Attributes:
+        names: name of every source.
+        sizes: number of its cells.
+        notes: what must be said of the sources, each under its name.
+        manifests: where the cells of every source come from.
+        in_memory: whether there are cells in memory, so that each division copies them.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    notes: tuple[str, ...]
+    manifests: tuple[dict[str, Any], ...]
+    in_memory: bool
+
+    @abstractmethod
+    def whole(self) -> CellStore:
+        """Return all cells as one store, those of files on all genes they express."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[Cells]:
+        """Give all cells in their order, a part that memory holds at a time."""
+
+    @abstractmethod
+    def divided(
+        self, train: Sequence[NDArray[np.int64]], held_out: Sequence[NDArray[np.int64]], config: PretrainConfig
+    ) -> tuple[CellStore, CellStore]:
+        """Return the stores of two parts, each given as the rows of every source; genes come from the first.
+
+        Raises:
+            ConfigError: a store is asked for highly variable genes.
+        """
+
+
+class FileCorpus(Corpus):
+    """Files that were read into memory; none where nothing but the train part is learned from."""
+
+    def __init__(self, files: Sequence[Cells] = ()) -> None:
+        self.files = tuple(files)
+        self.names = tuple(cells.name for cells in files)
+        self.sizes = tuple(len(cells) for cells in files)
+        self.notes = tuple(f"{cells.name}: {note}" for cells in files for note in cells.notes)
+        self.manifests = tuple(cells.manifest for cells in files)
+        self.in_memory = len(self.files) > 0
+
+    def whole(self) -> CellStore:
+        """Return all cells on all genes they express."""
+        vocabulary = Vocabulary.from_cells(self.files)
+        return CellStore.concat([CellStore.from_cells(cells, vocabulary, min_matched=0) for cells in self.files])
+
+    def blocks(self) -> Iterator[Cells]:
+        """Give the files."""
+        return iter(self.files)
+
+    def divided(
+        self, train: Sequence[NDArray[np.int64]], held_out: Sequence[NDArray[np.int64]], config: PretrainConfig
+    ) -> tuple[CellStore, CellStore]:
+        """Return the stores of two parts on the genes of the first."""
+        parts = [
+            [cells.subset(rows) for cells, rows in zip(self.files, part, strict=True)] for part in (train, held_out)
+        ]
+        vocabulary = vocabulary_of(parts[0], config)
+        return store_of(parts[0], vocabulary, config), store_of(parts[1], vocabulary, config)
+
+
+class StoreCorpus(Corpus):
+    """A store on disk, which has its own genes."""
+
+    in_memory = False
+
+    def __init__(self, store: CellStore) -> None:
+        self.store = store
+        self.names = tuple(str(one["source"]) for one in store.sources)
+        self.sizes = tuple(int(one["cells"]) for one in store.sources)
+        self.notes = tuple(f"{one['source']}: {note}" for one in store.sources for note in one.get("notes", ()))
+        self.manifests = store.sources
+
+    def whole(self) -> CellStore:
+        """Return the store."""
+        return self.store
+
+    def blocks(self) -> Iterator[Cells]:
+        """Read the cells in blocks."""
+        for start in range(0, len(self.store), _BLOCK):
+            yield self.store.subset(np.arange(start, min(start + _BLOCK, len(self.store)))).cells()
+
+    def divided(
+        self, train: Sequence[NDArray[np.int64]], held_out: Sequence[NDArray[np.int64]], config: PretrainConfig
+    ) -> tuple[CellStore, CellStore]:
+        """Return the parts of the store; nothing is read."""
+        if config.n_top_genes is not None:
+            raise ConfigError(
+                f"n_top_genes: a store holds its own genes. Prepare it with --n-top-genes {config.n_top_genes}, and "
+                "set n_top_genes to null."
+            )
+        before = np.cumsum([0, *self.sizes[:-1]])
+        rows = [
+            np.concatenate([own + start for own, start in zip(part, before, strict=True)]) for part in (train, held_out)
+        ]
+        return self.store.subset(rows[0]), self.store.subset(rows[1])
+
+
+NO_CORPUS = FileCorpus()
 
 
 def read_corpus(
     sources: Sequence[str | Path | AnnData], *, layer: str | None = None, values: str | None = None
-) -> list[Cells] | CellStore:
+) -> Corpus:
     """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
 
     Raises:
@@ -41,7 +152,7 @@ def read_corpus(
     """
     stores = [source for source in sources if is_store(source)]
     if not stores:
-        return [read_cells(source, layer=layer, values=values) for source in sources]
+        return FileCorpus([read_cells(source, layer=layer, values=values) for source in sources])
     if len(sources) > 1:
         raise DataError(
             f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
@@ -51,10 +162,10 @@ def read_corpus(
         raise ConfigError(f"{stores[0]}: a store has no layers. Name the layer when you prepare it.")
     if values is not None:
         raise ConfigError(f"{stores[0]}: the values of a store are known. Declare them when you prepare it.")
-    return CellStore.open(stores[0])
+    return StoreCorpus(CellStore.open(stores[0]))
 
 
-def read_graph(config: PretrainConfig) -> GeneEdges | None:
+def read_gene_network(config: PretrainConfig) -> GeneEdges | None:
     """Read the gene network that the settings name; None where they name none.
 
     Raises:
@@ -63,41 +174,17 @@ def read_graph(config: PretrainConfig) -> GeneEdges | None:
     return None if config.network is None else read_network(config.network, undirected=config.network_undirected)
 
 
-def on_genes_of(graph: GeneEdges | None, store: CellStore) -> Network | None:
+def network_on(network: GeneEdges | None, store: CellStore) -> Network | None:
     """Lay a gene network onto the vocabulary of cells; None stays None.
 
     Raises:
         DataError: none or nearly none of its genes are there.
     """
-    return None if graph is None else graph.on(store.vocabulary)
-
-
-def corpus_notes(corpus: Sequence[Cells] | CellStore) -> list[str]:
-    """Return what must be said of the sources of a corpus, each under its name."""
-    if isinstance(corpus, CellStore):
-        return [f"{one['source']}: {note}" for one in corpus.sources for note in one.get("notes", ())]
-    return [f"{cells.name}: {note}" for cells in corpus for note in cells.notes]
-
-
-def source_manifests(corpus: Sequence[Cells] | CellStore) -> list[dict[str, Any]]:
-    """Return where the cells of a corpus come from, one entry a source."""
-    return list(corpus.sources) if isinstance(corpus, CellStore) else [cells.manifest for cells in corpus]
-
-
-def whole_store(corpus: Sequence[Cells] | CellStore) -> CellStore:
-    """Return all cells of a corpus as one store, files on all genes they express."""
-    if isinstance(corpus, CellStore):
-        return corpus
-    vocabulary = Vocabulary.from_cells(corpus)
-    return CellStore.concat([CellStore.from_cells(cells, vocabulary, min_matched=0) for cells in corpus])
+    return None if network is None else network.on(store.vocabulary)
 
 
 def stores_to_train_on(
-    corpus: Sequence[Cells] | CellStore,
-    config: PretrainConfig,
-    *,
-    seed: int,
-    allowed: Sequence[NDArray[np.int64]] | None = None,
+    corpus: Corpus, config: PretrainConfig, *, seed: int, allowed: Sequence[NDArray[np.int64]] | None = None
 ) -> tuple[CellStore, CellStore]:
     """Divide a corpus into the cells to learn from and those to measure the loss on.
 
@@ -105,7 +192,7 @@ def stores_to_train_on(
     all, comes from the cells to learn from alone; a store has its own.
 
     Args:
-        corpus: what was read, or a store.
+        corpus: files, or a store.
         config: shares and genes.
         seed: of the draw.
         allowed: rows of each source that may be used; None for all.
@@ -114,37 +201,16 @@ def stores_to_train_on(
         DataError: a source has too few cells.
         ConfigError: a store is asked for highly variable genes.
     """
-    if isinstance(corpus, CellStore) and config.n_top_genes is not None:
-        raise ConfigError(
-            f"n_top_genes: a store holds its own genes. Prepare it with --n-top-genes {config.n_top_genes}, and set "
-            "n_top_genes to null."
-        )
-    names, sizes = source_sizes(corpus)
-    kept, held = [], []
-    for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
+    train, held_out = [], []
+    for number, (name, size) in enumerate(zip(corpus.names, corpus.sizes, strict=True)):
         rows = np.arange(size) if allowed is None else allowed[number]
         rows = np.random.default_rng([seed, number]).permutation(rows)
         cut = max(1, round(config.validation_share * len(rows)))
         if cut >= len(rows):
             raise DataError(f"{name}: has {len(rows)} cells; some must be held out and some trained on.")
-        held.append(np.sort(rows[:cut]))
-        kept.append(np.sort(rows[cut:]))
-    if isinstance(corpus, CellStore):
-        starts = np.cumsum([0, *sizes[:-1]])
-        return (
-            corpus.subset(np.concatenate([rows + start for rows, start in zip(kept, starts, strict=True)])),
-            corpus.subset(np.concatenate([rows + start for rows, start in zip(held, starts, strict=True)])),
-        )
-    parts = [cells.subset(rows) for cells, rows in zip(corpus, kept, strict=True)]
-    others = [cells.subset(rows) for cells, rows in zip(corpus, held, strict=True)]
-    vocabulary = vocabulary_of(parts, config)
-    return store_of(parts, vocabulary, config), store_of(others, vocabulary, config)
-
-
-def source_sizes(corpus: Sequence[Cells] | CellStore) -> tuple[list[str], list[int]]:
-    if isinstance(corpus, CellStore):
-        return [str(one["source"]) for one in corpus.sources], [int(one["cells"]) for one in corpus.sources]
-    return [cells.name for cells in corpus], [len(cells) for cells in corpus]
+        held_out.append(np.sort(rows[:cut]))
+        train.append(np.sort(rows[cut:]))
+    return corpus.divided(train, held_out, config)
 
 
 def vocabulary_of(parts: Sequence[Cells], config: PretrainConfig) -> Vocabulary:

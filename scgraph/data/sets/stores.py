@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.data import CellStore
-from scgraph.data.sets.corpus import source_sizes, store_of, stores_to_train_on, vocabulary_of
+from scgraph.data.sets.corpus import store_of, stores_to_train_on, vocabulary_of
 from scgraph.data.sets.leakage import Comparison, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from scgraph.config import PretrainConfig
-    from scgraph.data import Cells
+    from scgraph.data import Cells, CellStore
+    from scgraph.data.sets.corpus import Corpus
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
 
@@ -23,9 +21,6 @@ __all__ = [
     "SetStores",
     "make_stores",
 ]
-
-
-_LEAK_BLOCK = 2**14
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class SetStores:
 def make_stores(
     probe: ProbeSet,
     split: Split,
-    corpus: Sequence[Cells] | CellStore,
+    corpus: Corpus,
     config: PretrainConfig,
     *,
     seed: int,
@@ -64,17 +59,17 @@ def make_stores(
     """
     notes: list[str] = []
     leaks = 0
-    if isinstance(corpus, CellStore) or corpus:
+    if corpus.names:
         compared = _compared(probe.cells.subset(split.test), corpus)
         leaks = sum(int(one.leaks.sum()) for one in compared)
         unlike = sum(int(one.unlike.sum()) for one in compared)
         allowed = [np.flatnonzero(~one.leaks) if drop_leaks else np.arange(len(one.leaks)) for one in compared]
         train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
-        said = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
+        outcome = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
         if unlike < sum(len(one.unlike) for one in compared):
             notes.append(
                 f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
-                + (f", {said}." if leaks else ".")
+                + (f", {outcome}." if leaks else ".")
             )
         if unlike:
             notes.append(
@@ -82,23 +77,18 @@ def make_stores(
                 "has no counts, or they share too few genes. Whether they are the same cells is not known."
             )
     else:
-        kept, held = probe.cells.subset(split.train), probe.cells.subset(split.validation)
-        vocabulary = vocabulary_of([kept], config)
-        train, validation = (store_of([part], vocabulary, config) for part in (kept, held))
+        part, held_out = probe.cells.subset(split.train), probe.cells.subset(split.validation)
+        vocabulary = vocabulary_of([part], config)
+        train, validation = (store_of([cells], vocabulary, config) for cells in (part, held_out))
     whole = store_of([probe.cells], train.vocabulary, config)
     notes.append(f"{probe.cells.name}: {whole.match_note}.")
     return SetStores(train, validation, whole, leaks, tuple(notes))
 
 
-def _compared(test: Cells, corpus: Sequence[Cells] | CellStore) -> list[Comparison]:
-    """Compare the cells of every source with the test part; a store is read in blocks."""
-    if not isinstance(corpus, CellStore):
-        return [compare(test, cells) for cells in corpus]
-    blocks = [
-        compare(test, corpus.subset(np.arange(start, min(start + _LEAK_BLOCK, len(corpus)))).cells())
-        for start in range(0, len(corpus), _LEAK_BLOCK)
-    ]
-    borders = np.cumsum(source_sizes(corpus)[1])[:-1]
+def _compared(test: Cells, corpus: Corpus) -> list[Comparison]:
+    """Compare the cells of every source with the test part."""
+    blocks = [compare(test, block) for block in corpus.blocks()]
+    borders = np.cumsum(corpus.sizes)[:-1]
     leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
     unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)
     return [Comparison(*pair) for pair in zip(leaks, unlike, strict=True)]

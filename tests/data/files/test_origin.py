@@ -12,7 +12,7 @@ import pytest
 from scgraph.config import as_bench_config
 from scgraph.data import CellStore, prepare, read_cells
 from scgraph.data.files.origin import Origin
-from scgraph.data.sets.corpus import stores_to_train_on
+from scgraph.data.sets.corpus import FileCorpus, stores_to_train_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def files(tmp_path: Path, make_adata: Make) -> list[Path]:
 
 def test_a_row_of_the_training_part_is_named_as_in_its_file(files: list[Path]) -> None:
     cells = [read_cells(path) for path in files]
-    for part in stores_to_train_on(cells, as_bench_config({}), seed=3):
+    for part in stores_to_train_on(FileCorpus(cells), as_bench_config({}), seed=3):
         known = {}
         for path, one in zip(files, cells, strict=True):
             whole = CellStore.from_cells(one, part.vocabulary)
