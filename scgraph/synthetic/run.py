@@ -12,7 +12,7 @@ from scgraph.synthetic import report, tables
 from scgraph.synthetic.config import SyntheticConfig
 from scgraph.synthetic.data import Sign, generate, loss_floor
 from scgraph.synthetic.models import Layer, Model
-from scgraph.synthetic.train import settings_of, train
+from scgraph.synthetic.train import all_settings, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,7 +178,7 @@ def _train_all(
 ) -> tuple[dict[str, Curves], list[Setting], float]:
     import time
 
-    settings = settings_of(config)
+    settings = all_settings(config)
     if say is not None:
         say(f"Training {', '.join(models)} in {len(settings)} settings at once, sign {config.sign!r}.")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scgraph.synthetic.config import SyntheticConfig
     from scgraph.synthetic.models import Inputs, Model
 
-__all__ = ["Curves", "Setting", "settings_of", "train"]
+__all__ = ["Curves", "Setting", "all_settings", "train"]
 
 EVALUATION_BATCH = 2000
 
@@ -52,7 +52,7 @@ class Curves:
     seconds: float
 
 
-def settings_of(config: SyntheticConfig) -> list[Setting]:
+def all_settings(config: SyntheticConfig) -> list[Setting]:
     """All runs of a grid: seed by seed, e_p by e_p, sigma by sigma."""
     seeds = range(config.seed, config.seed + config.seeds)
     return [Setting(e_p, sigma, seed) for seed in seeds for e_p in config.e_p for sigma in config.sigma]

@@ -11,7 +11,7 @@ from scgraph.errors import TrainingError
 from scgraph.synthetic.config import SyntheticConfig
 from scgraph.synthetic.data import generate
 from scgraph.synthetic.run import loss_table
-from scgraph.synthetic.train import Setting, settings_of, train
+from scgraph.synthetic.train import Setting, all_settings, train
 
 if TYPE_CHECKING:
     from scgraph.synthetic.data import Samples
@@ -33,7 +33,7 @@ SMALL = SyntheticConfig(
 @pytest.mark.parametrize("layer", ["plain", "residual"])
 def test_batched_training_equals_one_by_one(kind: Kind, layer: str) -> None:
     config = SMALL.model_copy(update={"gnn_layer": layer, "tf_layer": layer})
-    settings = settings_of(config)
+    settings = all_settings(config)
     assert len(settings) == 8
     together = train(config, config.model(kind), settings)
     for run, setting in enumerate(settings):
@@ -45,7 +45,7 @@ def test_batched_training_equals_one_by_one(kind: Kind, layer: str) -> None:
 
 
 def test_training_is_seeded_and_settings_differ() -> None:
-    settings = settings_of(SMALL)
+    settings = all_settings(SMALL)
     first, again = (train(SMALL, SMALL.model("tf"), settings) for _ in range(2))
     np.testing.assert_array_equal(first.test, again.test)
     assert len(np.unique(first.test[:, -1])) == len(settings)
@@ -53,7 +53,7 @@ def test_training_is_seeded_and_settings_differ() -> None:
 
 def test_the_test_part_is_scored_and_never_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other values of the last samples, which are the test part, change the test loss and nothing else."""
-    model, settings = SMALL.model("gnn"), settings_of(SMALL)
+    model, settings = SMALL.model("gnn"), all_settings(SMALL)
     before = train(SMALL, model, settings)
     held_out = round(SMALL.test_share * SMALL.samples)
 
@@ -74,7 +74,7 @@ def test_losses_fall_to_the_floor_and_the_gap_grows_with_e_p() -> None:
     config = SyntheticConfig(
         e_p=(0.0, 0.5), sigma=(0.3,), samples=4000, validation_samples=500, epochs=100, learning_rate=5e-3
     )
-    settings = settings_of(config)
+    settings = all_settings(config)
     curves = {kind: train(config, config.model(kind), settings) for kind in ("gnn", "tf")}
     losses = loss_table(config, settings, curves).pivot(index="e_p", columns="model", values=["best", "floor"])
     constant = loss_table(config, settings, {"tf": curves["tf"]})["constant"]
