@@ -195,19 +195,19 @@ class Vocabulary:
 
         Two genes with different Ensembl ids are different genes, whatever their symbols.
         """
-        found = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
-        taken = set(found)
+        gene_ids = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
+        taken = set(gene_ids)
         by_id = len(taken - {0})
         for at, (symbol, ensembl) in enumerate(zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)):
-            gene = 0 if found[at] else self._by_symbol.get(symbol, 0)
+            gene = 0 if gene_ids[at] else self._by_symbol.get(symbol, 0)
             if gene and gene not in taken and not (ensembl and self.ensembl[gene - 1]):
-                found[at] = gene
+                gene_ids[at] = gene
                 taken.add(gene)
         matched = len(taken - {0})
         by: Literal["ensembl", "symbol", "mixed"] = "symbol"
         if by_id:
             by = "ensembl" if by_id == matched else "mixed"
-        ids = np.asarray(found, dtype=np.int32)
+        ids = np.asarray(gene_ids, dtype=np.int32)
         missing = [name for at, name in enumerate(self.names(), start=1) if at not in taken]
         foreign = [str(cells.symbols[at] or cells.ensembl[at]) for at in np.flatnonzero(ids == 0)[:1000]]
         lowered = {symbol.lower() for symbol in self.symbols if symbol}

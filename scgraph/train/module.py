@@ -37,7 +37,7 @@ class MaskedValueModule(LightningModule):
         total_steps: optimizer steps of the whole run, for the warm-up.
         world: the processes that train together.
         seen: signals that this process got; shared with the others beside the losses.
-        cell_names: names the cells of rows in a message, as `CellStore.said`.
+        cell_names: names the cells of rows in a message, as `CellStore.describe`.
     """
 
     def __init__(

@@ -140,7 +140,7 @@ class Run:
             torch.random.fork_rng(devices=[]),
             stop_signals() if seen is None else nullcontext(seen) as seen,
         ):
-            steps, cell_names = config.epochs * loader.steps, loader.store.said
+            steps, cell_names = config.epochs * loader.steps, loader.store.describe
             module = MaskedValueModule(
                 self.model, config, total_steps=steps, world=world, seen=seen, cell_names=cell_names
             )

@@ -68,9 +68,9 @@ def check_shape(shape: tuple[int, ...], n_obs: int, n_vars: int, where: str) -> 
         DataError: As said.
     """
     if tuple(shape) != (n_obs, n_vars):
-        found = " x ".join(f"{size:,}" for size in shape)
+        shown = " x ".join(f"{size:,}" for size in shape)
         raise DataError(
-            f"{where}: the matrix is {found}, but obs names {n_obs:,} cells and var {n_vars:,} genes. The "
+            f"{where}: the matrix is {shown}, but obs names {n_obs:,} cells and var {n_vars:,} genes. The "
             "file is "
             "damaged: write it again from its source."
         )

@@ -86,9 +86,9 @@ def _are_genes(var: pd.DataFrame, where: str) -> tuple[NDArray[np.bool_], list[s
         genes |= shown
     left = np.flatnonzero(~genes)
     if len(left) == len(var):
-        told = f" (var[{next(iter(kinds))!r}] says {examples(sorted(others))})" if others else ""
+        listed = f" (var[{next(iter(kinds))!r}] says {examples(sorted(others))})" if others else ""
         raise DataError(
-            f"{where}: none of its {len(var):,} features is a gene{told}, such as "
+            f"{where}: none of its {len(var):,} features is a gene{listed}, such as "
             f"{plain(var.index[0])!r}. Give the file with the counts of the genes."
         )
     if len(left):

@@ -161,8 +161,8 @@ def damage(where: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{where}: the file is damaged ({said}). Copy it again.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{where}: the file is damaged ({reason}). Copy it again.") from error
 
 
 @contextmanager

@@ -73,8 +73,8 @@ def ensembl_id(name: str) -> str:
     >>> ensembl_id("ENSG00000167286.10"), ensembl_id("CD3D")
     ('ENSG00000167286', '')
     """
-    found = _ENSEMBL.fullmatch(name)
-    return found[1] + (found[2] or "") if found else ""
+    parts = _ENSEMBL.fullmatch(name)
+    return parts[1] + (parts[2] or "") if parts else ""
 
 
 def is_date(name: str) -> bool:
@@ -203,5 +203,5 @@ def _texts(column: pd.Series) -> list[str]:
 def _first_only(names: list[str]) -> tuple[list[str], int]:
     """Blank every later occurrence of a name; return the names and how many were blanked."""
     first = {name: at for at, name in reversed(list(enumerate(names)))}
-    kept = [name if first[name] == at else "" for at, name in enumerate(names)]
-    return kept, sum(name != was for name, was in zip(kept, names, strict=True))
+    unique = [name if first[name] == at else "" for at, name in enumerate(names)]
+    return unique, sum(name != was for name, was in zip(unique, names, strict=True))

@@ -67,19 +67,19 @@ class Origin:
     @classmethod
     def load(cls, folder: Path) -> Origin:
         """Return what `save` laid into a folder."""
-        with np.load(folder / "arrays.npz", allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+        with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         files = tuple(json.loads((folder / "files.json").read_text(encoding="utf-8")))
         return cls(files, **{"names": None, **arrays})
 
     def _arrays(self) -> list[str]:
         return ["starts", "at", *(["names"] if self.names is not None else [])]
 
-    def said(self, rows: Sequence[int], *, most: int = 20) -> str:
+    def describe(self, rows: Sequence[int], *, most: int = 20) -> str:
         """Name the cells of some rows, file by file; `most` of them at the most.
 
         >>> names = np.array(["a", "b", "c"])
-        >>> Origin.of(["x.h5ad", "y.h5ad"], [2, 1], names).said([2, 0])
+        >>> Origin.of(["x.h5ad", "y.h5ad"], [2, 1], names).describe([2, 0])
         "cell 'a' of x.h5ad; cell 'c' of y.h5ad"
         """
         places = np.sort(self.at[np.asarray(rows, dtype=np.int64)])

@@ -70,18 +70,18 @@ def read_cells(
     origin: str | None = None
     if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
         layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
-        found = _from_anndata(_built_in(), BUILT_IN, layer)
+        content = _from_anndata(_built_in(), BUILT_IN, layer)
     elif isinstance(source, str | Path):
         path = Path(source)
         if isinstance(source, str) and not path.suffix and not path.exists():
             raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
-        found = read_file(path, layer)
+        content = read_file(path, layer)
         name = name or path.stem
         origin = file_sha256(path)
     else:
         name = name or "adata"
-        found = _from_anndata(source, name, layer)
-    return _assemble(found, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
+        content = _from_anndata(source, name, layer)
+    return _assemble(content, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
 
 
 def file_sha256(path: Path) -> str:
@@ -91,7 +91,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _assemble(
-    found: Source,
+    content: Source,
     name: str,
     *,
     layer: str | None,
@@ -100,17 +100,17 @@ def _assemble(
     batch_key: str | None,
     sha256: str | None,
 ) -> Cells:
-    where, obs, var, notes = found.where, found.obs, found.var, list(found.notes)
-    check_shape(found.matrix.shape, len(obs), len(var), where)
-    if isinstance(found.matrix, Compressed):
-        check_compressed(found.matrix, where)
-        if not found.matrix.by_row:
+    where, obs, var, notes = content.where, content.obs, content.var, list(content.notes)
+    check_shape(content.matrix.shape, len(obs), len(var), where)
+    if isinstance(content.matrix, Compressed):
+        check_compressed(content.matrix, where)
+        if not content.matrix.by_row:
             notes.append(BY_GENE)
     obs_names = cell_names(obs, where)
     genes = read_genes(var, where)
     symbols, ensembl = genes.symbols, genes.ensembl
     notes += genes.notes
-    matrix = canonical(found.matrix, where, obs_names, as_text(var.index))
+    matrix = canonical(content.matrix, where, obs_names, as_text(var.index))
     if genes.columns is not None:
         matrix = matrix[:, genes.columns]
     kept = np.flatnonzero(np.diff(matrix.indptr))
@@ -119,10 +119,10 @@ def _assemble(
         if not len(kept):
             raise DataError(f"{where}: {NOTHING}")
         matrix, obs_names, obs = matrix[kept], obs_names[kept], obs.iloc[kept]
-    seen = ScaleSeen(where, layer=layer, values=values, log_base=found.log_base)
+    seen = ScaleSeen(where, layer=layer, values=values, log_base=content.log_base)
     seen.add(matrix, obs_names, obs_totals(obs))
-    kind, said_kind, change = seen.decide()
-    notes.append(said_kind)
+    kind, scale_note, change = seen.decide()
+    notes.append(scale_note)
     if change is not None:
         matrix = change(matrix)
     labels = None if label is None else _labels(obs, label, where, notes)

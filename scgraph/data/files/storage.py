@@ -74,7 +74,7 @@ def datasets_of(element: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
     """Return a dataset, or all datasets of a group and of the groups in it."""
     if isinstance(element, h5py.Dataset):
         return [element]
-    entries, found, seen = [element], [], set()
+    entries, datasets, seen = [element], [], set()
     while entries:
         entry = entries.pop()
         address = h5py.h5o.get_info(entry.id).addr
@@ -84,8 +84,8 @@ def datasets_of(element: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
         if isinstance(entry, h5py.Group):
             entries += [entry[name] for name in entry if name in entry]
         elif isinstance(entry, h5py.Dataset):
-            found.append(entry)
-    return found
+            datasets.append(entry)
+    return datasets
 
 
 def check_claims(datasets: Iterable[h5py.Dataset], where: str) -> None:

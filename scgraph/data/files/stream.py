@@ -113,9 +113,9 @@ class CellStream:
             notes.append(dropped_note(empty, dropped))
         if not cells:
             raise DataError(f"{where}: {NOTHING}")
-        kind, said_kind, self._change = seen.decide()
+        kind, scale_note, self._change = seen.decide()
         self.kind: Kind = kind
-        self.notes = (*notes, said_kind)
+        self.notes = (*notes, scale_note)
         self.manifest: dict[str, Any] = {
             "source": where,
             "sha256": file_sha256(self.path),

@@ -120,8 +120,8 @@ def _table(text: str, sign: str, path: Path) -> tuple[list[str], list[str], list
             quoting=csv.QUOTE_NONE if sign == "\t" else csv.QUOTE_MINIMAL,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        said = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
-        raise DataError(f"{path}: is no table: {said}. {_HOW}") from error
+        reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+        raise DataError(f"{path}: is no table: {reason}. {_HOW}") from error
     # Lines without anything at the end are no edges; elsewhere they are missed names, and said so.
     filled = (frame.fillna("") != "").any(axis=1).to_numpy().nonzero()[0]
     frame = frame.iloc[: filled[-1] + 1]
@@ -197,9 +197,9 @@ def _graphml(data: bytes, path: Path) -> tuple[list[str], list[str], list[str] |
     edges = list(graph.edges(data="weight"))
     source = [str(name[one]).strip() for one, _, _ in edges]
     target = [str(name[other]).strip() for _, other, _ in edges]
-    found = [weight for _, _, weight in edges]
-    if any(weight is None for weight in found) and not all(weight is None for weight in found):
-        at = next(at for at, weight in enumerate(found) if weight is None)
+    given_weights = [weight for _, _, weight in edges]
+    if any(weight is None for weight in given_weights) and not all(weight is None for weight in given_weights):
+        at = next(at for at, weight in enumerate(given_weights) if weight is None)
         raise DataError(f"{path}: edge {source[at]} to {target[at]} has no weight and others have one.")
-    weights = None if not found or found[0] is None else [str(weight) for weight in found]
+    weights = None if not given_weights or given_weights[0] is None else [str(weight) for weight in given_weights]
     return source, target, weights, not graph.is_directed()

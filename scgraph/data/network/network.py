@@ -167,8 +167,8 @@ class GeneEdges:
             "edges": int(edge_index.shape[1]),
             **counted,
         }
-        said_of = tuple(f"network {Path(table.where).name}: {note}" for note in notes)
-        return Network(len(vocabulary), edge_index, weight, said_of, manifest)
+        named_notes = tuple(f"network {Path(table.where).name}: {note}" for note in notes)
+        return Network(len(vocabulary), edge_index, weight, named_notes, manifest)
 
     def _ids(self, vocabulary: Vocabulary) -> NDArray[np.int64]:
         """Return the vocabulary id of every gene of the network, 0 where it is unknown."""
@@ -179,8 +179,8 @@ class GeneEdges:
         by_id = vocabulary.match(_Names(blank, ensembl))
         by_symbol = vocabulary.match(_Names(np.where(ensembl == "", np.asarray(names, dtype=np.str_), ""), blank))
         ids = np.maximum(by_id.ids, by_symbol.ids).astype(np.int64)
-        matched, found = int((ids > 0).sum()), len(np.unique(ids[ids > 0]))
-        if matched and max(matched / len(ids), found / len(vocabulary)) >= MIN_MATCHED:
+        matched, genes_matched = int((ids > 0).sum()), len(np.unique(ids[ids > 0]))
+        if matched and max(matched / len(ids), genes_matched / len(vocabulary)) >= MIN_MATCHED:
             return ids
         theirs, mine = species(ensembl.tolist()), species(vocabulary.ensembl)
         reason = " Use a network of the same species, with genes named by symbol or Ensembl id."

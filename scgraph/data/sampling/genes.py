@@ -168,17 +168,17 @@ def threshold(
     while histogram[bucket] < wanted:
         wanted -= histogram[bucket]
         bucket += 1
-    found = 0
+    n_close = 0
     for j in range(n):
         if priority[j] >> _56 == np.uint64(bucket):
-            place = found
+            place = n_close
             while place > 0 and close[place - 1] > priority[j]:
                 close[place] = close[place - 1]
                 place -= 1
             close[place] = priority[j]
-            found += 1
-    found_last: np.uint64 = close[wanted - 1]
-    return found_last
+            n_close += 1
+    highest: np.uint64 = close[wanted - 1]
+    return highest
 
 
 @kernel

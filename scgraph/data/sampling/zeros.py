@@ -50,17 +50,17 @@ def sample_zeros(
     """
     unexpressed = vocabulary_size - (indptr[rows + 1] - indptr[rows])
     width = min(limit, int(unexpressed.max(initial=0)))
-    found = np.zeros((len(rows), width), dtype=np.int64)
+    out = np.zeros((len(rows), width), dtype=np.int64)
     if width == 0:
-        return found
+        return out
     start = stream(_ZEROS, seed, epoch)
 
     def part(first: int, last: int) -> None:
         here = slice(first, last)
-        _zeros(indptr, genes, keys[here], rows[here], vocabulary_size, limit, start, found[here])
+        _zeros(indptr, genes, keys[here], rows[here], vocabulary_size, limit, start, out[here])
 
     in_threads(part, len(rows), len(rows) * vocabulary_size)
-    return found
+    return out
 
 
 def zeros_reference(
@@ -81,7 +81,7 @@ def _zeros(
     vocabulary_size: int,
     limit: int,
     start: np.uint64,
-    found: NDArray[np.int64],
+    out: NDArray[np.int64],
 ) -> None:
     others = np.empty(vocabulary_size, dtype=np.int64)
     priority = np.empty(vocabulary_size, dtype=np.uint64)
@@ -116,6 +116,6 @@ def _zeros(
         highest = threshold(priority, n, limit, histogram, close) if n > limit else _TOP
         taken = 0
         for j in range(n):
-            if taken < found.shape[1] and priority[j] <= highest:
-                found[at, taken] = others[j]
+            if taken < out.shape[1] and priority[j] <= highest:
+                out[at, taken] = others[j]
                 taken += 1

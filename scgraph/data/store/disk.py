@@ -112,10 +112,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _check_file(path: Path, said: dict[str, Any], *, verify: bool) -> None:
+def _check_file(path: Path, entry: dict[str, Any], *, verify: bool) -> None:
     if not path.is_file():
         raise DataError(f"{path}: is missing. Copy the store again, or prepare it again.")
-    size, expected = path.stat().st_size, int(said["bytes"])
+    size, expected = path.stat().st_size, int(entry["bytes"])
     if size != expected:
         raise DataError(f"{path}: has {size:,} bytes instead of {expected:,}. Copy the store again.")
     if verify:
@@ -123,7 +123,7 @@ def _check_file(path: Path, said: dict[str, Any], *, verify: bool) -> None:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-        if digest.hexdigest() != said["sha256"]:
+        if digest.hexdigest() != entry["sha256"]:
             raise DataError(f"{path}: its checksum is another one than when it was written. Copy the store again.")
 
 

@@ -95,9 +95,9 @@ def prepare(
             sources = []
             for number, (stream, match) in enumerate(zip(streams, matches, strict=True)):
                 empty = _write(writer, stream, match, number, step(f"writing {stream.path.name}"))
-                said = match_note(match, empty)
-                say(f"{stream.name}: {said}")
-                sources.append({**stream.manifest, "notes": list(stream.notes), "match": said})
+                note = match_note(match, empty)
+                say(f"{stream.name}: {note}")
+                sources.append({**stream.manifest, "notes": list(stream.notes), "match": note})
             return writer.finish(sources)
         finally:
             writer.abandon()

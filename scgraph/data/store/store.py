@@ -103,14 +103,14 @@ class CellStore:
         Raises:
             DataError: A file is missing, damaged, cut or of a newer version; names the file.
         """
-        found = open_store(path, verify=verify)
-        sources = tuple(dict(source) for source in found.manifest["sources"])
+        opened = open_store(path, verify=verify)
+        sources = tuple(dict(source) for source in opened.manifest["sources"])
         note = "; ".join(dict.fromkeys(str(source.get("match", "")) for source in sources))
         sizes = [int(source.get("cells", 0)) for source in sources]
         origin = None
-        if sum(sizes) == len(found.keys):
+        if sum(sizes) == len(opened.keys):
             origin = Origin.of([str(source.get("source", path)) for source in sources], sizes)
-        return cls(found.indptr, found.genes, found.values, found.keys, found.vocabulary, note, sources, origin)
+        return cls(opened.indptr, opened.genes, opened.values, opened.keys, opened.vocabulary, note, sources, origin)
 
     @classmethod
     def concat(cls, stores: Sequence[CellStore]) -> CellStore:
@@ -141,10 +141,10 @@ class CellStore:
         genes, values = self.genes.subset(rows, starts), self.values.subset(rows, starts)
         return CellStore(starts, genes, values, self.keys[rows], self.vocabulary, self.match_note, origin=origin)
 
-    def said(self, rows: Sequence[int]) -> str:
+    def describe(self, rows: Sequence[int]) -> str:
         """Name the cells of some rows for a message: by their names and files where these are known."""
         if self.origin is not None:
-            return self.origin.said(rows)
+            return self.origin.describe(rows)
         listed = ", ".join(map(str, rows[:20])) + (f", ... ({len(rows)} in all)" if len(rows) > 20 else "")
         return f"the cells of rows {listed} of the training cells"
 
