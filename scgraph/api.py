@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scgraph.bench import run_bench as bench
-from scgraph.config import as_bench_config, as_pretrain_config
+from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
@@ -330,7 +330,8 @@ def profile(
         ConfigError: an unknown model or an impossible number.
         DataError: `data` cannot be used as it is.
     """
-    from scgraph.config import PretrainConfig, parse_config
+    from scgraph.config import PretrainConfig
+    from scgraph.config_files import parse_config
     from scgraph.costs.loading import loading_rate
     from scgraph.costs.machine import matmul_peak
     from scgraph.costs.profiling import profile as measure
@@ -388,6 +389,7 @@ def profile(
 
 def _training(saved: SavedModel) -> TrainConfig:
     """Return the training settings that a model was saved with."""
-    from scgraph.config import TrainConfig, parse_config
+    from scgraph.config import TrainConfig
+    from scgraph.config_files import parse_config
 
     return parse_config(TrainConfig, saved.metadata["training"], source="config.json of the model, training")

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import math
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from scgraph.errors import ConfigError, did_you_mean
-from scgraph.parsing import parse_yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "DEFAULT",
     "PER_MODEL",
     "BenchConfig",
     "ModelConfig",
     "PretrainConfig",
     "ProbeConfig",
     "TrainConfig",
-    "as_bench_config",
-    "as_pretrain_config",
-    "config_names",
-    "laid_over",
-    "load_yaml",
-    "merged",
-    "parse_config",
 ]
 
 Positive = Annotated[int, Field(ge=1)]
@@ -300,135 +288,3 @@ class BenchConfig(PretrainConfig):
         if self.test_share + self.validation_share >= 1:
             raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
         return self
-
-
-Config = TypeVar("Config", bound=_Config)
-
-
-def parse_config(cls: type[Config], data: dict[str, Any], *, source: str) -> Config:
-    """Check plain data against a configuration class.
-
-    Raises:
-        ConfigError: an unknown key (the nearest one is suggested) or a value out of range; names `source`.
-    """
-    try:
-        return cls.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(cls, error)}") from error
-
-
-def load_yaml(name: str | Path) -> dict[str, Any]:
-    """Read a YAML file, or a configuration that ships with scgraph by its name (``bench/default``).
-
-    Raises:
-        ConfigError: no such file or name, not YAML, or not a mapping.
-    """
-    path = Path(name)
-    if not path.suffix:
-        path = _shipped() / f"{name}.yaml"
-        if not path.is_file():
-            raise ConfigError(f"There is no configuration {str(name)!r}.{did_you_mean(str(name), config_names())}")
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file. Shipped configurations: {', '.join(config_names())}.") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds {type(data).__name__}, not a mapping of keys to values.")
-    return data
-
-
-def config_names() -> list[str]:
-    """Return the names of the configurations that ship with scgraph."""
-    root = _shipped()
-    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
-
-
-def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with nested overrides laid over it; neither is changed."""
-    result = dict(base)
-    for override in overrides:
-        for key, value in override.items():
-            below = result.get(key)
-            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
-
-
-def laid_over(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of a bench with others laid over them, the later over the earlier.
-
-    What one of them says for all models goes before what those below it say for one model: ``--set
-    train.learning_rate=0.003`` holds for a model too whose rate ``bench/default`` names.
-    """
-    for override in overrides:
-        lowered = dict(base)
-        for part, field in PER_MODEL.items():
-            own = lowered.get(field) or {}
-            lowered[field] = {name: _without(table, override.get(part) or {}) for name, table in own.items()}
-        base = merged(lowered, override)
-    return base
-
-
-def _without(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the table without the values that `given` names."""
-    left = {}
-    for key, value in table.items():
-        inner = given.get(key)
-        if isinstance(value, dict) and isinstance(inner, dict):
-            left[key] = _without(value, inner)
-        elif key not in given:
-            left[key] = value
-    return left
-
-
-def _shipped() -> Path:
-    # A wheel carries the folder inside the package, a checkout beside it.
-    inside = Path(str(resources.files("scgraph"))) / "configs"
-    return inside if inside.is_dir() else inside.parent.parent / "configs"
-
-
-def _explain(cls: type[_Config], error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        *parents, last = (str(part) for part in first["loc"])
-        known: Any = cls
-        for parent in parents:
-            known = known.model_fields[parent].annotation
-        return f"there is no key {place!r}.{did_you_mean(last, known.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ")
-    if not place:
-        return f"{message}."
-    return f"{place}: {message}, not {first['input']!r}."
-
-
-DEFAULT = "bench/default"
-"""The settings that others are laid over."""
-
-
-def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
-    """Return the configuration behind a name, a file or plain data, laid over ``bench/default``.
-
-    Raises:
-        ConfigError: it does not exist or holds an unknown or impossible setting.
-    """
-    if isinstance(config, BenchConfig):
-        return config
-    given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
-    parse_config(BenchConfig, given, source=source)
-    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
-
-
-def as_pretrain_config(config: PretrainConfig | str | Path | dict[str, Any]) -> PretrainConfig:
-    """Return the configuration of a pretraining behind a name, a file or plain data, laid over ``bench/default``.
-
-    One configuration serves both: names, files and data are those of a bench, whose own settings (`probe`, `seeds`,
-    `test_share`, ...) are checked with the others and make no difference to a pretraining.
-
-    Raises:
-        ConfigError: it does not exist or holds an unknown or impossible setting.
-    """
-    return config if isinstance(config, PretrainConfig) else as_bench_config(config)

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scgraph.cli.options import assignments
-from scgraph.config import (
-    BenchConfig,
-    ModelConfig,
-    PretrainConfig,
-    TrainConfig,
-    as_bench_config,
-    as_pretrain_config,
-    config_names,
-    load_yaml,
-    merged,
-    parse_config,
-)
+from scgraph.config import BenchConfig, ModelConfig, PretrainConfig, TrainConfig
+from scgraph.config_files import as_bench_config, as_pretrain_config, config_names, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.nn import AsymmetricModel, GeneModel
 from scgraph.nn.cell_model import CellModel

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv import registry
 from tests.bench.conftest import QUICK, make_cells

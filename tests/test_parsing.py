@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scgraph.config import config_names, load_yaml
+from scgraph.config_files import config_names, load_yaml
 from scgraph.parsing import DEEPEST, parse_json, parse_yaml
 
 

@@ -14,7 +14,7 @@ import torch
 
 import scgraph
 from scgraph.cli import main
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data import CellStore
 from scgraph.data.sets.corpus import StoreCorpus, read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets

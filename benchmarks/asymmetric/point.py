@@ -10,7 +10,8 @@ import torch
 
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.config import BenchConfig, ModelConfig, merged, parse_config
+from scgraph.config import BenchConfig, ModelConfig
+from scgraph.config_files import merged, parse_config
 from scgraph.costs.profiling import profile, saving
 from scgraph.costs.sizes import VOCABULARY_SIZE
 from scgraph.data.sets.corpus import NO_CORPUS

@@ -17,7 +17,7 @@ from benchmarks.harness.options import Out, whole_numbers
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.cli.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.cli.terminal import say, show
-from scgraph.config import merged
+from scgraph.config_files import merged
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError
 from scgraph.models.names import model_name

@@ -95,7 +95,8 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     """Pretrain and probe with every seed, then profile; return `rows` and `costs` of a `Point`."""
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
-    from scgraph.config import BenchConfig, parse_config
+    from scgraph.config import BenchConfig
+    from scgraph.config_files import parse_config
     from scgraph.costs.profiling import profile
     from scgraph.data.sets.corpus import read_corpus
     from scgraph.data.sets.labelled import read_probe_sets, split_of

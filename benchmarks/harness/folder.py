@@ -95,7 +95,7 @@ def resumable_folder(
     Raises:
         OutputError: it cannot be written to, or holds something else.
     """
-    from scgraph.config import load_yaml
+    from scgraph.config_files import load_yaml
 
     config = out / "config.yaml"
     resume = config.is_file() and not overwrite

@@ -84,7 +84,8 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
     """Pretrain and probe on the train and validation parts; the test part is cut off before."""
     import torch
 
-    from scgraph.config import BenchConfig, parse_config
+    from scgraph.config import BenchConfig
+    from scgraph.config_files import parse_config
     from scgraph.data.sets.corpus import NO_CORPUS
     from scgraph.data.sets.labelled import read_probe_sets
     from scgraph.models.settings import settings_by_model

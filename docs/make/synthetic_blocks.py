@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from docs.make.sources import RESULTS, environment
-from scgraph.config import load_yaml, parse_config
+from scgraph.config_files import load_yaml, parse_config
 from scgraph.synthetic import SyntheticConfig, tables
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from scgraph.bench.measure import measure
 from scgraph.bench.plan import check_machine, plan_bench
 from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets

@@ -83,7 +83,7 @@ def assignments(words: list[str] | None) -> dict[str, Any]:
     Raises:
         ConfigError: a word is no assignment.
     """
-    from scgraph.config import merged
+    from scgraph.config_files import merged
 
     written: dict[str, Any] = {}
     for word in words or []:
@@ -120,7 +120,8 @@ def bench_settings(
     Raises:
         ConfigError: an unknown configuration or key, or an impossible value.
     """
-    from scgraph.config import BenchConfig, as_bench_config, laid_over, parse_config
+    from scgraph.config import BenchConfig
+    from scgraph.config_files import as_bench_config, laid_over, parse_config
 
     def present(values: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}

@@ -40,7 +40,7 @@ def perturb(
     json_: Json = None,
 ) -> None:
     """Predict expression changes after perturbing genes, beside simple baselines."""
-    from scgraph.config import load_yaml, merged, parse_config
+    from scgraph.config_files import load_yaml, merged, parse_config
     from scgraph.perturb import run_perturb
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.tables import headline, short_rows

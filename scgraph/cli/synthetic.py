@@ -28,7 +28,7 @@ def synthetic(
     json_: Json = None,
 ) -> None:
     """Reproduce the paper's synthetic example: Table I and Figure 3."""
-    from scgraph.config import load_yaml, merged, parse_config
+    from scgraph.config_files import load_yaml, merged, parse_config
     from scgraph.synthetic import SyntheticConfig, run_synthetic, run_variants
 
     settings = parse_config(SyntheticConfig, merged(load_yaml(config), assignments(set_)), source=config)

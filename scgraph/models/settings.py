@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scgraph.config import PER_MODEL, ModelConfig, PretrainConfig, ProbeConfig, TrainConfig, merged, parse_config
+from scgraph.config import PER_MODEL, ModelConfig, PretrainConfig, ProbeConfig, TrainConfig
+from scgraph.config_files import merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.memory import memory_of_model
 from scgraph.models.build import build_model

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scgraph.config import _Config, load_yaml, parse_config
+from scgraph.config import _Config
+from scgraph.config_files import load_yaml, parse_config
 
 if TYPE_CHECKING:
     from pathlib import Path

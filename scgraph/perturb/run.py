@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scgraph.config import TrainConfig, parse_config
+from scgraph.config import TrainConfig
+from scgraph.config_files import parse_config
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
 from scgraph.models import SavedModel, load_model

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scgraph.config import BenchConfig, _Config, as_bench_config, laid_over, load_yaml, merged, parse_config
+from scgraph.config import BenchConfig, _Config
+from scgraph.config_files import as_bench_config, laid_over, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import BenchConfig, parse_config
+from scgraph.config import BenchConfig
+from scgraph.config_files import parse_config
 from scgraph.errors import ConfigError
 from scgraph.models.per_model import check_model_keys
 from scgraph.models.settings import settings_by_model

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench import run_bench
-from scgraph.config import load_yaml
+from scgraph.config_files import load_yaml
 from scgraph.data.sets.corpus import read_gene_network
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic

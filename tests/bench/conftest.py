@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import typer
 
 from scgraph.bench import run_bench
 from scgraph.cli.app import app
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data.sets.corpus import read_corpus
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.tune import run_tune

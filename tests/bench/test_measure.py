@@ -19,7 +19,7 @@ from scgraph.bench import figures
 from scgraph.bench.baselines import pca_logreg
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data.sets.corpus import NO_CORPUS, read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.splits import make_split

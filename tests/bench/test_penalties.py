@@ -11,7 +11,7 @@ from scipy import sparse
 from scgraph.bench import run_bench
 from scgraph.bench.baselines import INVERSE_PENALTIES, pca_logreg
 from scgraph.bench.measure import penalties_note
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from tests.bench.conftest import QUICK, make_cells
 

@@ -30,7 +30,7 @@ STEPS = """
 def test_shipped_steps_end_at_the_default_settings() -> None:
     from benchmarks.ablation.run import BASE, STEPS, read_steps
     from scgraph.cli.options import bench_settings
-    from scgraph.config import as_bench_config
+    from scgraph.config_files import as_bench_config
 
     steps = read_steps(STEPS)
     last = bench_settings(BASE, steps[-1][1], model={}, train={}).model_dump()

@@ -22,7 +22,7 @@ SMALL = [
 
 def test_widths_meet_the_budget() -> None:
     from benchmarks.asymmetric.point import _adds, with_budget
-    from scgraph.config import as_bench_config
+    from scgraph.config_files import as_bench_config
     from scgraph.models.settings import settings_by_model
 
     base = as_bench_config({})

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness.folder import read_rows
 from benchmarks.learning_rates.page import chosen_rates, moved_apart, rates_markdown
-from scgraph.config import load_yaml
+from scgraph.config_files import load_yaml
 from tests.benchmarks.conftest import ROOT
 
 if TYPE_CHECKING:

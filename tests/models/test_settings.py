@@ -9,7 +9,8 @@ import yaml
 
 import scgraph
 from scgraph.cli.options import bench_settings
-from scgraph.config import PretrainConfig, as_bench_config, laid_over, load_yaml
+from scgraph.config import PretrainConfig
+from scgraph.config_files import as_bench_config, laid_over, load_yaml
 from scgraph.errors import ConfigError
 from scgraph.models import settings
 from scgraph.models.settings import settings_by_model

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scgraph.config import load_yaml, parse_config
+from scgraph.config_files import load_yaml, parse_config
 from scgraph.errors import ConfigError, OutputError
 from scgraph.synthetic import SyntheticConfig, run_synthetic, run_variants
 from scgraph.synthetic.paper import PAPER_E_P, PAPER_SIGMA, paper_losses

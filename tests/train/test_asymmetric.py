@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.config import BenchConfig, ModelConfig, as_bench_config
+from scgraph.config import BenchConfig, ModelConfig
+from scgraph.config_files import as_bench_config
 from scgraph.data.sampling.genes import mask_reference
 from scgraph.data.sampling.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError

@@ -50,7 +50,7 @@ def make_job(place: Any, *, models: tuple[str, ...] = ("none",), **config: Any) 
     """A job as `run_tune` makes it, without data."""
     from dataclasses import asdict
 
-    from scgraph.config import merged
+    from scgraph.config_files import merged
     from scgraph.tune.config import as_tune_config, base_settings
 
     settings = as_tune_config(merged(TINY, config))

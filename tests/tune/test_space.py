@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
 
-from scgraph.config import BenchConfig, config_names
+from scgraph.config_files import config_names
 from scgraph.errors import ConfigError
 from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv.registry import conv_class, conv_names
@@ -20,6 +20,9 @@ from scgraph.tune.space import (
     trial_settings,
     with_values,
 )
+
+if TYPE_CHECKING:
+    from scgraph.config import BenchConfig
 
 
 def spaces(model: str, **config: Any) -> dict[str, Any]:

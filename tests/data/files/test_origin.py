@@ -9,7 +9,7 @@ import anndata
 import numpy as np
 import pytest
 
-from scgraph.config import as_bench_config
+from scgraph.config_files import as_bench_config
 from scgraph.data import CellStore, prepare, read_cells
 from scgraph.data.files.origin import Origin
 from scgraph.data.sets.corpus import FileCorpus, stores_to_train_on
