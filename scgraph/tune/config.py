@@ -123,10 +123,11 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     """
     settings = as_bench_config(config.base).model_dump()
     chosen = {"split_seed": config.seed, "train": {"seed": config.seed}}
-    whole = laid_over(settings, config.bench, chosen)
+    source = f"{config.base} with bench of the study"
+    whole = laid_over(settings, config.bench, chosen, source=source)
     if "epochs" in config.bench.get("train", {}) and "max_steps" not in config.bench:
         whole["max_steps"] = None  # epochs that are asked for by hand are not cut
-    base = parse_config(BenchConfig, whole, source=f"{config.base} with bench of the study")
+    base = parse_config(BenchConfig, whole, source=source)
     if base.train.devices * base.train.nodes > 1:
         raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
     return base
