@@ -15,7 +15,7 @@ from scgraph.api import OBSM_KEY, embed_file, probe
 from scgraph.cli import main
 from scgraph.errors import DataError, OutputError
 from scgraph.models import SavedModel
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 
 @pytest.fixture(scope="module")

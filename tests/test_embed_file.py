@@ -16,7 +16,7 @@ import scgraph
 from scgraph.api import OBSM_KEY, embed_file
 from scgraph.data import prepare
 from scgraph.errors import DataError, OutputError
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ import yaml
 from scgraph.config_files import as_bench_config
 from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv import registry
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 # All commands run before the first test.
 pytestmark = pytest.mark.timeout(300)

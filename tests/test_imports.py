@@ -10,7 +10,7 @@ from pathlib import Path
 import grimp
 import networkx as nx
 
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 

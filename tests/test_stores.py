@@ -22,7 +22,7 @@ from scgraph.data.sets.splits import make_split
 from scgraph.errors import ConfigError, DataError
 from scgraph.models import load_model
 from scgraph.train import pretrain
-from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
+from tests.helpers import QUICK, leaks_are_found_and_dropped, make_cells
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a model costs: parameters, multiply-adds, memory, and its speed on this machine.
 
-The public functions are loaded when first used: the command line reads the sizes of a profile without waiting for torch.
+The public functions are loaded when first used: the command line reads the sizes of a profile, and waits for no torch.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from scgraph.data import prepare
-from tests.bad_inputs.conftest import TINY, Run, put
+from tests.bad_inputs.helpers import TINY, Run, put
 
 if TYPE_CHECKING:
     import h5py

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.bad_inputs.conftest import BENCH, Run, put
+from tests.bad_inputs.helpers import BENCH, Run, put
 
 if TYPE_CHECKING:
     from pathlib import Path

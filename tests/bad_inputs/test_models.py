@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.bad_inputs.conftest import Run, put
+from tests.bad_inputs.helpers import Run, put
 
 Damage = Callable[[Path], Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from scgraph.cli import app as cli
-from tests.bad_inputs.conftest import BENCH, TINY, Run, put, snapshot
+from tests.bad_inputs.helpers import BENCH, TINY, Run, put, snapshot
 from tests.bad_inputs.processes import run_at_once
 
 TUNE = ["--models", "none", "--no-final", "--trials", "1"]

@@ -16,7 +16,7 @@ from scgraph.data.sets.corpus import read_corpus
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.tune import run_tune
 from scgraph.tune.objective import parts_of
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.models import initial_model
 from scgraph.models.settings import settings_by_model
 from scgraph.train import embed
-from tests.bench.conftest import QUICK, leaks_are_found_and_dropped, make_cells
+from tests.helpers import QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from scgraph.bench.baselines import INVERSE_PENALTIES, pca_logreg
 from scgraph.bench.measure import penalties_note
 from scgraph.config_files import as_bench_config
 from scgraph.data.sets.labelled import read_probe_sets, split_of
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.conftest import make_cells
+from tests.helpers import make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from tests.bench.conftest import make_cells
+from tests.helpers import make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

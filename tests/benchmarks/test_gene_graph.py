@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.genes.conftest import cells, planted, small_config
+from tests.genes.helpers import cells, planted, small_config
 
 if TYPE_CHECKING:
     from pathlib import Path

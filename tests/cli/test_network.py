@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from scgraph.models import load_model
-from tests.bench.conftest import QUICK, make_cells
 from tests.cli.test_cli import run
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from scgraph.cli import main
 from scgraph.errors import DataError
 from scgraph.genes.picture import MOST_NODES, strongest_part
 from scgraph.genes.tables import node_names
-from tests.genes.conftest import FAMILY, NAMES, UNSEEN, cells, planted, small_config
+from tests.genes.helpers import FAMILY, NAMES, UNSEEN, cells, planted, small_config
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel

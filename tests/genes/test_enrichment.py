@@ -14,7 +14,7 @@ from scgraph.genes import FAMILIES, enrichment_test, gene_families
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
 from scgraph.genes.enrichment.report import sense_markdown, verdicts
 from scgraph.genes.enrichment.test import correlation
-from tests.genes.conftest import cells
+from tests.genes.helpers import cells
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel

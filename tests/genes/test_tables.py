@@ -16,7 +16,7 @@ from scgraph.genes import senders as edges_module
 from scgraph.models import SavedModel
 from scgraph.nn.kernels import attention
 from scgraph.train import pretrain
-from tests.genes.conftest import NAMES, UNSEEN, cells, planted, small_config
+from tests.genes.helpers import NAMES, UNSEEN, cells, planted, small_config
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from scgraph.models.settings import settings_by_model
 from scgraph.tune.config import as_tune_config, base_settings
 from scgraph.tune.objective import Objective
 from scgraph.tune.plan import plan_search
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from scgraph.cli import terminal
 from scgraph.data.network.edge_list import read_edges
 from scgraph.files import write_atomic
 from scgraph.reporting.escape import csv_text, for_markdown, for_spreadsheet, for_terminal, from_spreadsheet
-from tests.bench.conftest import make_cells
+from tests.helpers import make_cells
 
 ORDERS = ["\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\r", "\x7f", "\u202e", "\u2066", "\udcff", "\x00"]
 

@@ -11,7 +11,7 @@ from scgraph.bench import run_bench
 from scgraph.bench.figures import confusion_matrices
 from scgraph.reporting import fonts
 from scgraph.reporting.drawing import image_bytes
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.conftest import make_cells
+from tests.helpers import make_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 # As the command that pip writes starts: the current folder is not among the paths, and `main` adds it last.

@@ -19,8 +19,8 @@ from scgraph.train import linear_probe, masked_value_loss, pretrain
 from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of
 from scgraph.tune.space import trial_settings
 from scgraph.tune.storage import Place
-from tests.bench.conftest import make_cells
-from tests.tune.conftest import make_job
+from tests.helpers import make_cells
+from tests.tune.helpers import make_job
 
 if TYPE_CHECKING:
     from pathlib import Path

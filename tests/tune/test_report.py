@@ -18,7 +18,7 @@ from scgraph.tune.config import as_tune_config
 from scgraph.tune.figures import study_pictures
 from scgraph.tune.results import best_trials
 from scgraph.tune.storage import quiet_optuna
-from tests.tune.conftest import TINY
+from tests.tune.helpers import TINY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,8 @@ from scgraph.tune import run_tune
 from scgraph.tune.slots import Watch, is_gone
 from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
 from scgraph.tune.study import load_study, open_board
-from tests.bench.conftest import make_cells
-from tests.tune.conftest import FAKE, TINY, Server, make_job
+from tests.helpers import make_cells
+from tests.tune.helpers import FAKE, TINY, Server, make_job
 
 ROOT = Path(__file__).resolve().parents[2]
 STORAGES = ("journal", "sqlite", "postgresql")

@@ -18,7 +18,7 @@ from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
 from scgraph.tune.storage import open_storage, place_of
 from scgraph.tune.study import open_board
-from tests.tune.conftest import Server, make_job
+from tests.tune.helpers import Server, make_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.conftest import QUICK, make_cells
+from tests.helpers import QUICK, make_cells
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--channels", "8", "--genes", "12", "--layers", "1", "--rank", "2", "--batch-size", "2", "--vocabulary", "30"]

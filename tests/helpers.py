@@ -1,0 +1,63 @@
+"""Cells and settings that tests of several rooms share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scgraph.config_files import as_bench_config
+from scgraph.data.sets.stores import make_stores
+
+if TYPE_CHECKING:
+    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.splits import Split
+    from scgraph.data.sets.stores import SetStores
+
+__all__ = [
+    "QUICK",
+    "leaks_are_found_and_dropped",
+    "make_cells",
+]
+
+
+QUICK: dict[str, Any] = {
+    "model": {"channels": 8, "layers": 1, "rank": 4},
+    "per_model": {"tf": {"conv_options": {"heads": 2}}},
+    "train": {"genes": 16, "epochs": 2, "batch_size": 32},
+    "probe": {"epochs": 3},
+    "seeds": 1,
+    "n_top_genes": None,
+    "components": 5,
+}
+
+
+def make_cells(n: int = 90, genes: int = 40, *, seed: int = 0) -> ad.AnnData:
+    """Counts of three classes that differ in a third of the genes each, from four donors."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(n) % 3
+    rate = np.full((n, genes), 0.6)
+    for k in range(3):
+        rate[np.ix_(kind == k, np.arange(genes) % 3 == k)] = 4.0
+    counts = rng.poisson(rate).astype(np.float32)
+    counts[:, 0] += 1
+    obs = pd.DataFrame(
+        {"cell_type": [f"type {k}" for k in kind], "donor": [f"d{i // 3 % 4}" for i in range(n)]},
+        index=[f"cell{seed}-{i}" for i in range(n)],
+    )
+    return ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=[f"GENE{g}" for g in range(genes)]))
+
+
+def leaks_are_found_and_dropped(probe: ProbeSet, corpus: Any, split: Split) -> SetStores:
+    """Check what a corpus that holds the test cells is divided into; return the parts with the leaks kept."""
+    config = as_bench_config(QUICK)
+    kept = make_stores(probe, split, corpus, config, seed=0, drop_leaks=False)
+    dropped = make_stores(probe, split, corpus, config, seed=0, drop_leaks=True)
+    assert kept.leaks == dropped.leaks == len(split.test)
+    assert len(kept.train) + len(kept.validation) == 150
+    assert len(dropped.train) + len(dropped.validation) == 150 - len(split.test)
+    test_keys = set(dropped.probe.subset(split.test).keys.tolist())
+    assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
+    return kept
