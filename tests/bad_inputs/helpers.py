@@ -26,11 +26,8 @@ __all__ = [
 
 
 TINY = ["--channels", "8", "--layers", "1", "--genes", "16", "--epochs", "1", "--set", "model.rank=4"]
-
-
+TINY += ["--set", "train.batch_size=8", "--device", "cpu"]
 BENCH = [*TINY, "--seeds", "1", "--set", "probe.epochs=2"]
-
-
 Run = Callable[..., str]
 
 

@@ -99,7 +99,7 @@ from pathlib import Path
 import alembic.command, alembic.config, alembic.migration, alembic.script, optuna.storages._rdb.storage
 from scgraph.tune.storage import open_storage, place_of
 from scgraph.tune.study import open_board
-from tests.tune.conftest import Server, make_job
+from tests.tune.helpers import Server, make_job
 
 database, gate = Path(sys.argv[1]), Path(sys.argv[2])
 (gate / str(os.getpid())).touch()
