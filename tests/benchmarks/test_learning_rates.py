@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-POINTS = ROOT / "benchmarks" / "results" / "learning_rates" / "2026-11-25-epyc" / "points.csv"
+POINTS = ROOT / "benchmarks" / "results" / "learning_rates" / "2026-11-25-own-totals" / "points.csv"
 SHARED = 0.01
 
 
