@@ -338,23 +338,31 @@ def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def laid_over(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
+def laid_over(base: dict[str, Any], *overrides: dict[str, Any], source: str) -> dict[str, Any]:
     """Return settings of a bench with others laid over them, the later over the earlier.
 
     What one of them says for all models goes before what those below it say for one model: ``--set
     train.learning_rate=0.003`` holds for a model too whose rate ``bench/default`` names.
+
+    Raises:
+        ConfigError: a value stands where a mapping is needed; the next override would hide it.
     """
     for override in overrides:
+        for key, value in override.items():
+            if isinstance(base.get(key), dict) and not isinstance(value, dict):
+                raise ConfigError(f"{source}: {key}: must be a mapping of keys to values, not {value!r}.")
         lowered = dict(base)
         for part, field in PER_MODEL.items():
-            own = lowered.get(field) or {}
-            lowered[field] = {name: _without(table, override.get(part) or {}) for name, table in own.items()}
+            own, given = lowered.get(field) or {}, override.get(part, {})
+            lowered[field] = {name: _without(table, given) for name, table in own.items()}
         base = merged(lowered, override)
     return base
 
 
-def _without(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def _without(table: Any, given: dict[str, Any]) -> Any:
     """Return the table without the values that `given` names."""
+    if not isinstance(table, dict):
+        return table
     left = {}
     for key, value in table.items():
         inner = given.get(key)

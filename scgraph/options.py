@@ -129,6 +129,6 @@ def bench_settings(
     given = {**present(top), "model": present(model), "train": present(train)}
     written = assignments(words)
     base = as_bench_config(name or {}).model_dump()
-    if "epochs" in given["train"] or "epochs" in written.get("train", {}):
+    if any("epochs" in train for train in (given["train"], written.get("train")) if isinstance(train, dict)):
         base["max_steps"] = None  # epochs that are asked for by hand are not cut
-    return parse_config(BenchConfig, laid_over(base, written, given), source="options")
+    return parse_config(BenchConfig, laid_over(base, written, given, source="options"), source="options")

@@ -66,7 +66,7 @@ def test_a_config_that_was_written_is_read_back() -> None:
 
 def test_only_what_is_named_is_replaced() -> None:
     base: dict[str, Any] = {"per_model": {"tf": {"rank": 4, "conv_options": {"heads": 4, "bias": True}}}}
-    found = laid_over(base, {"model": {"conv_options": {"heads": 2}}})
+    found = laid_over(base, {"model": {"conv_options": {"heads": 2}}}, source="test")
     assert found["per_model"] == {"tf": {"rank": 4, "conv_options": {"bias": True}}}
     assert base["per_model"]["tf"]["conv_options"]["heads"] == 4
 

@@ -199,7 +199,7 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
         return config
     given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
     parse_config(BenchConfig, given, source=source)
-    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
+    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given, source=source), source=source)
 
 
 def _costs(

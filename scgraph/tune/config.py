@@ -124,10 +124,11 @@ def base_settings(config: TuneConfig) -> BenchConfig:
 
     settings = as_bench_config(config.base).model_dump()
     chosen = {"split_seed": config.seed, "train": {"seed": config.seed}}
-    whole = laid_over(settings, config.bench, chosen)
+    source = f"{config.base} with bench of the study"
+    whole = laid_over(settings, config.bench, chosen, source=source)
     if "epochs" in config.bench.get("train", {}) and "max_steps" not in config.bench:
         whole["max_steps"] = None  # epochs that are asked for by hand are not cut
-    found = parse_config(BenchConfig, whole, source=f"{config.base} with bench of the study")
+    found = parse_config(BenchConfig, whole, source=source)
     if found.train.devices * found.train.nodes > 1:
         raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
     return found
