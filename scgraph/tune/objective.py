@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scgraph.train import Pretrained
     from scgraph.tune.study import Job
 
-__all__ = ["Objective", "Outcome", "Parts", "data_identity", "parts_of", "read_data"]
+__all__ = ["Objective", "Outcome", "Parts", "data_identity", "parts_of", "read_data", "validation_macro_f1"]
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,9 @@ class Objective:
         loss = losses[-1]
         if train_config.patience is not None:
             loss = masked_value_loss(trained.model, parts.validation, judged_by)
-        score = _macro_f1(trained, parts, train_config, settings.probe, self.seed) if self._probes else math.nan
+        score = math.nan
+        if self._probes:
+            score = validation_macro_f1(trained, parts, train_config, settings.probe, seed=self.seed)
         return loss, score, len(losses)
 
 
@@ -244,7 +246,10 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _macro_f1(trained: Pretrained, parts: Parts, train: TrainConfig, probe: ProbeConfig, seed: int) -> float:
+def validation_macro_f1(
+    trained: Pretrained, parts: Parts, train: TrainConfig, probe: ProbeConfig, *, seed: int
+) -> float:
+    """Return the macro-F1 that the linear probe reaches on the validation part, at its best epoch."""
     from scgraph.train import embed, linear_probe
 
     def features(store: CellStore) -> NDArray[np.float32]:
