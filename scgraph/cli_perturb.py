@@ -24,6 +24,10 @@ def perturb(
     control: Annotated[
         str | None, typer.Option(help="Label of the control cells.  [default: the one that looks like it]")
     ] = None,
+    covariate: Annotated[
+        str | None,
+        typer.Option(help="Column of obs, as the cell type: compare with controls of the same level."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split and weights.")] = None,
     config: Annotated[str | None, typer.Option(help="YAML file of settings.")] = None,
@@ -49,6 +53,7 @@ def perturb(
         model,
         perturbation=perturbation,
         control=control,
+        covariate=covariate,
         layer=layer,
         config=settings,
         out=folder,

@@ -154,6 +154,7 @@ def test_options_are_frozen() -> None:
                 "--model",
                 "--perturbation",
                 "--control",
+                "--covariate",
                 "--out",
                 "--seeds",
                 "--config",

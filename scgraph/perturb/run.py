@@ -63,6 +63,7 @@ def run_perturb(
     *,
     perturbation: str | None = None,
     control: str | None = None,
+    covariate: str | None = None,
     layer: str | None = None,
     config: PerturbConfig | str | Path | dict[str, Any] | None = None,
     out: str | Path | None = None,
@@ -79,6 +80,7 @@ def run_perturb(
         model: a folder, or what `scgraph.load_model` returned.
         perturbation: column of obs with the perturbations; `perturbation` or `condition` is found.
         control: label of the control cells; found where exactly one looks like it.
+        covariate: column of obs that is to be the same in perturbed cells and the controls they are compared with.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         config: settings, a YAML file of them, or None for the defaults; see `PerturbConfig`.
         out: folder for the results; None writes nothing.
@@ -111,7 +113,8 @@ def run_perturb(
     source = "config.json of the model, training"
     training = parse_config(TrainConfig, saved.metadata.get("training", {}), source=source)
     gene_tables(saved.model, settings.embedding)  # a table that is not there is refused before anything is read
-    screen = read_screen(data, saved.vocabulary, settings, perturbation=perturbation, control=control, layer=layer)
+    columns = {"perturbation": perturbation, "control": control, "covariate": covariate}
+    screen = read_screen(data, saved.vocabulary, settings, **columns, layer=layer)
     genes = [one.genes for one in screen.perturbations]
     shares = {"test_share": settings.test_share, "validation_share": settings.validation_share}
     splits = [split_perturbations(genes, seed=seed, **shares) for seed in range(settings.seeds)]
@@ -246,7 +249,7 @@ def _write(
         ),
     }
     origin = {key: screen.cells.manifest[key] for key in ("sha256", "cells", "genes", "kind", "layer")}
-    origin |= {"perturbation": screen.column, "control": screen.control_label}
+    origin |= {"perturbation": screen.column, "control": screen.control_label, "covariate": screen.covariate}
     made = {"conv": job.model_name, "vocabulary": job.saved.vocabulary.sha256, "versions": dict(job.saved.versions)}
     write_atomic(folder / "results.csv", done.results.to_csv(index=False, float_format="%.6g"))
     write_atomic(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))

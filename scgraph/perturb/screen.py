@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import ConfigError, DataError
+from scgraph.perturb.covariates import imbalance_notes, make_strata, mean_expression
 from scgraph.perturb.names import GeneNames, find_column, find_control, read_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
     from scipy import sparse
@@ -60,6 +62,7 @@ class Screen:
         state: mean log-normalised expression of the control cells, `[G]`.
         column: of obs, with the perturbations.
         control_label: of the control cells.
+        covariate: column of obs whose levels are compared with controls of the same level, None for none.
         match_note: how many genes of the vocabulary the file has.
         notes: what must be said aloud.
     """
@@ -75,6 +78,7 @@ class Screen:
     state: NDArray[np.float32]
     column: str
     control_label: str
+    covariate: str | None
     match_note: str
     notes: tuple[str, ...]
 
@@ -94,11 +98,14 @@ def read_screen(
     *,
     perturbation: str | None = None,
     control: str | None = None,
+    covariate: str | None = None,
     layer: str | None = None,
 ) -> Screen:
     """Read a screen and measure the change of every perturbation.
 
-    ``δ_p = mean of the cells of p - mean of the control cells``, both of log1p of counts per 10,000.
+    ``δ_p = mean of the cells of p - mean of the control cells``, both of log1p of counts per 10,000. With a covariate
+    of levels l, ``δ_p = Σ_l (n_pl / n_p) (mean of the cells of p in l - mean of the control cells in l)``; levels with
+    fewer than `min_cells` controls are left out with their cells.
 
     Labels that name the same genes are one perturbation. Left out, with a note, are labels that name a gene the file
     or the model does not know, more than two genes, or fewer than `min_cells` cells.
@@ -109,18 +116,23 @@ def read_screen(
         config: which perturbations and genes count.
         perturbation: column of obs; found where it is one of the usual two.
         control: label of the control cells; found where exactly one looks like it.
+        covariate: column of obs, such as the cell type, that is to be the same in perturbed cells and their controls.
         layer: layer to read instead of X.
 
     Raises:
-        DataError: the file cannot be read, has no controls, or too few perturbations of known genes are left.
+        DataError: the file cannot be read, has no controls, none in any level of the covariate, or too few
+            perturbations of known genes are left.
         ConfigError: a perturbation to predict names a gene that the file or the model does not know.
     """
     from scgraph.data import read_cells
     from scgraph.data.store import match_note
 
     where = str(data) if isinstance(data, str | Path) else "adata"
-    column = find_column(_columns(data, layer), perturbation, where)
-    cells = read_cells(data, layer=layer, label=column)
+    obs = _obs(data, layer)
+    column = find_column([str(name) for name in obs.columns], perturbation, where)
+    if covariate == column:
+        raise DataError(f"{where}: obs[{column!r}] names the perturbations and cannot be the covariate too.")
+    cells = read_cells(data, layer=layer, label=column, batch_key=covariate)
     assert cells.labels is not None
     labels = np.asarray(cells.labels).astype(str)
     names, codes = np.unique(labels, return_inverse=True)
@@ -132,17 +144,20 @@ def read_screen(
             f"{where}: {len(controls)} control cells ({control_label!r}), and at least {config.min_cells} are needed. "
             "Give more, or lower min_cells."
         )
+    values = cells.normalized()
+    strata = make_strata(values, controls, cells.batches, name=str(covariate), least=config.min_cells, where=where)
+    groups = obs.iloc[:, [str(name) for name in obs.columns].index(column)].astype(str).to_numpy().astype(str)
+    warned = imbalance_notes(obs, groups, control_label, least=config.min_cells, chosen=covariate)
+    controls, rows = strata.usable(controls), [strata.usable(own) for own in rows]
     match = vocabulary.require(cells, min_matched=config.min_matched)
     labelled = {name: own for name, own in zip(names.tolist(), rows, strict=True) if name != control_label}
     found, notes = _perturbations(cells, labelled, control_label, match.ids, config, where)
     new = _new(cells, config.predict, control_label, match.ids)
-    values = cells.normalized()
-    state = np.asarray(values[controls].mean(axis=0), dtype=np.float64).ravel()
+    state = mean_expression(values, controls)
     scored = _scored(state, config.most_expressed)
     change = np.empty((len(found), len(scored)), dtype=np.float32)
     for at, one in enumerate(found):
-        mean = np.asarray(values[one.cells].mean(axis=0), dtype=np.float64).ravel()
-        change[at] = (mean - state)[scored]
+        change[at] = (mean_expression(values, one.cells) - strata.expected(one.cells))[scored]
     said = (
         f"{len(found)} perturbations of obs[{column!r}] ({sum(len(one.genes) > 1 for one in found)} of two genes), "
         f"{sum(len(one.cells) for one in found):,} cells, against {len(controls):,} controls ({control_label!r})"
@@ -159,25 +174,27 @@ def read_screen(
         state=state[scored].astype(np.float32),
         column=column,
         control_label=control_label,
+        covariate=covariate,
         match_note=match_note(match, 0),
-        notes=(*cells.notes, said, *notes),
+        notes=(*cells.notes, said, *strata.notes, *notes, *warned),
     )
 
 
-def _columns(data: str | Path | AnnData, layer: str | None) -> list[str]:
-    """Return the columns of obs, without reading the matrix of a file."""
+def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
+    """Return the table of the cells, without reading the matrix of a file."""
     from anndata import AnnData
 
     from scgraph.data import read_cells
     from scgraph.data.hdf5 import damage, open_cells
 
     if isinstance(data, AnnData):
-        return [str(name) for name in data.obs.columns]
+        held: pd.DataFrame = data.obs
+        return held
     if not isinstance(data, str | Path):
         read_cells(data)  # says what is wrong
     with open_cells(Path(data), layer) as opened, damage(opened.where):
-        obs, _ = opened.tables()
-    return [str(name) for name in obs.columns]
+        table: pd.DataFrame = opened.tables()[0]
+    return table
 
 
 def _perturbations(

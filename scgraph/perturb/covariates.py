@@ -1,0 +1,256 @@
+"""Covariates of a screen: controls of the same cell type, donor or batch, and which columns ask for that."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+__all__ = ["COVARIATES", "Strata", "imbalance_notes", "make_strata", "mean_expression"]
+
+COVARIATES = (
+    "cell_type",
+    "cell_types",
+    "cell_type_coarse",
+    "cell_type_fine",
+    "cell_line",
+    "annotation",
+    "cluster",
+    "clusters",
+    "seurat_clusters",
+    "louvain",
+    "leiden",
+    "batch",
+    "batch_id",
+    "gem_group",
+    "gemgroup",
+    "lane",
+    "library",
+    "plate",
+    "replicate",
+    "sample",
+    "sample_id",
+    "donor",
+    "donor_id",
+    "patient",
+    "individual",
+    "subject",
+    "tissue",
+    "sex",
+    "phase",
+)
+"""Columns of obs that are looked at without being asked for, in any case, dots and underscores left aside."""
+
+LEAST_EXPECTED = 5.0
+"""Levels with a smaller expected count are taken together: the χ² distribution does not hold for them."""
+
+SIGNIFICANCE = 0.001
+LEAST_SHIFT = 0.1
+"""Share of the cells that stand in other levels; with many cells a smaller shift is significant and does not matter."""
+
+MOST_LEVELS = 200
+_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """Levels of a covariate, and the mean of the controls of each.
+
+    Attributes:
+        codes: level of every cell, -1 where its level has too few controls, `[n]`.
+        means: mean expression of the controls of each level, `[L, n_genes]`.
+        notes: what must be said aloud.
+    """
+
+    codes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    def usable(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the cells of `rows` whose level has controls."""
+        kept: NDArray[np.int64] = rows[self.codes[rows] >= 0]
+        return kept
+
+    def expected(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Mean of controls in which the levels have the shares that they have among `rows`, `[n_genes]`."""
+        shares = np.bincount(self.codes[rows], minlength=len(self.means)) / len(rows)
+        mean: NDArray[np.float64] = shares @ self.means
+        return mean
+
+
+def make_strata(
+    values: sparse.csr_matrix,
+    controls: NDArray[np.int64],
+    covariate: pd.Categorical | None,
+    *,
+    name: str,
+    least: int,
+    where: str,
+) -> Strata:
+    """Average the control cells, of each level of a covariate where there is one.
+
+    Args:
+        values: log-normalised expression, `[n, n_genes]`.
+        controls: rows of the control cells.
+        covariate: level of every cell, None for one level.
+        name: column of obs, for messages.
+        least: control cells that a level needs; levels with fewer are left out.
+        where: source, for messages.
+
+    Raises:
+        DataError: no level has so many controls.
+    """
+    if covariate is None:
+        return Strata(np.zeros(values.shape[0], dtype=np.int64), mean_expression(values, controls)[None])
+    codes = np.asarray(covariate.codes, dtype=np.int64)
+    counts = np.bincount(codes[controls], minlength=len(covariate.categories))
+    kept = np.flatnonzero(counts >= least)
+    shown = [f"{level} ({count})" for level, count in zip(covariate.categories, counts, strict=True)]
+    if not len(kept):
+        raise DataError(
+            f"{where}: no level of obs[{name!r}] has {least} control cells: {_some(shown)}. Choose a covariate with "
+            "fewer levels, or lower min_cells."
+        )
+    notes = [
+        f"each perturbed group is compared with controls of the same {name}, in the shares that its own cells have "
+        f"({len(kept)} levels)"
+    ]
+    few = np.flatnonzero(counts < least)
+    if len(few):
+        lost = int(np.isin(codes, few).sum())
+        notes.append(
+            f"{len(few)} levels of {name} with fewer than {least} control cells are left out, and their {lost:,} "
+            f"cells: {_some([shown[at] for at in few])}"
+        )
+    new = np.full(len(covariate.categories), -1, dtype=np.int64)
+    new[kept] = np.arange(len(kept))
+    codes = new[codes]
+    means = np.stack([mean_expression(values, controls[codes[controls] == level]) for level in range(len(kept))])
+    return Strata(codes, means, tuple(notes))
+
+
+def imbalance_notes(
+    obs: pd.DataFrame, groups: Sequence[str] | NDArray[np.str_], control: str, *, least: int, chosen: str | None = None
+) -> list[str]:
+    """Warn of usual covariates whose levels have other shares among perturbed cells than among controls.
+
+    For each perturbed label, and for all of them together, the χ² test of independence on the table (control,
+    perturbed) × levels, summed over the levels of the covariate that was chosen already. A column is named where a
+    p-value, times the number of tests, is below .001 and at least a tenth of these cells would have to change the level
+    to have the shares of the controls.
+
+    Args:
+        obs: table of the cells.
+        groups: label of every cell.
+        control: label of the controls.
+        least: labels with fewer cells are not looked at.
+        chosen: covariate that is taken into account already.
+    """
+    labels = np.asarray(groups).astype(str)
+    columns = [str(name) for name in obs.columns]
+    within = np.zeros(len(labels), dtype=np.int64)
+    if chosen is not None:
+        within = _codes(obs.iloc[:, columns.index(chosen)])[0]
+    names, of_cell = np.unique(labels, return_inverse=True)
+    enough = [at for at, name in enumerate(names) if name != control and np.sum(of_cell == at) >= least]
+    is_control = labels == control
+    sides = [~is_control, *(of_cell == at for at in enough)]
+    titles = ["all perturbed cells", *(str(names[at]) for at in enough)]
+    usual = {_plain(name) for name in COVARIATES}
+    notes = []
+    for place, column in enumerate(columns):
+        if column == chosen or _plain(column) not in usual:
+            continue
+        codes, levels = _codes(obs.iloc[:, place])
+        if not 1 < len(levels) <= MOST_LEVELS or np.array_equal(levels[codes], labels):
+            continue
+        found = [_shift(codes, len(levels), is_control, side, within) for side in sides]
+        hit = [at for at, (p, moved) in enumerate(found) if p * len(found) < SIGNIFICANCE and moved >= LEAST_SHIFT]
+        if not hit:
+            continue
+        worst = max(hit, key=lambda at: found[at][1])
+        level, shares = _largest(codes, len(levels), is_control, sides[worst])
+        notes.append(
+            f"warning: {column} has other shares among controls and perturbed cells (χ² test, {len(hit)} of "
+            f"{len(found)} comparisons; most in {titles[worst]}: {str(levels[level])!r} {shares[1]:.0%}, of the "
+            f"controls {shares[0]:.0%}). What differs between levels is then taken for a change; --covariate {column} compares "
+            "with controls of the same level, unless the levels are themselves what the perturbation changes"
+        )
+    return notes
+
+
+def _shift(
+    codes: NDArray[np.int64],
+    levels: int,
+    control: NDArray[np.bool_],
+    other: NDArray[np.bool_],
+    within: NDArray[np.int64],
+) -> tuple[float, float]:
+    """p-value of the χ² test, and the share of the cells of `other` that would have to change the level."""
+    from scipy import stats
+
+    statistic, freedom, moved, cells = 0.0, 0, 0.0, 0
+    for stratum in np.unique(within[other]):
+        here = within == stratum
+        table = np.stack([np.bincount(codes[side & here], minlength=levels) for side in (control, other)])
+        if not table.sum(axis=1).all():
+            continue
+        table = _pooled(table)
+        count = int(table[1].sum())
+        shares = table / table.sum(axis=1, keepdims=True)
+        moved, cells = moved + count * float(np.abs(shares[0] - shares[1]).sum() / 2), cells + count
+        if table.shape[1] > 1:
+            tested = stats.chi2_contingency(table, correction=False)
+            statistic, freedom = statistic + float(tested.statistic), freedom + int(tested.dof)
+    if not freedom:
+        return 1.0, 0.0
+    return float(stats.chi2.sf(statistic, freedom)), moved / cells
+
+
+def _pooled(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Leave empty levels out, and take those with small expected counts together."""
+    table = table[:, table.sum(axis=0) > 0]
+    expected = table.sum(axis=0) * (table.sum(axis=1).min() / table.sum())
+    rare = expected < LEAST_EXPECTED
+    if rare.sum() > 1:
+        table = np.concatenate([table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)], axis=1)
+    return table
+
+
+def _largest(
+    codes: NDArray[np.int64], levels: int, control: NDArray[np.bool_], other: NDArray[np.bool_]
+) -> tuple[int, tuple[float, float]]:
+    """The level whose share differs most, and its share among controls and others."""
+    shares = [np.bincount(codes[side], minlength=levels) / max(1, side.sum()) for side in (control, other)]
+    at = int(np.argmax(np.abs(shares[0] - shares[1])))
+    return at, (float(shares[0][at]), float(shares[1][at]))
+
+
+def _codes(column: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    levels, codes = np.unique(column.astype(str).to_numpy().astype(str), return_inverse=True)
+    return codes.astype(np.int64), levels
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def mean_expression(values: sparse.csr_matrix, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean log-normalised expression of some cells, `[n_genes]`, summed in double precision."""
+    return np.asarray(values[rows].astype(np.float64).mean(axis=0)).ravel()
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
