@@ -25,8 +25,13 @@ __all__ = [
     "write_results",
 ]
 
-BASELINES = ("majority", "pca+logreg")
+REGRESSION = "pca+logreg"
+BASELINES = ("majority", REGRESSION)
 UNTRAINED = " untrained"
+HEADLINE_METRIC = "macro_f1"
+OVER = ("over_untrained", "over_regression", "to_leader")
+"""Further paired differences in `HEADLINE_METRIC`: to the model's untrained row, to `REGRESSION`, to the row with the
+largest mean."""
 KEY = ("dataset", "split", "model")
 COSTS = ("parameters", "multiply_adds", "saved_mb", "cells_per_second", "seconds_pretrain")
 LOSSES = ("mvp_loss", "validation_mvp_loss")
@@ -76,7 +81,9 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
 
     Columns: `dataset`, `split`, `model`, `n` (seeds); for every metric `_mean`, `_sd`, `_difference` (paired, model
     minus `reference`), `_low`, `_high` (95 % interval), `_p` and `_equivalent` (two one-sided tests within
-    ± `margin`); means of losses, costs and sizes of the parts. NaN and None where a value does not exist: one seed,
+    ± `margin`); the same for macro-F1 minus that of the model's untrained row, of logistic regression and of the row
+    with the largest mean (`over_untrained`, `over_regression`, `to_leader`); means of losses, costs and sizes of the
+    parts. NaN and None where a value does not exist: one seed,
     no reference, a baseline without costs.
 
     Args:
@@ -90,6 +97,8 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
     for (dataset, split), group in results.groupby(["dataset", "split"], sort=False):
         by_seed = group.set_index("seed")
         against = by_seed[by_seed["model"] == reference]
+        scores = {str(name): own[HEADLINE_METRIC] for name, own in by_seed.groupby("model", sort=False)}
+        leader = leading({name: mean_sd(own).mean for name, own in scores.items()})
         for model in model_order(group["model"]):
             own = by_seed[by_seed["model"] == model]
             row: dict[str, Any] = {"dataset": dataset, "split": split, "model": model, "n": len(own)}
@@ -97,10 +106,21 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
                 whole = mean_sd(own[metric])
                 row |= {f"{metric}_mean": whole.mean, f"{metric}_sd": whole.sd}
                 row |= _difference(own[metric], against[metric], metric, margin, same=model == reference)
+            for name, other in zip(OVER, (model + UNTRAINED, REGRESSION, leader), strict=True):
+                same = model == other or other not in scores
+                row |= _difference(
+                    own[HEADLINE_METRIC], scores.get(other, own[HEADLINE_METRIC]), name, margin, same=same
+                )
             for name in (*LOSSES, *COSTS, *SIZES):
                 row[name] = mean_sd(own[name]).mean
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def leading(means: Mapping[str, float]) -> str:
+    """The row with the largest mean, the first of `model_order` on a tie; `""` where none is a number."""
+    finite = {name: means[name] for name in model_order(means) if math.isfinite(means[name])}
+    return max(finite, key=lambda name: finite[name]) if finite else ""
 
 
 def _difference(own: pd.Series, against: pd.Series, metric: str, margin: float, *, same: bool) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench.findings import findings
 from scgraph.bench.overall import compared
-from scgraph.bench.results import BASELINES, UNTRAINED
+from scgraph.bench.results import BASELINES, HEADLINE_METRIC, UNTRAINED
+from scgraph.bench.wording import NOTHING, interval, mean_and_sd, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +27,8 @@ __all__ = [
     "overall_header",
     "overall_legend",
     "overall_sentences",
+    "quantity",
+    "records",
     "rich_tables",
     "summary_markdown",
     "table_cells",
@@ -33,15 +37,8 @@ __all__ = [
 ]
 
 METRIC_NAMES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
-HEADLINE_METRIC = "macro_f1"
 CLAIMED = ("accuracy", "macro_f1")
 """What the claim of equivalence is stated in: the paper's metric, and one that small classes weigh in."""
-NOTHING = "-"
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries with text keys."""
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def table_header(reference: str) -> list[str]:
@@ -62,7 +59,7 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
     if row["model"] == reference:
         differences, verdict = ["reference", "reference"], ""
     else:
-        differences = [_interval(row, metric) for metric in ("macro_f1", "accuracy")]
+        differences = [interval(row, metric) for metric in ("macro_f1", "accuracy")]
         verdict = _equivalent(row, ("macro_f1", "accuracy"))
     return [
         str(row["model"]),
@@ -95,7 +92,7 @@ def overall_cells(row: Mapping[str, Any]) -> list[str]:
     return [
         str(row["model"]),
         f"{row[row['over']]} {row['over']}",
-        *(_interval(row, metric) for metric in METRIC_NAMES),
+        *(interval(row, metric) for metric in METRIC_NAMES),
         _equivalent(row, tuple(METRIC_NAMES)),
     ]
 
@@ -162,26 +159,6 @@ def headlines(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0
             text += f". {first} needs {ratio:.2f}x the multiply-adds of {reference}"
         sentences.append(text + ".")
     return sentences
-
-
-def findings(summary: pd.DataFrame) -> list[str]:
-    """What keeps the headline honest: the gain over the untrained backbone, and the best plain baseline."""
-    found = []
-    for (dataset, _), group in summary.groupby(["dataset", "split"], sort=False):
-        means = dict(zip(group["model"], group[f"{HEADLINE_METRIC}_mean"], strict=True))
-        gains = [f"{name} {means[name] - means[name + UNTRAINED]:+.3f}" for name in means if name + UNTRAINED in means]
-        if gains:
-            found.append(f"{dataset}: pretraining changes macro-F1 over the untrained backbone by {', '.join(gains)}.")
-        trained = {n: m for n, m in means.items() if n not in BASELINES and not n.endswith(UNTRAINED)}
-        if "pca+logreg" in means and trained:
-            best = max(trained, key=lambda name: trained[name])
-            gap = trained[best] - means["pca+logreg"]
-            side = "above" if gap >= 0 else "below"
-            found.append(
-                f"{dataset}: the best trained model ({best}) is {abs(gap):.3f} {side} logistic regression on principal "
-                f"components ({means['pca+logreg']:.3f})."
-            )
-    return found
 
 
 def summary_markdown(
@@ -279,11 +256,11 @@ def rich_tables(
             for row in records(group):
                 model, over = overall_cells(row)[:2]
                 style = "" if row["model"] in compared(group) else "dim"
-                differences = [_interval(row, metric) for metric in CLAIMED]
+                differences = [interval(row, metric) for metric in CLAIMED]
                 together.add_row(*(Text(cell) for cell in (model, over, *differences)), style=style)
             parts.append(together)
         parts += [Text(line) for line in overall_sentences(overall, reference, margin=margin)]
-    parts += [Text(line) for line in headlines(summary, reference, margin=margin)]
+    parts += [Text(line) for line in (*headlines(summary, reference, margin=margin), *findings(summary))]
     return Group(*parts)
 
 
@@ -296,14 +273,6 @@ def _rich_table(title: str, header: Sequence[str]) -> Table:
     for index, name in enumerate(header):
         table.add_column(name, justify="left" if index == 0 else "right", no_wrap=index == 0)
     return table
-
-
-def mean_and_sd(row: Mapping[str, Any], metric: str) -> str:
-    """`0.812 ± 0.004`, or the mean alone for one seed."""
-    mean, sd = row[f"{metric}_mean"], row[f"{metric}_sd"]
-    if not math.isfinite(mean):
-        return NOTHING
-    return f"{mean:.3f} ± {sd:.3f}" if math.isfinite(sd) else f"{mean:.3f}"
 
 
 def quantity(value: float) -> str:
@@ -319,15 +288,6 @@ def quantity(value: float) -> str:
     return f"{value:.0f}"
 
 
-def _interval(row: Mapping[str, Any], metric: str) -> str:
-    difference, low, high = (row[f"{metric}_{name}"] for name in ("difference", "low", "high"))
-    if not math.isfinite(difference):
-        return NOTHING
-    if not math.isfinite(low):
-        return f"{difference:+.3f} (n = 1)"
-    return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
 def _equivalent(row: Mapping[str, Any], metrics: Sequence[str]) -> str:
     return " / ".join({None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{m}_equivalent"])] for m in metrics)
 
@@ -337,8 +297,10 @@ def _claims(row: Mapping[str, Any], margin: float) -> str:
 
 
 def _verdict(row: Mapping[str, Any], margin: float, metric: str) -> str:
-    text = f"paired difference {_interval(row, metric)}"
     low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    if not math.isfinite(low):
+        return "one pair, so no interval and nothing to say of a difference"
+    text = f"paired difference {interval(row, metric)}"
     equivalent = _flag(row[f"{metric}_equivalent"])
     if equivalent is None:
         return text

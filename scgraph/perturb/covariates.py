@@ -184,8 +184,8 @@ def imbalance_notes(
         notes.append(
             f"warning: {column} has other shares among controls and perturbed cells (χ² test, {len(hit)} of "
             f"{len(found)} comparisons; most in {titles[worst]}: {str(levels[level])!r} {shares[1]:.0%}, of the "
-            f"controls {shares[0]:.0%}). What differs between levels is then taken for a change; --covariate {column} compares "
-            "with controls of the same level, unless the levels are themselves what the perturbation changes"
+            f"controls {shares[0]:.0%}). What differs between levels is then taken for a change; --covariate {column} "
+            "compares with controls of the same level, unless the levels are themselves what the perturbation changes"
         )
     return notes
 

@@ -1,0 +1,38 @@
+"""Numbers of a summary as text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+__all__ = ["NOTHING", "interval", "mean_and_sd", "records"]
+
+NOTHING = "-"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries with text keys."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def mean_and_sd(row: Mapping[str, Any], metric: str) -> str:
+    """`0.812 ± 0.004`, or the mean alone for one seed."""
+    mean, sd = row[f"{metric}_mean"], row[f"{metric}_sd"]
+    if not math.isfinite(mean):
+        return NOTHING
+    return f"{mean:.3f} ± {sd:.3f}" if math.isfinite(sd) else f"{mean:.3f}"
+
+
+def interval(row: Mapping[str, Any], metric: str) -> str:
+    """`+0.012 [-0.007, +0.031]`, or the difference alone and `(n = 1)`."""
+    difference, low, high = (row[f"{metric}_{name}"] for name in ("difference", "low", "high"))
+    if not math.isfinite(difference):
+        return NOTHING
+    if not math.isfinite(low):
+        return f"{difference:+.3f} (n = 1)"
+    return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
