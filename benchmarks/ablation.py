@@ -1,6 +1,6 @@
 """How good frozen features are, step by step from the paper's recipe to ours, each step a bench of its own.
 
-Usage: python benchmarks/ablation.py --data A.h5ad --corpus ATLAS.h5ad --drop-leaks --out FOLDER
+Usage: python benchmarks/ablation.py --data A.h5ad --corpus ATLAS.h5ad --out FOLDER
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scgraph.bench.protocol import measure, model_configs
 from scgraph.bench.results import results_csv, results_frame, summarise
 from scgraph.errors import ConfigError
 from scgraph.files import json_text, write_atomic
-from scgraph.options import BatchKey, Label, Layer, Overwrite, Set, bench_settings
+from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set, bench_settings
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def ablation(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every step; the same command goes on after an interruption."""
@@ -70,7 +70,7 @@ def ablation(
     done: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     rows = kept_rows(folder, "step", list(done))
     options = ["--models", model, "--data", *data, *(["--corpus", *corpus] if corpus else [])]
-    options += ["--drop-leaks"] if drop_leaks else []
+    options += [] if drop_leaks else ["--keep-leaks"]
     for name, words, settings in plans:
         if name in done:
             continue

@@ -15,7 +15,7 @@ from common import resumable_folder, run, write_origin
 from figure4_points import PointRequest, run_point
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
-from scgraph.options import Config, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
+from scgraph.options import Config, DropLeaks, Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def figure4(
     ] = None,
     label: Label = None,
     layer: Layer = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure every model at every number of genes; the same command goes on after an interruption."""

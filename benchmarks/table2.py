@@ -16,7 +16,7 @@ from common import load_average, run, write_origin
 from paper_table2 import SETTINGS
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.files import prepare_output_folder, write_atomic
-from scgraph.options import BatchKey, Label, Layer, Overwrite, Set
+from scgraph.options import BatchKey, DropLeaks, Label, Layer, Overwrite, Set
 from scgraph.terminal import say, show
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def accuracy(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
-    drop_leaks: Annotated[bool, typer.Option("--drop-leaks", help="Leave test cells out of the corpus.")] = False,
+    drop_leaks: DropLeaks = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Pretrain and probe gnn and tf at every setting; the same command goes on after an interruption."""

@@ -60,7 +60,7 @@ class AccuracyRequest:
     label: str | None = None
     layer: str | None = None
     batch_key: str | None = None
-    drop_leaks: bool = False
+    drop_leaks: bool = True
 
     def config(self, channels: int, genes: int) -> BenchConfig:
         """Settings of the bench at one setting of the table.

@@ -11,6 +11,7 @@ import typer
 from scgraph.options import (
     BatchKey,
     Config,
+    DropLeaks,
     Graph,
     Json,
     Label,
@@ -45,6 +46,7 @@ def tune(
     label: Label = None,
     layer: Layer = None,
     batch_key: BatchKey = None,
+    drop_leaks: DropLeaks = True,
     graph: Graph = None,
     config: Config = "tune/default",
     set_: Set = None,
@@ -78,6 +80,7 @@ def tune(
         label=label,
         layer=layer,
         batch_key=batch_key,
+        drop_leaks=drop_leaks,
         final=not no_final,
         overwrite=overwrite,
         say=say,

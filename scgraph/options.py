@@ -17,6 +17,9 @@ Models = Annotated[str, typer.Option(help="Models by name, separated by commas; 
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw reads .raw.")]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
 BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]
+DropLeaks = Annotated[
+    bool, typer.Option("--drop-leaks/--keep-leaks", help="Leave cells of a test part out of the corpus, or keep them.")
+]
 Config = Annotated[str | None, typer.Option(help="YAML file, or a name that ships with scgraph such as bench/default.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as train.epochs=5; may be repeated.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]

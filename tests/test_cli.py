@@ -199,6 +199,7 @@ def test_options_are_frozen() -> None:
                 "--label",
                 "--layer",
                 "--batch-key",
+                "--drop-leaks",
                 "--graph",
                 "--config",
                 "--set",

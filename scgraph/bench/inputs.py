@@ -309,7 +309,7 @@ def prepare(
         leaks = sum(int(found.sum()) for found in leaked)
         allowed = [np.flatnonzero(~found) if drop_leaks else np.arange(len(found)) for found in leaked]
         train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
-        said = "left out" if drop_leaks else "kept (without labels; --drop-leaks leaves them out)"
+        said = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
         notes.append(
             f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"
             + (f", {said}." if leaks else ".")

@@ -133,7 +133,7 @@ def measure(
     config: BenchConfig,
     *,
     graph: GeneEdges | None = None,
-    drop_leaks: bool = False,
+    drop_leaks: bool = True,
     folder: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,

@@ -71,7 +71,7 @@ def run_bench(
     label: str | None = None,
     layer: str | None = None,
     batch_key: str | None = None,
-    drop_leaks: bool = False,
+    drop_leaks: bool = True,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,
@@ -88,7 +88,7 @@ def run_bench(
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         batch_key: column of obs with donors or batches, which splits keep whole.
-        drop_leaks: leave corpus cells out that stand in a test part.
+        drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
         overwrite: replace an earlier bench in `out`.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.

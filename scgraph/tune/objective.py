@@ -104,8 +104,10 @@ def data_identity(
     return found
 
 
-def parts_of(probe: ProbeSet, corpus: list[Cells] | CellStore, config: BenchConfig, *, seed: int) -> Parts:
-    """Return what trials see of a set; corpus cells that stand in the test part are left out.
+def parts_of(
+    probe: ProbeSet, corpus: list[Cells] | CellStore, config: BenchConfig, *, seed: int, drop_leaks: bool = True
+) -> Parts:
+    """Return what trials see of a set; corpus cells that stand in the test part are left out unless told otherwise.
 
     Raises:
         DataError: the set cannot be divided, or genes do not match.
@@ -113,7 +115,7 @@ def parts_of(probe: ProbeSet, corpus: list[Cells] | CellStore, config: BenchConf
     from scgraph.bench.inputs import prepare, split_of
 
     split = split_of(probe, config, seed=seed)
-    prepared = prepare(probe, split, corpus, config, seed=seed, drop_leaks=True)
+    prepared = prepare(probe, split, corpus, config, seed=seed, drop_leaks=drop_leaks)
     return Parts(
         probe.cells.name,
         prepared.train,
@@ -145,7 +147,7 @@ class Objective:
         self.on_cpu = resolve_device(job.bench.train.device).type == "cpu"
         sets, corpus = read_data(job)
         graph = read_graph(job.bench)
-        self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed) for probe in sets]
+        self.sets = [parts_of(probe, corpus, job.bench, seed=self.seed, drop_leaks=job.drop_leaks) for probe in sets]
         # Kept here, so that what is computed from a network serves all trials.
         self.networks = [None if graph is None else graph.on(parts.train.vocabulary) for parts in self.sets]
 

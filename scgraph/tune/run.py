@@ -66,6 +66,7 @@ def run_tune(
     label: str | None = None,
     layer: str | None = None,
     batch_key: str | None = None,
+    drop_leaks: bool = True,
     final: bool = True,
     report: bool = True,
     overwrite: bool = False,
@@ -95,6 +96,7 @@ def run_tune(
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         batch_key: column of obs with donors or batches, which splits keep whole.
+        drop_leaks: leave corpus cells out that stand in a test part; otherwise they are kept.
         final: compare the best settings at the end.
         report: draw and write `study.html`.
         overwrite: begin anew in `out`; a database is never cleared.
@@ -127,6 +129,7 @@ def run_tune(
         label=label,
         layer=layer,
         batch_key=batch_key,
+        drop_leaks=drop_leaks,
         objective=objective,
         options=options or {},
     )
@@ -137,11 +140,13 @@ def run_tune(
     graph = read_graph(job.bench)
     sets, sources = read_data(job)
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
-        parts = parts_of(probe, sources, job.bench, seed=job.tune.seed)
+        parts = parts_of(probe, sources, job.bench, seed=job.tune.seed, drop_leaks=job.drop_leaks)
         notes = probe.cells.notes if graph is None else (*probe.cells.notes, *graph.on(parts.train.vocabulary).notes)
         for note in notes:
             say(f"{probe.cells.name}: {note}")
     identity = data_identity(sets, sources, graph)
+    if not drop_leaks:
+        identity["leaks"] = "kept"
     job = described(replace(job, storage=asdict(place), identity=identity))
     del sets, sources
     for model in job.models:
@@ -302,7 +307,7 @@ def _final(
         label=job.label,
         layer=job.layer,
         batch_key=job.batch_key,
-        drop_leaks=bool(job.corpus),
+        drop_leaks=job.drop_leaks,
         overwrite=True,
         say=say,
     )

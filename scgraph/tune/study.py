@@ -52,6 +52,7 @@ class Job:
         label: column of obs with the classes.
         layer: layer to read.
         batch_key: column of obs with batches.
+        drop_leaks: leave corpus cells out that stand in a test part.
         identity: what the data are, see `scgraph.tune.objective.data_identity`.
         spaces: the search space, by model.
         first: what the first trial runs, by model.
@@ -70,6 +71,7 @@ class Job:
     label: str | None = None
     layer: str | None = None
     batch_key: str | None = None
+    drop_leaks: bool = True
     identity: dict[str, str] = field(default_factory=dict)
     spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     first: dict[str, dict[str, Any]] = field(default_factory=dict)
