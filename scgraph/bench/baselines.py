@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["BaselineResult", "majority", "pca_logreg"]
 
-INVERSE_PENALTIES = (0.01, 0.1, 1.0)
+INVERSE_PENALTIES = tuple(10.0**power for power in range(-4, 6))
+"""C of scikit-learn, from the strongest penalty to hardly any: some sets choose .01 and some 100 or more."""
 
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """Predicted class codes of the test part `[n_test]`, and one phrase on what was chosen."""
+    """Predicted class codes of the test part `[n_test]`, one phrase on what was chosen, and C where it was."""
 
     predictions: NDArray[np.int64]
     note: str
+    inverse_penalty: float | None = None
 
 
 def majority(train_y: ArrayLike, n_test: int) -> BaselineResult:
@@ -87,4 +89,4 @@ def pca_logreg(
         assert best is not None
         _, penalty, model = best
         predictions = model.predict(pca.transform(test_x.astype(np.float64)))
-    return BaselineResult(predictions.astype(np.int64), f"{kept} components, C = {penalty:g}")
+    return BaselineResult(predictions.astype(np.int64), f"{kept} components, C = {penalty:g}", penalty)

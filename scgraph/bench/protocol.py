@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.baselines import majority, pca_logreg
+from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.inputs import ProbeSet, corpus_notes, on_genes_of, prepare, split_of
-from scgraph.bench.results import UNTRAINED, results_csv, results_frame
+from scgraph.bench.results import REGRESSION, UNTRAINED, results_csv, results_frame
 from scgraph.bench.statistics import score
 from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig, merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -192,7 +192,17 @@ def measure(
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.said()}")
+        measured.note(_said_of_penalties(probe.cells.name, measured.rows))
     return measured
+
+
+def _said_of_penalties(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What logistic regression chose on the validation part, and whether a wider grid might have served it better."""
+    chosen = [row["inverse_penalty"] for row in rows if (row["dataset"], row["model"]) == (dataset, REGRESSION)]
+    least, most = min(INVERSE_PENALTIES), max(INVERSE_PENALTIES)
+    border = sum(one in (least, most) for one in chosen)
+    text = f"{dataset}: {REGRESSION} chose C = {', '.join(f'{one:g}' for one in chosen)} (of {least:g} to {most:g})"
+    return f"{text}, {border} of {len(chosen)} on the border." if border else f"{text}."
 
 
 class _Run:
@@ -233,9 +243,9 @@ class _Run:
             components=self.config.components,
             seed=self.seed,
         )
-        self._add("pca+logreg", found.predictions)
+        self._add(REGRESSION, found.predictions, inverse_penalty=found.inverse_penalty)
         if self.seed == 0:
-            self.measured.predictions[self.name, "pca+logreg"] = found.predictions
+            self.measured.predictions[self.name, REGRESSION] = found.predictions
 
     def model(
         self,
