@@ -95,7 +95,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
 
     from scgraph.bench.costs import profile
     from scgraph.bench.inputs import prepare, read_corpus, read_probe_sets, split_of
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.protocol import model_configs, settings_of
     from scgraph.bench.statistics import score
     from scgraph.config import BenchConfig, parse_config
     from scgraph.train import embed, linear_probe, pretrain, resolve_device
@@ -103,8 +103,9 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     # Behind the imports: a library that lacks memory while it is loaded fails in many ways.
     limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
     settings = parse_config(BenchConfig, request.config, source="request")
-    train = settings.train
     config = model_configs([request.model], settings)[request.model]
+    settings = settings_of(request.model, settings)
+    train = settings.train
     probe = read_probe_sets(
         [request.data], layer=request.layer, label=request.label, drop_classes_below=settings.drop_classes_below
     )[0]

@@ -84,11 +84,12 @@ def pretrain(
         source_manifests,
         stores_to_train_on,
     )
-    from scgraph.bench.protocol import model_configs
+    from scgraph.bench.protocol import model_configs, settings_of
     from scgraph.train import pretrain as train
 
     settings = as_bench_config(config)
     model_config = model_configs([model], settings)[model]
+    settings = settings_of(model, settings)
     graph = read_graph(settings)
     corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer)
     for note in corpus_notes(corpus):

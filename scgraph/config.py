@@ -12,11 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from scgraph.errors import ConfigError, did_you_mean
 
 __all__ = [
+    "PER_MODEL",
     "BenchConfig",
     "ModelConfig",
     "ProbeConfig",
     "TrainConfig",
     "config_names",
+    "laid_over",
     "load_yaml",
     "merged",
     "parse_config",
@@ -41,6 +43,10 @@ def _path_text(value: object) -> object:
 
 PathText = Annotated[str, BeforeValidator(_path_text)]
 WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
+
+
+PER_MODEL = {"model": "per_model", "train": "train_per_model", "probe": "probe_per_model"}
+"""Parts of a bench's settings, and where what differs for one model stands."""
 
 
 class _Config(BaseModel):
@@ -118,7 +124,10 @@ class ModelConfig(_Config):
 
 
 class TrainConfig(_Config):
-    """Pretraining by masked value prediction; the defaults are the paper's."""
+    """Pretraining by masked value prediction; the defaults are the paper's where it states them.
+
+    It says nothing of clipping (here at norm 1), the share of masked values (here .15), a warm-up or weight decay (here none).
+    """
 
     genes: Positive = Field(512, description="expressed genes sampled a cell, G")
     embed_genes: WholeOrAll = Field(
@@ -180,7 +189,10 @@ class TrainConfig(_Config):
 
 
 class ProbeConfig(_Config):
-    """One linear layer on frozen features; the defaults are the paper's."""
+    """One linear layer on frozen features; the defaults are the paper's.
+
+    Not the paper's: features are standardised on the train part, and the epoch is chosen on the validation part.
+    """
 
     epochs: Positive = Field(50, description="passes over the train part")
     learning_rate: Rate = Field(5e-3, description="of Adam")
@@ -300,6 +312,33 @@ def merged(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
             below = result.get(key)
             result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
+
+
+def laid_over(base: dict[str, Any], *overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a bench with others laid over them, the later over the earlier.
+
+    What one of them says for all models goes before what those below it say for one model: ``--set
+    train.learning_rate=0.003`` holds for a model too whose rate ``bench/default`` names.
+    """
+    for override in overrides:
+        lowered = dict(base)
+        for part, field in PER_MODEL.items():
+            own = lowered.get(field) or {}
+            lowered[field] = {name: _without(table, override.get(part) or {}) for name, table in own.items()}
+        base = merged(lowered, override)
+    return base
+
+
+def _without(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the table without the values that `given` names."""
+    left = {}
+    for key, value in table.items():
+        inner = given.get(key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            left[key] = _without(value, inner)
+        elif key not in given:
+            left[key] = value
+    return left
 
 
 def _shipped() -> Path:

@@ -111,7 +111,7 @@ def bench_settings(
         ConfigError: an unknown configuration or key, or an impossible value.
     """
     from scgraph.bench.run import as_bench_config
-    from scgraph.config import BenchConfig, merged, parse_config
+    from scgraph.config import BenchConfig, laid_over, parse_config
 
     def present(values: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in values.items() if value is not None}
@@ -121,4 +121,4 @@ def bench_settings(
     base = as_bench_config(name or {}).model_dump()
     if "epochs" in given["train"] or "epochs" in written.get("train", {}):
         base["max_steps"] = None  # epochs that are asked for by hand are not cut
-    return parse_config(BenchConfig, merged(base, written, given), source="options")
+    return parse_config(BenchConfig, laid_over(base, written, given), source="options")

@@ -181,13 +181,13 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
     Raises:
         ConfigError: it does not exist or holds an unknown or impossible setting.
     """
-    from scgraph.config import BenchConfig, load_yaml, merged, parse_config
+    from scgraph.config import BenchConfig, laid_over, load_yaml, parse_config
 
     if isinstance(config, BenchConfig):
         return config
     given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
     parse_config(BenchConfig, given, source=source)
-    return parse_config(BenchConfig, merged(load_yaml(DEFAULT), given), source=source)
+    return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given), source=source)
 
 
 def _costs(

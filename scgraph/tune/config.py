@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scgraph.config import BenchConfig, _Config, load_yaml, merged, parse_config
+from scgraph.config import BenchConfig, _Config, laid_over, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ def base_settings(config: TuneConfig) -> BenchConfig:
 
     settings = as_bench_config(config.base).model_dump()
     chosen = {"split_seed": config.seed, "train": {"seed": config.seed}}
-    laid_over = merged(settings, config.bench, chosen)
+    whole = laid_over(settings, config.bench, chosen)
     if "epochs" in config.bench.get("train", {}) and "max_steps" not in config.bench:
-        laid_over["max_steps"] = None  # epochs that are asked for by hand are not cut
-    found = parse_config(BenchConfig, laid_over, source=f"{config.base} with bench of the study")
+        whole["max_steps"] = None  # epochs that are asked for by hand are not cut
+    found = parse_config(BenchConfig, whole, source=f"{config.base} with bench of the study")
     if found.train.devices * found.train.nodes > 1:
         raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
     return found
