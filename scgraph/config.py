@@ -126,7 +126,8 @@ class ModelConfig(_Config):
 class TrainConfig(_Config):
     """Pretraining by masked value prediction; the defaults are the paper's where it states them.
 
-    It says nothing of clipping (here at norm 1), the share of masked values (here .15), a warm-up or weight decay (here none).
+    It says nothing of clipping (here at norm 1), of the share of masked values (here .15), or of a warm-up and weight
+    decay (here none).
     """
 
     genes: Positive = Field(512, description="expressed genes sampled a cell, G")

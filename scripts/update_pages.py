@@ -33,6 +33,7 @@ PAGES = (
         for name in (
             "reproduction",
             "features",
+            "protocol",
             "performance",
             "tuning",
             "attention_is_message_passing",
