@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness.text import markdown_table
-from scgraph.genes.enrichment.report import sense_markdown
+from scgraph.genes.enrichment.report import enrichment_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ def page(sense: Enrichment, rows: Sequence[Mapping[str, Any]], levels: Mapping[f
         shares.append([f"{level:.0%}", f"{found.genes:,}", *(f"{by[name]:.1%}" for name in networks)])
     return "\n".join(
         [
-            sense_markdown(sense, title="Edges within families of genes"),
+            enrichment_markdown(sense, title="Edges within families of genes"),
             "# Other settings\n",
             markdown_table(header, settings),
             "Logits are centred by receiving gene. `share`, `by chance`, `p` and `specific z` are those of `learned`, "

@@ -69,11 +69,11 @@ def graph(
         show_rows(
             f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_
         )
-    if found.sense is not None:
+    if found.enrichment is not None:
         from scgraph.genes.enrichment.report import overall_rows, verdicts
 
-        show_rows("Edges within families of genes", overall_rows(found.sense), json_)
-        for sentence in verdicts(found.sense):
+        show_rows("Edges within families of genes", overall_rows(found.enrichment), json_)
+        for sentence in verdicts(found.enrichment):
             show(sentence, json_)
     for path in found.files:
         show(f"Written: {path}", json_)

@@ -1,4 +1,4 @@
-"""The learned gene graph: the strongest edges of a model's adjacency, hubs, modules, and a check of its sense."""
+"""The learned gene graph: the strongest edges of a model's adjacency, hubs, modules, enrichment of families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a saved model to files: the graph, hubs, picture, embeddings and the check of sense."""
+"""From a saved model to files: the graph, hubs, picture, embeddings and the enrichment of families."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scgraph.files import write_atomic
 from scgraph.genes.api import graph_and_edges
 from scgraph.genes.embeddings import embedding_frame, gene_embeddings
 from scgraph.genes.enrichment.families import read_families
-from scgraph.genes.enrichment.report import sense_markdown, verdicts
+from scgraph.genes.enrichment.report import enrichment_markdown, verdicts
 from scgraph.genes.enrichment.test import enrichment_test
 from scgraph.genes.graph import hubs
 from scgraph.genes.picture import draw_network, figure_bytes
@@ -41,7 +41,7 @@ class Written:
         edges: its edges.
         modules: its modules.
         hubs: its nodes, the strongest senders first; None where no graph was asked for.
-        sense: the check, where one was asked for.
+        enrichment: of the families, on cells, where one was asked for.
         files: what was written.
     """
 
@@ -49,7 +49,7 @@ class Written:
     edges: int = 0
     modules: int = 0
     hubs: pd.DataFrame | None = None
-    sense: Enrichment | None = None
+    enrichment: Enrichment | None = None
     files: list[Path] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
@@ -60,13 +60,13 @@ class Written:
         if self.hubs is not None:
             found |= {"genes": self.genes, "edges": self.edges, "modules": self.modules}
             found["hubs"] = json.loads(self.hubs.head(20).to_json(orient="records"))
-        if self.sense is not None:
+        if self.enrichment is not None:
             found["check"] = {
-                "verdicts": verdicts(self.sense),
-                "genes": self.sense.genes,
-                "cells": self.sense.cells,
-                "table": json.loads(self.sense.table.to_json(orient="records")),
-                "differences": json.loads(self.sense.differences.to_json(orient="records")),
+                "verdicts": verdicts(self.enrichment),
+                "genes": self.enrichment.genes,
+                "cells": self.enrichment.cells,
+                "table": json.loads(self.enrichment.table.to_json(orient="records")),
+                "differences": json.loads(self.enrichment.differences.to_json(orient="records")),
             }
         return found
 
@@ -144,7 +144,7 @@ def write_network(
         write_embeddings(embeddings, found, embedding_frame(found))
         result.files.append(embeddings)
     if check is not None:
-        result.sense = enrichment_test(
+        result.enrichment = enrichment_test(
             saved,
             read_cells(check, values=values),
             layer=layer,
@@ -155,12 +155,12 @@ def write_network(
             min_share=min_share,
             seed=seed,
         )
-        for note in result.sense.notes:
+        for note in result.enrichment.notes:
             say(f"note: {note}")
         if checked is not None:
             table, page = checked
-            write_atomic(table, csv_text(result.sense.table, float_format="%.6g"))
-            write_atomic(page, sense_markdown(result.sense, title="Edges within families of genes"))
+            write_atomic(table, csv_text(result.enrichment.table, float_format="%.6g"))
+            write_atomic(page, enrichment_markdown(result.enrichment, title="Edges within families of genes"))
             result.files += [table, page]
     return result
 

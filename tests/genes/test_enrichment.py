@@ -12,7 +12,7 @@ from scgraph.data import read_cells
 from scgraph.errors import ConfigError, DataError
 from scgraph.genes import FAMILIES, enrichment_test, gene_families
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
-from scgraph.genes.enrichment.report import sense_markdown, verdicts
+from scgraph.genes.enrichment.report import enrichment_markdown, verdicts
 from scgraph.genes.enrichment.test import correlation
 from tests.genes.helpers import cells
 
@@ -116,7 +116,7 @@ def test_check_of_a_planted_model(gnn: SavedModel) -> None:
     said = verdicts(sense)
     assert said[0].startswith("The learned graph knows families")
     assert said[-1].startswith("It is not shown to be better than the correlation of the same cells")
-    page = sense_markdown(sense, title="Check")
+    page = enrichment_markdown(sense, title="Check")
     assert all(sentence in page for sentence in said)
     assert "| ribosome | 5 |" in page
 

@@ -1,4 +1,4 @@
-"""What a check of sense found, in words and tables."""
+"""The enrichment of a learned graph, in words and tables."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
     from scgraph.genes.enrichment.test import Enrichment
 
-__all__ = ["family_rows", "overall_rows", "sense_markdown", "verdicts"]
+__all__ = ["enrichment_markdown", "family_rows", "overall_rows", "verdicts"]
 
 _LEVEL = 0.05
 
 
-def verdicts(sense: Enrichment) -> list[str]:
+def verdicts(enrichment: Enrichment) -> list[str]:
     """Say plainly what the numbers show, and what they do not."""
-    row = _overall(sense.table, LEARNED, "matched")
+    row = _overall(enrichment.table, LEARNED, "matched")
     said = []
     knows = "knows families" if row["share_p"] < _LEVEL else "shows no families"
     said.append(
         f"The learned graph {knows}: a gene's family takes {row['share']:.1%} of the places it could take among its "
-        f"{sense.top_k} strongest senders, {row['share_chance']:.1%} by chance among genes of like expression "
+        f"{enrichment.top_k} strongest senders, {row['share_chance']:.1%} by chance among genes of like expression "
         f"(p {row['share_p']:.2g})."
     )
     for other, words in ((UNTRAINED, "the untrained tables"), (CORRELATION, "the correlation of the same cells")):
-        found = sense.differences[sense.differences["other"] == other]
+        found = enrichment.differences[enrichment.differences["other"] == other]
         if not len(found):
             continue
         entry: Any = found.iloc[0]
-        theirs = _overall(sense.table, other, "matched")["share"]
+        theirs = _overall(enrichment.table, other, "matched")["share"]
         counted = (
             f"{row['share']:.1%} against {theirs:.1%}, larger in {entry['better']} and smaller in {entry['worse']} of "
             f"{entry['families']} families, p {entry['p']:.2g}"
@@ -48,10 +48,10 @@ def verdicts(sense: Enrichment) -> list[str]:
     return said
 
 
-def overall_rows(sense: Enrichment) -> list[dict[str, str]]:
+def overall_rows(enrichment: Enrichment) -> list[dict[str, str]]:
     """Return one row a network and kind of permutation, over all families."""
     rows = []
-    for _, row in sense.table[sense.table["family"] == ALL].iterrows():
+    for _, row in enrichment.table[enrichment.table["family"] == ALL].iterrows():
         rows.append(
             {
                 "network": str(row["network"]),
@@ -69,9 +69,9 @@ def overall_rows(sense: Enrichment) -> list[dict[str, str]]:
     return rows
 
 
-def family_rows(sense: Enrichment) -> list[dict[str, str]]:
+def family_rows(enrichment: Enrichment) -> list[dict[str, str]]:
     """Return one row a family: the share of every network, and the p-value of the learned one, matched."""
-    kept = sense.table[(sense.table["permutation"] == "matched") & (sense.table["family"] != ALL)]
+    kept = enrichment.table[(enrichment.table["permutation"] == "matched") & (enrichment.table["family"] != ALL)]
     rows = []
     for family, group in kept.groupby("family", sort=False):
         by = group.set_index("network")
@@ -83,21 +83,21 @@ def family_rows(sense: Enrichment) -> list[dict[str, str]]:
     return rows
 
 
-def sense_markdown(sense: Enrichment, *, title: str) -> str:
+def enrichment_markdown(enrichment: Enrichment, *, title: str) -> str:
     """Return the whole result as a page."""
     lines = [
         f"# {for_markdown(title)}\n",
-        f"{sense.genes:,} genes, {sense.cells:,} cells, the {sense.top_k} strongest senders of every gene, "
-        f"{sense.permutations:,} permutations of each kind, {sense.bins} bins of mean expression.\n",
-        *(f"Note: {for_markdown(note)}.\n" for note in sense.notes),
-        " ".join(verdicts(sense)) + "\n",
-        _markdown(overall_rows(sense)),
+        f"{enrichment.genes:,} genes, {enrichment.cells:,} cells, the {enrichment.top_k} strongest senders of every "
+        f"gene, {enrichment.permutations:,} permutations of each kind, {enrichment.bins} bins of mean expression.\n",
+        *(f"Note: {for_markdown(note)}.\n" for note in enrichment.notes),
+        " ".join(verdicts(enrichment)) + "\n",
+        _markdown(overall_rows(enrichment)),
         "`share`: of the places that its family could take among the strongest senders of a gene, those it takes; the "
         "mean over the families. `weight`: mean weight within families minus that of the receiving gene; `specific`: "
         "minus that of the sending gene too; z against the permutations. `plain` permutes all genes, `matched` those "
         "of like mean expression. One-sided p, (1 + b)/(1 + n).\n",
         "Share by family:\n",
-        _markdown(family_rows(sense)),
+        _markdown(family_rows(enrichment)),
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The check of sense of a learned gene graph: families of genes, against chance and against the cells' correlation."""
+"""The enrichment of a learned gene graph: families of genes, against chance and against the cells' correlation."""
 
 from __future__ import annotations
 
