@@ -84,9 +84,10 @@ class ArrayColumn(Column[_Number]):
 
     def read(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[_Number]:
         """Copy the entries of rows."""
-        at = np.repeat(self.indptr[rows] - starts[:-1], np.diff(starts)) + np.arange(starts[-1])
-        entries: NDArray[_Number] = self.array[at]
-        return entries
+        del starts
+        first, end = self.indptr[rows].tolist(), self.indptr[rows + 1].tolist()
+        cells: list[NDArray[_Number]] = [self.array[start:stop] for start, stop in zip(first, end, strict=True)]
+        return np.concatenate([self.array[:0], *cells])
 
     def load(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64]
