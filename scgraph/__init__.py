@@ -5,10 +5,10 @@ The public functions are loaded when first used, so that importing the package c
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scgraph._version import __version__
+from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
     from scgraph.api import bench, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
@@ -25,14 +25,6 @@ __all__ = [
     "pretrain",
 ]
 
-_LAZY = ("bench", "embed", "gene_embeddings", "gene_graph", "load_model", "perturb", "prepare", "pretrain")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module("scgraph.api"), name)
-    raise AttributeError(f"module 'scgraph' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: "scgraph.api" for name in __all__ if name != "__version__"}, eager=("__version__",)
+)

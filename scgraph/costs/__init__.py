@@ -5,8 +5,9 @@ The public functions are loaded when first used: the command line reads the size
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
     from scgraph.costs.loading import loading_rate
@@ -15,21 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Costs", "loading_rate", "matmul_peak", "profile", "saved_bytes", "saving"]
 
-_MODULES = {
-    "Costs": "profiling",
-    "loading_rate": "loading",
-    "matmul_peak": "machine",
-    "profile": "profiling",
-    "saved_bytes": "machine",
-    "saving": "profiling",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"scgraph.costs.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'scgraph.costs' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Costs": "scgraph.costs.profiling",
+        "loading_rate": "scgraph.costs.loading",
+        "matmul_peak": "scgraph.costs.machine",
+        "profile": "scgraph.costs.profiling",
+        "saved_bytes": "scgraph.costs.machine",
+        "saving": "scgraph.costs.profiling",
+    },
+)

@@ -6,8 +6,9 @@ is, and need not wait for torch. Lightning is imported when `pretrain` trains in
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
     from scgraph.train.embedding import embed
@@ -27,23 +28,16 @@ __all__ = [
     "resolve_device",
 ]
 
-_MODULES = {
-    "Pretrained": "pretraining",
-    "ProbeResult": "probe",
-    "embed": "embedding",
-    "linear_probe": "probe",
-    "masked_value_loss": "loss",
-    "mvp_loss": "loss",
-    "pretrain": "pretraining",
-    "resolve_device": "trainer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"scgraph.train.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'scgraph.train' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Pretrained": "scgraph.train.pretraining",
+        "ProbeResult": "scgraph.train.probe",
+        "embed": "scgraph.train.embedding",
+        "linear_probe": "scgraph.train.probe",
+        "masked_value_loss": "scgraph.train.loss",
+        "mvp_loss": "scgraph.train.loss",
+        "pretrain": "scgraph.train.pretraining",
+        "resolve_device": "scgraph.train.trainer",
+    },
+)
