@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "PARTS",
     "PER_MODEL",
     "BenchConfig",
     "ModelConfig",
@@ -48,10 +49,6 @@ def _path_text(value: object) -> object:
 
 PathText = Annotated[str, BeforeValidator(_path_text)]
 WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
-
-
-PER_MODEL = {"model": "per_model", "train": "train_per_model", "probe": "probe_per_model"}
-"""Parts of a bench's settings, and where what differs for one model stands."""
 
 
 class _Config(BaseModel):
@@ -224,6 +221,17 @@ class ProbeConfig(_Config):
     learning_rate: Rate = Field(5e-3, description="of Adam")
     batch_size: Positive = Field(64, description="cells a step")
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
+
+
+PARTS: Mapping[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "probe": ProbeConfig,
+}
+"""Parts of the settings that may differ for one model; a pretraining has no probe."""
+
+PER_MODEL = {"model": "per_model", "train": "train_per_model", "probe": "probe_per_model"}
+"""Where what differs for one model stands, by part."""
 
 
 class PretrainConfig(_Config):

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from scgraph.config import PER_MODEL, BenchConfig, PretrainConfig
@@ -22,10 +23,14 @@ __all__ = [
     "load_yaml",
     "merged",
     "parse_config",
+    "yaml_text",
 ]
 
 
 Config = TypeVar("Config", bound=BaseModel)
+
+DEFAULT = "bench/default"
+"""The settings that others are laid over."""
 
 
 def parse_config(cls: type[Config], data: dict[str, Any], *, source: str) -> Config:
@@ -62,6 +67,11 @@ def load_yaml(name: str | Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: holds {type(data).__name__}, not a mapping of keys to values.")
     return data
+
+
+def yaml_text(config: BaseModel) -> str:
+    """Return a configuration as `load_yaml` reads it back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def config_names() -> list[str]:
@@ -134,10 +144,6 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
     if not place:
         return f"{message}."
     return f"{place}: {message}, not {first['input']!r}."
-
-
-DEFAULT = "bench/default"
-"""The settings that others are laid over."""
 
 
 def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:

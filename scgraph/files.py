@@ -20,6 +20,7 @@ __all__ = [
     "check_new_file",
     "check_writable",
     "file_atomic",
+    "file_name",
     "folder_atomic",
     "json_text",
     "prepare_output_folder",
@@ -195,6 +196,11 @@ def prepare_output_folder(
     if overwrite and not resume:
         _remove_owned(folder, owned)
     return folder
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of the name of a file: letters, digits and ``-_.`` stay, all else becomes ``-``."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
 
 
 def json_text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
 from scgraph.bench.results import results_csv, results_frame
-from scgraph.files import write_atomic
+from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
@@ -107,7 +107,7 @@ def measure(
                 measured.note(f"{probe.cells.name}: {note}.")
             for name in plan.models:
                 done += 1
-                saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{_safe(name)}"
+                saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{file_name(name)}"
                 with memory_of_model(name):
                     run.model(name, prepared, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
@@ -249,7 +249,3 @@ class _Run:
 
     def _codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.probe.codes[rows]
-
-
-def _safe(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

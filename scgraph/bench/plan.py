@@ -54,7 +54,6 @@ class BenchPlan:
         sets: labelled sets, divided.
         corpus: cells to pretrain on, or a store of them; none: the train part of each set.
         network: gene network of the models that are restricted to it or take hints from it.
-        measured_on: cells that costs are measured on, and the network on their genes; None without a network.
         drop_leaks: corpus cells that stand in a test part are left out.
         notes: what must be said of sets, corpus and splits.
     """
@@ -64,9 +63,14 @@ class BenchPlan:
     sets: tuple[PlannedSet, ...]
     corpus: Corpus
     network: GeneEdges | None
-    measured_on: tuple[CellStore, Network] | None
     drop_leaks: bool
     notes: tuple[str, ...]
+
+    @property
+    def measured_on(self) -> tuple[CellStore, Network] | None:
+        """Cells that costs are measured on, and the network on their genes; None without a network."""
+        first, on_first = self.sets[0].first, self.sets[0].on_first
+        return None if first is None or on_first is None else (first.train, on_first)
 
     def stores(self, planned: PlannedSet, seed: int) -> tuple[SetStores, Network | None]:
         """Return the stores of a set and seed, and the network on their genes; those of seed 0 may be there already."""
@@ -119,14 +123,11 @@ def plan_bench(
     """
     planned: list[PlannedSet] = []
     notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + [*corpus.notes]
-    measured_on: tuple[CellStore, Network] | None = None
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
         notes += notes_on_equal_splits(probe.cells.name, splits)
         first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
         on_first = network_on(network, first.train)
-        if on_first is not None and measured_on is None:
-            measured_on = first.train, on_first
         light = not corpus.in_memory or not planned
         planned.append(PlannedSet(probe, splits, first if light else None, on_first))
-    return BenchPlan(models, settings, tuple(planned), corpus, network, measured_on, drop_leaks, tuple(notes))
+    return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, tuple(notes))

@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from scgraph.bench.across_sets import across_sets
 from scgraph.bench.report import BenchReport, pictures, render
-from scgraph.bench.results import results_csv, summarise
+from scgraph.bench.results import results_csv
 from scgraph.bench.tables import summary_markdown
+from scgraph.config_files import yaml_text
 from scgraph.files import write_atomic
 from scgraph.reporting.environment import environment
 from scgraph.reporting.fonts import undrawable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    import pandas as pd
 
     from scgraph.bench.measure import Measured
     from scgraph.bench.plan import BenchPlan
     from scgraph.bench.results import BenchResult
 
-__all__ = ["OWNED", "notes_on_letters", "write_bench", "write_results"]
+__all__ = ["OWNED", "notes_on_letters", "write_bench", "write_tables"]
 
 OWNED = (
     "results.csv",
@@ -39,36 +37,23 @@ OWNED = (
 """What a bench writes into its folder, and what `overwrite` may remove."""
 
 
-def write_results(
-    folder: Path,
-    results: pd.DataFrame,
-    *,
-    notes: Sequence[str],
-    config_yaml: str,
-    environment: Mapping[str, object],
-    reference: str = "tf",
-    margin: float = 0.01,
-) -> pd.DataFrame:
+def write_tables(
+    folder: Path, result: BenchResult, *, config_yaml: str, environment: Mapping[str, object], margin: float = 0.01
+) -> None:
     """Write `results.csv`, `summary.md`, `config.yaml` and `environment.json` into an existing folder.
 
     Every file is written beside its place and renamed, so a reader never sees half of one.
 
-    Returns:
-        The summary of `summarise`, for the table on the terminal and the report.
-
     Raises:
         OutputError: a file cannot be written.
     """
-    summary = summarise(results, reference, margin=margin)
-    together = across_sets(results, reference, margin=margin)
     markdown = summary_markdown(
-        summary, together, notes=notes, environment=environment, reference=reference, margin=margin
+        result.summary, result.overall, notes=result.notes, environment=environment, margin=margin
     )
-    write_atomic(folder / "results.csv", results_csv(results))
+    write_atomic(folder / "results.csv", results_csv(result.results))
     write_atomic(folder / "config.yaml", config_yaml)
     write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
     write_atomic(folder / "summary.md", markdown)
-    return summary
 
 
 def write_bench(folder: Path, result: BenchResult, measured: Measured, plan: BenchPlan) -> None:
@@ -78,13 +63,12 @@ def write_bench(folder: Path, result: BenchResult, measured: Measured, plan: Ben
         OutputError: a file cannot be written.
     """
     import pandas as pd
-    import yaml
 
     settings = plan.settings
     where = environment()
-    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text = yaml_text(settings)
     margin = settings.equivalence_margin
-    write_results(folder, result.results, notes=result.notes, config_yaml=text, environment=where, margin=margin)
+    write_tables(folder, result, config_yaml=text, environment=where, margin=margin)
     page = BenchReport(
         summary=result.summary,
         histories=pd.concat(measured.histories),

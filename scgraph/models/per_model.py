@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import BenchConfig, ModelConfig, ProbeConfig, TrainConfig
+from scgraph.config import PARTS, PER_MODEL
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
 from scgraph.nn.conv.registry import conv_names, is_import_path
@@ -23,18 +23,13 @@ def check_per_model(models: Sequence[str], config: PretrainConfig) -> None:
     Raises:
         ConfigError: as said; the nearest name is suggested.
     """
-    tables: list[tuple[str, dict[str, Any], type[ModelConfig | TrainConfig | ProbeConfig]]] = [
-        ("per_model", config.per_model, ModelConfig),
-        ("train_per_model", config.train_per_model, TrainConfig),
-    ]
-    if isinstance(config, BenchConfig):
-        tables.append(("probe_per_model", config.probe_per_model, ProbeConfig))
-    for table, by_model, cls in tables:
+    for part, table in PER_MODEL.items():
+        by_model, known = getattr(config, table, {}), PARTS[part].model_fields
         check_model_keys(table, by_model, models)
         for name, settings in by_model.items():
             for key in settings:
-                if key not in cls.model_fields:
-                    raise ConfigError(f"{table}.{name}: there is no key {key!r}.{did_you_mean(key, cls.model_fields)}")
+                if key not in known:
+                    raise ConfigError(f"{table}.{name}: there is no key {key!r}.{did_you_mean(key, known)}")
 
 
 def check_model_keys(table: str, by_model: dict[str, Any], models: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scgraph.config import PER_MODEL, ModelConfig, PretrainConfig, ProbeConfig, TrainConfig
+from scgraph.config import PARTS, PER_MODEL, PretrainConfig
 from scgraph.config_files import merged, parse_config
 from scgraph.errors import ConfigError
 from scgraph.memory import memory_of_model
@@ -18,11 +18,10 @@ from scgraph.testing import try_out
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scgraph.config import BenchConfig
+    from scgraph.config import BenchConfig, ModelConfig, ProbeConfig
 
 __all__ = [
     "BUILT_IN",
-    "PARTS",
     "check_settings",
     "probe_settings",
     "settings_by_model",
@@ -31,13 +30,6 @@ __all__ = [
 
 
 BUILT_IN = "scgraph.nn.conv."
-
-PARTS: Mapping[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
-    "model": ModelConfig,
-    "train": TrainConfig,
-    "probe": ProbeConfig,
-}
-"""Parts of the settings that may differ for one model; a pretraining has no probe."""
 
 Settings = TypeVar("Settings", bound=PretrainConfig)
 
@@ -76,7 +68,7 @@ def check_settings(by_model: Mapping[str, PretrainConfig]) -> None:
             model = build_model(2, **own.model_kwargs())
         if settings.network is None:
             with_network(own, None)  # refuses settings that need a network
-        elif not model.takes_network and _reads_graph(own):
+        elif not model.takes_network and _reads_network(own):
             raise ConfigError(f"network: {name} takes no gene network, as its decoder sees all genes of a panel.")
         for (conv, _, options), stack in zip(own.stacks(), model.stacks, strict=True):
             cls = conv_class(conv)
@@ -84,7 +76,7 @@ def check_settings(by_model: Mapping[str, PretrainConfig]) -> None:
                 with memory_of_model(name), torch.random.fork_rng(devices=[]):
                     try_out(cls(stack.channels, **options))
     networks = [settings.network for settings in by_model.values() if settings.network is not None]
-    if networks and not any(_reads_graph(settings.model) for settings in by_model.values()):
+    if networks and not any(_reads_network(settings.model) for settings in by_model.values()):
         raise ConfigError("network: no model makes use of it; set model.restricted to true, or model.positional.")
 
 
@@ -123,5 +115,5 @@ def _laid_over(name: str, config: Settings) -> Settings:
     return with_parts(config, parts, source=f"model {name}")
 
 
-def _reads_graph(config: ModelConfig) -> bool:
+def _reads_network(config: ModelConfig) -> bool:
     return config.restricted or config.positional != "none"

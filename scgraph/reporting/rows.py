@@ -14,13 +14,8 @@ __all__ = [
     "model_order",
 ]
 
-
 REGRESSION = "pca+logreg"
-
-
 BASELINES = ("majority", REGRESSION)
-
-
 UNTRAINED = " untrained"
 
 

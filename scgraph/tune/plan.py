@@ -98,7 +98,7 @@ class SearchPlan:
 def with_spaces(job: SearchPlan) -> SearchPlan:
     """Return the plan with the settings, the search space and the first trial of every model.
 
-    Workers then need no torch before their first trial.
+    A worker is told them, and lays nothing over anything again.
 
     Raises:
         ConfigError: an unknown model, or something is wrong with its settings or its search space.

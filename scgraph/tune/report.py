@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from scgraph.config_files import yaml_text
 from scgraph.reporting.page import fill_template
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.tune.config import DIRECTIONS
@@ -64,7 +65,7 @@ class StudyReport:
 def render(report: StudyReport) -> str:
     """Return the HTML page; everything it shows is inside it."""
     job = report.job
-    config = yaml.safe_dump(job.tune.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    config = yaml_text(job.tune)
     spaces = "".join(
         f"# {model}: {path}: {format_distribution(dimension)}\n"
         for model in job.models

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scgraph.config_files import yaml_text
+from scgraph.files import file_name
 from scgraph.reporting.tables import quantity
 from scgraph.tune.config import DIRECTIONS, Objective
 from scgraph.tune.slots import REASON, SLOT, Board, is_lost
@@ -123,10 +125,9 @@ def best_files(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> dict[
 
     With two objectives there is one more for every further trial of the Pareto front.
     """
-    import yaml
 
     def text(settings: BenchConfig, comment: str) -> str:
-        plain = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        plain = yaml_text(settings)
         use = "For scgraph bench --config. split_seed keeps the test part that no trial has seen."
         return f"# {comment}\n# {use}\n{plain}"
 
@@ -137,7 +138,7 @@ def best_files(job: SearchPlan, best: dict[str, tuple[BestTrial, ...]]) -> dict[
         files["best.yaml"] = text(best_settings(job, best), f"Best settings of {names}, study {job.study}.")
     for model, trials in best.items():
         for place, one in enumerate(trials):
-            name = f"best-{_safe(model)}" + (f"-{place + 1}" if place else "")
+            name = f"best-{file_name(model)}" + (f"-{place + 1}" if place else "")
             origin = (
                 f"{model}, trial {one.number} of study {job.study}: {format_values(job.tune.objective, one.values)}."
             )
@@ -150,7 +151,3 @@ def format_values(objective: Objective, values: Sequence[float]) -> str:
     words = [f"{NAMES[objective][0]} {values[0]:.4f}"]
     words += [f"{quantity(value)} multiply-adds" for value in values[1:]]
     return ", ".join(words)
-
-
-def _safe(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench import run_bench
-from scgraph.config_files import load_yaml
+from scgraph.config_files import load_yaml, yaml_text
 from scgraph.data.sets.corpus import read_gene_network
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
@@ -222,10 +222,7 @@ def _format_space(job: SearchPlan, model: str) -> str:
 
 
 def _write_settings(folder: Path, job: SearchPlan) -> None:
-    import yaml
-
-    text = yaml.safe_dump(job.tune.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_atomic(folder / "config.yaml", text)
+    write_atomic(folder / "config.yaml", yaml_text(job.tune))
 
 
 def _refuse_all_failed(trials: pd.DataFrame, job: SearchPlan, say: Callable[[str], None]) -> None:

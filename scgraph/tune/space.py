@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from scgraph.config import PER_MODEL, BenchConfig, ModelConfig
+from scgraph.config import PARTS, PER_MODEL, BenchConfig, ModelConfig
 from scgraph.config_files import merged, parse_config
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models.names import model_name
-from scgraph.models.settings import PARTS, check_settings, with_parts
+from scgraph.models.settings import check_settings, with_parts
 from scgraph.nn.conv.registry import conv_class
 from scgraph.tune.config import Range
 

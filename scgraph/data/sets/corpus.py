@@ -28,7 +28,9 @@ __all__ = [
     "network_on",
     "read_corpus",
     "read_gene_network",
+    "store_of",
     "stores_to_train_on",
+    "vocabulary_of",
 ]
 
 _BLOCK = 2**14
@@ -214,10 +216,12 @@ def stores_to_train_on(
 
 
 def vocabulary_of(parts: Sequence[Cells], config: PretrainConfig) -> Vocabulary:
+    """Return the genes that cells express, or so many highly variable ones of them."""
     if config.n_top_genes is None:
         return Vocabulary.from_cells(parts)
     return highly_variable(parts, config.n_top_genes)
 
 
 def store_of(parts: Sequence[Cells], vocabulary: Vocabulary, config: PretrainConfig) -> CellStore:
+    """Return cells as one store on a vocabulary."""
     return CellStore.concat([CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts])
