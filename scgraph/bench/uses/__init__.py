@@ -17,18 +17,27 @@ from scgraph.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["USES", "Use", "UseContext", "uses_by_name"]
+__all__ = ["CHEAP", "USES", "Use", "UseContext", "chosen_uses"]
 
 USES: tuple[Use, ...] = (FEW, SHALLOW, BATCHES, NEIGHBORS)
 """In the order of tables."""
 
+CHEAP = (FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)
+"""Asked where nothing else is said."""
 
-def uses_by_name(names: Sequence[str]) -> tuple[Use, ...]:
-    """Return uses in the order of tables.
+
+def chosen_uses(names: Sequence[str] | None, *, has_batches: bool) -> tuple[Use, ...]:
+    """Return the uses of these names in the order of tables.
+
+    Args:
+        names: of `USES`; None: the cheap ones, `batches` among them where there is a batch column.
+        has_batches: a batch column was named.
 
     Raises:
         ConfigError: a name is unknown.
     """
+    if names is None:
+        names = [name for name in CHEAP if has_batches or name != BATCHES.name]
     known = {use.name: use for use in USES}
     for name in names:
         if name not in known:
