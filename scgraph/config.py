@@ -288,8 +288,7 @@ class BenchConfig(PretrainConfig):
     )
     uses: list[str] | None = Field(
         None,
-        description="what else representations are asked: few, shallow, batches, neighbors; null: these, batches where a "
-        "batch column is named",
+        description="what else representations are asked, as with scgraph bench --uses; null: all that is cheap",
     )
     drop_classes_below: Annotated[int, Field(ge=0)] = Field(
         0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
