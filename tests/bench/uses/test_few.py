@@ -19,7 +19,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
     seen: list[tuple[Any, Any]] = []
 
     class Watched(sklearn.linear_model.LogisticRegression):
-        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:  # noqa: N803
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
             seen.append((np.array(X), np.array(y)))
             return super().fit(X, y, sample_weight)
 
