@@ -31,6 +31,7 @@ QUICK: dict[str, Any] = {
     "seeds": 1,
     "n_top_genes": None,
     "components": 5,
+    "baselines": ["majority", "pca+logreg"],
 }
 
 
