@@ -57,8 +57,10 @@ def ablation(
 ) -> None:
     """Measure every step; the same command goes on after an interruption."""
     listed = read_steps(steps)
-    plans = [(name, words, bench_settings(BASE, [FEW_BASELINES, *words, *(set_ or [])], model={}, train={}, seeds=seeds))
-             for name, words in listed]  # fmt: skip
+    plans = []
+    for name, words in listed:
+        assigned = [FEW_BASELINES, *words, *(set_ or [])]
+        plans.append((name, words, bench_settings(BASE, assigned, model={}, train={}, seeds=seeds)))
     configs = {name: settings_by_model([model], settings) for name, _, settings in plans}
     sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
     sources = read_corpus(corpus or [], layer=layer)

@@ -77,11 +77,14 @@ def _controls(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     graph = first_graph_model(row["model"] for row in rows)
     for row in rows:
         if row["model"] in CONTROLS and row["to_graph_high"] >= 0:  # NaN is not
-            as_well = "does better than" if row["to_graph_low"] > 0 else "does as well as"
-            yield (
-                f"{CONTROLS[row['model']]} {as_well} {graph}, as far as these seeds tell: {row['model']} minus {graph} "
-                f"{interval(row, 'to_graph')}."
-            )
+            control = CONTROLS[row["model"]]
+            if row["to_graph_low"] > 0:
+                text = f"{control} does better than {graph}"
+            elif row["to_graph_difference"] >= 0:
+                text = f"{control} does as well as {graph}"
+            else:
+                text = f"{graph} is not shown to be ahead of {control}"
+            yield f"{text}: {row['model']} minus {graph} {interval(row, 'to_graph')}."
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], name: str) -> str:
