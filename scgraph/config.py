@@ -283,6 +283,14 @@ class BenchConfig(PretrainConfig):
     split_seed: int | None = Field(
         None, description="seed of the split for every repetition; null: each repetition has a split of its own"
     )
+    split: Literal["random", "batch"] | None = Field(
+        None, description="random, or batch: whole batches go to one part; null: batch where a batch column is named"
+    )
+    uses: list[str] | None = Field(
+        None,
+        description="what else representations are asked: few, shallow, batches, neighbors; null: these, batches where a "
+        "batch column is named",
+    )
     drop_classes_below: Annotated[int, Field(ge=0)] = Field(
         0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
     )

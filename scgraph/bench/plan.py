@@ -16,6 +16,7 @@ from scgraph.train.distributed.world import find_world
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scgraph.bench.uses import Use
     from scgraph.config import BenchConfig
     from scgraph.data import CellStore, GeneEdges, Network
     from scgraph.data.sets.corpus import Corpus
@@ -36,12 +37,14 @@ class PlannedSet:
         first: the stores of seed 0, which were made to see that they can be; None where they would be a further copy
             of a corpus in memory, and are made again.
         on_first: the gene network on the vocabulary of seed 0.
+        uses: what representations of it are asked.
     """
 
     probe: ProbeSet
     splits: tuple[Split, ...]
     first: SetStores | None
     on_first: Network | None
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def plan_bench(
     *,
     network: GeneEdges | None = None,
     drop_leaks: bool = True,
+    uses: Sequence[Use] = (),
 ) -> BenchPlan:
     """Make the plan of a bench from cells that were read.
 
@@ -116,6 +120,7 @@ def plan_bench(
         settings: sizes, rates and shares.
         network: gene network of the models that are restricted to it or take hints from it.
         drop_leaks: leave corpus cells out that stand in a test part.
+        uses: what representations are asked; what a set cannot serve is left out of it, with a note.
 
     Raises:
         ConfigError: a store is asked for highly variable genes.
@@ -129,5 +134,8 @@ def plan_bench(
         first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
         on_first = network_on(network, first.train)
         light = not corpus.in_memory or not planned
-        planned.append(PlannedSet(probe, splits, first if light else None, on_first))
+        refused = {use.name: use.refuse(probe, settings) for use in uses}
+        notes += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
+        served = tuple(use for use in uses if refused[use.name] is None)
+        planned.append(PlannedSet(probe, splits, first if light else None, on_first, served))
     return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, tuple(notes))

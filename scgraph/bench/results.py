@@ -50,6 +50,7 @@ class BenchResult:
         costs: one entry a model.
         notes: what must be said aloud: splits, leaks, what was done to the data.
         folder: where it was written; None where nothing was.
+        uses: one row a model, dataset, split, seed, use, level, draw and metric, see `scgraph.bench.uses.summary`.
     """
 
     results: pd.DataFrame
@@ -58,6 +59,7 @@ class BenchResult:
     costs: tuple[Costs, ...]
     notes: tuple[str, ...]
     folder: Path | None
+    uses: pd.DataFrame
 
 
 def results_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

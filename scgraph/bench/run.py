@@ -11,6 +11,8 @@ from scgraph.bench.costs import measure_costs, with_costs
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import check_machine, plan_bench
 from scgraph.bench.results import BenchResult, results_frame, summarise
+from scgraph.bench.uses import chosen_uses
+from scgraph.bench.uses.summary import uses_frame
 from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
 from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
@@ -42,6 +44,7 @@ def run_bench(
     values: str | None = None,
     batch_key: str | None = None,
     drop_leaks: bool = True,
+    uses: Sequence[str] | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,
@@ -58,14 +61,17 @@ def run_bench(
         label: column of obs with the classes; ``"cell_type"`` by default.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
-        batch_key: column of obs with donors or batches, which splits keep whole.
+        batch_key: column of obs with donors or batches, which splits keep whole, unless `split` of the configuration is
+            ``"random"``, and which the use ``"batches"`` holds out in turn.
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
+        uses: what else every representation is asked, of `scgraph.bench.uses.USES`: ``"few"``, ``"shallow"``,
+            ``"batches"``, ``"neighbors"``; none: only all labels; None: what the configuration says.
         overwrite: replace an earlier bench in `out`.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
 
     Raises:
-        ConfigError: an unknown model or setting.
+        ConfigError: an unknown model, use or setting.
         DataError: a file cannot be used as it is.
         OutputError: the folder cannot be written to; said before the work starts.
         KeyboardInterrupt: Ctrl-C; `out` keeps the rows that were finished.
@@ -73,6 +79,9 @@ def run_bench(
     if not models or not data:
         raise ConfigError("bench needs at least one model and one set of cells.")
     settings = as_bench_config(config)
+    if uses is not None:
+        settings = settings.model_copy(update={"uses": list(uses)})
+    asked = chosen_uses(settings.uses, has_batches=batch_key is not None)
     by_model = settings_by_model(models, settings)
     check_machine(settings)
     network = read_gene_network(settings)
@@ -87,7 +96,7 @@ def run_bench(
     # A store has no layers and one scale: what is named is then meant for the labelled sets.
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
-    plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks)
+    plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
     folder = None
     is_new = out is not None and not Path(out).exists()
     if out is not None:
@@ -104,8 +113,9 @@ def run_bench(
     results = with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
     overall = across_sets(results, margin=settings.equivalence_margin)
+    uses_rows = uses_frame(measured.uses)
     notes = (*measured.notes, *notes_on_letters(plan))
-    result = BenchResult(results, summary, overall, tuple(costs.values()), notes, folder)
+    result = BenchResult(results, summary, overall, tuple(costs.values()), notes, folder, uses_rows)
     if folder is not None:
         write_bench(folder, result, measured, plan)
     return result

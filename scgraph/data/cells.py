@@ -99,5 +99,7 @@ def log_normalized(matrix: sparse.csr_matrix, x: NDArray[np.float64], total: flo
         sums = sparse.csr_matrix((x, matrix.indices, matrix.indptr), shape=matrix.shape).sum(axis=1).A1
     else:
         sums = np.full(matrix.shape[0], total)
-    values = np.log1p(x * np.repeat(SCALE / sums, np.diff(matrix.indptr))).astype(np.float32)
+    # A cell that was thinned to nothing has no values either.
+    factor = np.divide(SCALE, sums, out=np.zeros(len(sums)), where=sums > 0)
+    values = np.log1p(x * np.repeat(factor, np.diff(matrix.indptr))).astype(np.float32)
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)

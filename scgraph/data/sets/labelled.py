@@ -11,7 +11,7 @@ from scgraph.data import check_labels, read_cells
 from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN
 from scgraph.data.sets.splits import make_split
-from scgraph.errors import DataError
+from scgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,18 +102,22 @@ def _without_rare(cells: Cells, least: int) -> Cells:
 
 
 def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
-    """Divide a labelled set as the settings say: by batch where it has batches, else at random.
+    """Divide a labelled set as the settings say: by default by batch where it has batches, else at random.
 
     With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.
 
     Raises:
+        ConfigError: a split by batch is asked for and no batch column is named.
         DataError: it cannot be divided, see `make_split`.
     """
+    if config.split == "batch" and probe.cells.batches is None:
+        raise ConfigError("A split by batch needs the column of the batches: name it with --batch-key.")
     rest = 1 - config.test_share - config.validation_share
     fractions = (rest, config.validation_share, config.test_share)
     labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class
     seed = seed if config.split_seed is None else config.split_seed
-    return make_split(labels, batches=probe.cells.batches, seed=seed, fractions=fractions)
+    batches = None if config.split == "random" else probe.cells.batches
+    return make_split(labels, batches=batches, seed=seed, fractions=fractions)
 
 
 def notes_on_equal_splits(name: str, splits: Sequence[Split]) -> list[str]:

@@ -1,0 +1,66 @@
+"""Shallow cells: the classifier of whole cells, asked about cells of which fewer transcripts were counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scgraph.bench.uses.base import Column, Use, use_row
+from scgraph.data.sampling.thinning import thin_cells
+from scgraph.data.sets.corpus import store_of
+from scgraph.errors import DataError
+from scgraph.reporting.statistics import score
+
+if TYPE_CHECKING:
+    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.config import BenchConfig
+    from scgraph.data import CellStore
+    from scgraph.data.sets.labelled import ProbeSet
+
+__all__ = ["SHALLOW", "thinned_store"]
+
+SHARES = (0.5, 0.2, 0.1)
+
+
+def measure(representation: Representation, context: UseContext) -> list[dict[str, Any]]:
+    """Return macro-F1 on the test part, each transcript of which was kept with chance 0.5, 0.2, 0.1.
+
+    Features and classifier are those of whole cells: nothing is fitted anew.
+    """
+    truth = context.codes[context.split.test]
+    rows = []
+    for share in SHARES:
+        features = representation(thinned_store(context, share))
+        reached = score(truth, context.classifier.predict(features))["macro_f1"]
+        rows.append(use_row("shallow", reached, level=share))
+    return rows
+
+
+def thinned_store(context: UseContext, share: float) -> CellStore:
+    """Return the test cells at a share of their depth, the same cells for every representation."""
+    key = ("shallow", share)
+    if key not in context.shared:
+        thinned = thin_cells(context.probe.cells.subset(context.split.test), share, seed=context.seed)
+        context.shared[key] = store_of([thinned], context.stores.train.vocabulary, context.settings)
+    store: CellStore = context.shared[key]
+    return store
+
+
+def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
+    """Say why cells have no counts that could be thinned."""
+    try:
+        thin_cells(probe.cells, SHARES[0], seed=0)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+SHALLOW = Use(
+    name="shallow",
+    help="test cells thinned to 50, 20 and 10 % of their counts, the classifier of whole cells; macro-F1",
+    columns=tuple(
+        Column(str(share), "macro_f1", f"{share:.0%} of the counts".replace("%", " %"), short)
+        for share, short in zip(SHARES, (None, "20 % depth", None), strict=True)
+    ),
+    measure=measure,
+    refuse=refuse,
+)

@@ -1,0 +1,221 @@
+"""Counts from values made of them, and their binomial thinning: a pure function of (seed, epoch, cell, gene).
+
+Every count of a gene in a cell is a molecule that was seen. Thinning keeps each with the share of the cell, as a shallower
+run of the sequencer would have; what is kept and what is left are then independent given the expression of the cell
+where the counts are Poisson: one can be shown to a model and the other predicted from it. Each molecule gets a hash, so
+neither the order of cells, nor the batch, nor a resumed run can change the outcome. Each kernel stands beside its plain
+reference.
+
+Source: count splitting, Neufeld et al. 2024, doi:10.1093/biostatistics/kxac047; Batson, Royer and Webber 2019,
+"Molecular cross-validation for single-cell RNA-seq", doi:10.1101/786269.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.data.cells import SCALE, Cells
+from scgraph.data.sampling.genes import in_threads, start_of
+from scgraph.data.sampling.hashing import GOLDEN, kernel, mix, mix_array, row_hashes, stream
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "count_values",
+    "counts_of",
+    "counts_reference",
+    "kept_shares",
+    "thin_cells",
+    "thin_counts",
+    "thin_reference",
+]
+
+_SHARE, _THIN = 4, 5
+_11 = np.uint64(11)
+_UNITS = 16
+_LOOSE, _ROUNDED = 1e-3, 1e-4
+"""How far a multiple may be from a whole one: what logarithms in float32 leave, and not more, as counts are to be exact."""
+
+_HIGHEST = 1000
+"""Above, a multiple is not told from its neighbours."""
+
+
+def counts_of(indptr: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the counts that log1p of counts per 10,000 were made of: ``c = (eᵛ - 1) / u``.
+
+    The unit ``u``, what one count is worth, is a cell's own: its smallest value is one count, or 2 to 16 where one
+    does not fit, and all others are whole multiples. Counts of genes that are left out are not needed.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        values: log1p of counts per 10,000 `[nnz]`.
+
+    Returns:
+        Counts `[nnz]`, all 0 in a row whose values are no whole multiples of one unit.
+    """
+    counts = np.zeros(len(values), dtype=np.int32)
+
+    def part(first: int, last: int) -> None:
+        _counts(indptr[first : last + 1], values, counts)
+
+    in_threads(part, len(indptr) - 1, len(values))
+    return counts
+
+
+def counts_reference(values: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the counts of one cell in plain numpy: what `counts_of` must give."""
+    x = np.expm1(values.astype(np.float64))
+    for smallest in range(1, _UNITS + 1):
+        ratio = x / x.min() * smallest
+        whole = np.abs(ratio - np.rint(ratio)) < _LOOSE + _ROUNDED * ratio
+        if (whole | (ratio >= _HIGHEST)).all():
+            return np.rint(ratio).astype(np.int32)
+    return np.zeros(len(values), dtype=np.int32)
+
+
+def kept_shares(
+    keys: NDArray[np.uint64], shares: tuple[float, float], *, seed: int, epoch: int
+) -> NDArray[np.float64]:
+    """Draw a share for every cell, log-uniform between two, `[n]`: a pure function of (seed, epoch, cell)."""
+    low, high = shares
+    hashes = mix_array(keys ^ stream(_SHARE, seed, epoch))
+    return low * (high / low) ** ((hashes >> _11).astype(np.float64) * 2.0**-53)
+
+
+def thin_counts(
+    indptr: NDArray[np.int64],
+    genes: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    shares: NDArray[np.float64],
+    *,
+    seed: int,
+    epoch: int,
+) -> NDArray[np.int32]:
+    """Keep each count of a cell with the share of the cell: ``kept ~ Binomial(count, share)``, `[nnz]`.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        genes: Ids of the genes `[nnz]`; which number a gene has decides, with the cell, what is drawn.
+        counts: Counts `[nnz]`.
+        keys: Hash of the content of every cell `[n]`.
+        shares: Share of every cell, in `[0, 1]` `[n]`.
+        seed: Seed of the run.
+        epoch: Epoch.
+    """
+    kept = np.zeros(len(counts), dtype=np.int32)
+    start = stream(_THIN, seed, epoch)
+    below = (shares * 2.0**53).astype(np.uint64)
+
+    def part(first: int, last: int) -> None:
+        _thin(indptr[first : last + 1], genes, counts, keys[first:last], below[first:last], start, kept)
+
+    in_threads(part, len(keys), int(counts.sum(dtype=np.int64)))
+    return kept
+
+
+def thin_reference(
+    genes: NDArray[np.int32], counts: NDArray[np.int32], key: np.uint64, share: float, *, seed: int, epoch: int
+) -> NDArray[np.int32]:
+    """Thin the counts of one cell in plain numpy: what `thin_counts` must give."""
+    of_gene = mix_array(start_of(key, stream(_THIN, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
+    of_count = np.concatenate([np.arange(n, dtype=np.uint64) for n in counts])
+    hashes = mix_array(np.repeat(of_gene, counts) + of_count * GOLDEN)
+    keep = (hashes >> _11) < np.uint64(share * 2.0**53)
+    return np.bincount(np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)).astype(np.int32)
+
+
+def count_values(
+    indptr: NDArray[np.int64], counts: NDArray[np.int32], within: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return log1p of counts per 10,000 of thinned counts, 0 where none is left `[nnz]`.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        counts: Counts `[nnz]`.
+        within: What share of its counts a cell has in these genes `[n]`; thinning is taken to leave it as it is.
+    """
+    lengths = np.diff(indptr)
+    totals = np.bincount(np.repeat(np.arange(len(lengths)), lengths), weights=counts, minlength=len(lengths))
+    factor = SCALE * within / np.maximum(totals, 1)
+    values: NDArray[np.float32] = np.log1p(counts * np.repeat(factor, lengths)).astype(np.float32)
+    return values
+
+
+def thin_cells(cells: Cells, share: float, *, seed: int) -> Cells:
+    """Return cells as a run of the sequencer of so much less depth would have given them.
+
+    Each count is kept with the chance `share`. A cell that is left without any keeps its place, with no gene.
+
+    Args:
+        cells: What was read.
+        share: Share of the counts to keep, in `(0, 1]`.
+        seed: Of the draw: the same cell is thinned the same in any set of cells with the same genes.
+
+    Raises:
+        DataError: Some cells hold values that are no counts, and none that counts can be had from.
+    """
+    matrix = cells.matrix
+    indptr, genes = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+    if cells.kind == "counts":
+        counts = np.rint(matrix.data).astype(np.int32)
+    else:
+        counts = counts_of(indptr, np.ascontiguousarray(matrix.data, dtype=np.float32))
+        lost = np.flatnonzero((np.diff(indptr) > 0) & (np.add.reduceat(np.append(counts, 0), indptr[:-1]) == 0))
+        if len(lost):
+            raise DataError(
+                f"{cells.name}: {len(lost):,} of {len(cells):,} cells (such as {cells.obs_names[lost[0]]}) have values "
+                "that are no whole multiples of one unit, so their counts are not known and cannot be thinned."
+            )
+    keys = row_hashes(indptr, genes, np.ascontiguousarray(matrix.data, dtype=np.float32).view(np.uint32))
+    kept = thin_counts(indptr, genes, counts, keys, np.full(len(cells), share), seed=seed, epoch=0)
+    thinned = sparse.csr_matrix((kept.astype(np.float32), matrix.indices.copy(), matrix.indptr.copy()), matrix.shape)
+    thinned.eliminate_zeros()
+    return replace(cells, matrix=thinned, kind="counts")
+
+
+@kernel
+def _counts(indptr: NDArray[np.int64], values: NDArray[np.float32], counts: NDArray[np.int32]) -> None:
+    for row in range(len(indptr) - 1):
+        first, last = indptr[row], indptr[row + 1]
+        if first == last:
+            continue
+        least = np.inf
+        for at in range(first, last):
+            least = min(least, np.expm1(np.float64(values[at])))
+        for smallest in range(1, _UNITS + 1):
+            whole = True
+            for at in range(first, last):
+                ratio = np.expm1(np.float64(values[at])) / least * smallest
+                if ratio < _HIGHEST and abs(ratio - np.rint(ratio)) >= _LOOSE + _ROUNDED * ratio:
+                    whole = False
+                    break
+            if whole:
+                for at in range(first, last):
+                    counts[at] = np.int32(np.rint(np.expm1(np.float64(values[at])) / least * smallest))
+                break
+
+
+@kernel
+def _thin(
+    indptr: NDArray[np.int64],
+    genes: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    below: NDArray[np.uint64],
+    start: np.uint64,
+    kept: NDArray[np.int32],
+) -> None:
+    for row in range(len(keys)):
+        state = mix(keys[row] ^ start)
+        for at in range(indptr[row], indptr[row + 1]):
+            of_gene = mix(state + np.uint64(genes[at]) * GOLDEN)
+            for number in range(counts[at]):
+                if mix(of_gene + np.uint64(number) * GOLDEN) >> _11 < below[row]:
+                    kept[at] += 1
