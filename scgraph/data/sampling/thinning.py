@@ -1,10 +1,10 @@
 """Counts from values made of them, and their binomial thinning: a pure function of (seed, epoch, cell, gene).
 
-Every count of a gene in a cell is a molecule that was seen. Thinning keeps each with the share of the cell, as a shallower
-run of the sequencer would have; what is kept and what is left are then independent given the expression of the cell
-where the counts are Poisson: one can be shown to a model and the other predicted from it. Each molecule gets a hash, so
-neither the order of cells, nor the batch, nor a resumed run can change the outcome. Each kernel stands beside its plain
-reference.
+Every count of a gene in a cell is a molecule that was seen. Thinning keeps each with the share of the cell, as a
+shallower run of the sequencer would have; what is kept and what is left are then independent given the expression of
+the cell where the counts are Poisson: one can be shown to a model and the other predicted from it. Each molecule gets a
+hash, so neither the order of cells, nor the batch, nor a resumed run can change the outcome. Each kernel stands beside
+its plain reference.
 
 Source: count splitting, Neufeld et al. 2024, doi:10.1093/biostatistics/kxac047; Batson, Royer and Webber 2019,
 "Molecular cross-validation for single-cell RNA-seq", doi:10.1101/786269.
@@ -40,7 +40,7 @@ _SHARE, _THIN = 4, 5
 _11 = np.uint64(11)
 _UNITS = 16
 _LOOSE, _ROUNDED = 1e-3, 1e-4
-"""How far a multiple may be from a whole one: what logarithms in float32 leave, and not more, as counts are to be exact."""
+"""How far a multiple may be from a whole one: what logarithms in float32 leave, as counts are to be exact."""
 
 _HIGHEST = 1000
 """Above, a multiple is not told from its neighbours."""
@@ -75,13 +75,12 @@ def counts_reference(values: NDArray[np.float32]) -> NDArray[np.int32]:
         ratio = x / x.min() * smallest
         whole = np.abs(ratio - np.rint(ratio)) < _LOOSE + _ROUNDED * ratio
         if (whole | (ratio >= _HIGHEST)).all():
-            return np.rint(ratio).astype(np.int32)
+            counts: NDArray[np.int32] = np.rint(ratio).astype(np.int32)
+            return counts
     return np.zeros(len(values), dtype=np.int32)
 
 
-def kept_shares(
-    keys: NDArray[np.uint64], shares: tuple[float, float], *, seed: int, epoch: int
-) -> NDArray[np.float64]:
+def kept_shares(keys: NDArray[np.uint64], shares: tuple[float, float], *, seed: int, epoch: int) -> NDArray[np.float64]:
     """Draw a share for every cell, log-uniform between two, `[n]`: a pure function of (seed, epoch, cell)."""
     low, high = shares
     hashes = mix_array(keys ^ stream(_SHARE, seed, epoch))
@@ -126,7 +125,7 @@ def thin_reference(
     """Thin the counts of one cell in plain numpy: what `thin_counts` must give."""
     of_gene = mix_array(start_of(key, stream(_THIN, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
     of_count = np.concatenate([np.arange(n, dtype=np.uint64) for n in counts])
-    hashes = mix_array(np.repeat(of_gene, counts) + of_count * GOLDEN)
+    hashes = mix_array(np.asarray(np.repeat(of_gene, counts) + of_count * GOLDEN, dtype=np.uint64))
     keep = (hashes >> _11) < np.uint64(share * 2.0**53)
     return np.bincount(np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)).astype(np.int32)
 

@@ -1,0 +1,220 @@
+"""Principal components of expression on several scales, fitted on one store and read off others of its genes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.data.sampling.thinning import counts_of
+from scgraph.data.sets.hvg import normalized_dispersion
+from scgraph.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scgraph.data.store.store import CellStore
+
+    Matrix = sparse.csr_matrix | NDArray[np.float64]
+
+__all__ = ["THETA", "ComponentValues", "Components", "fit_components", "known_counts", "sqrt_values"]
+
+ComponentValues = Literal["log1p", "sqrt", "scaled", "pearson"]
+
+MOST_CELLS = 20_000
+"""Cells that components are fitted on, drawn where there are more."""
+
+THETA = 100.0
+"""Inverse overdispersion of the null model of Pearson residuals."""
+
+_BLOCK = 1024
+_LARGEST_SCALED = 10.0
+_EXACT = 1000
+
+
+class _Values(Protocol):
+    """What is made of the values of a store before components are taken: `[n, V']`, sparse where zeros stay zero."""
+
+    def __call__(self, store: CellStore) -> Matrix: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """A linear map of transformed values: ``z = (t(x) - m) P``, fitted without labels.
+
+    Attributes:
+        transform: t.
+        loadings: P, float64 `[V', K]`.
+        centre: m, means of the transformed values `[V']`.
+    """
+
+    transform: _Values
+    loadings: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+    def __call__(self, store: CellStore) -> NDArray[np.float32]:
+        """Return the components of all cells of a store of the same vocabulary, float32 `[n, K]`.
+
+        Raises:
+            DataError: Residuals are asked of cells whose counts are not known.
+        """
+        result = np.empty((len(store), self.loadings.shape[1]), dtype=np.float32)
+        offset = self.centre @ self.loadings
+        for first in range(0, len(store), _BLOCK):
+            rows = np.arange(first, min(first + _BLOCK, len(store)))
+            result[rows] = self.transform(store.subset(rows)) @ self.loadings - offset
+        return result
+
+
+def fit_components(
+    store: CellStore, values: ComponentValues, components: int, *, seed: int, n_top: int | None = None
+) -> Components:
+    """Fit principal components of the cells of a store (of 20,000 of them at most), centred.
+
+    The values are, of counts c of a gene g in a cell of T counts:
+
+    - ``log1p``: log(1 + 10,000 c / T);
+    - ``sqrt``: √(1000 c / T);
+    - ``scaled``: log1p minus its mean, divided by its standard deviation, at most 10, as `scanpy.pp.scale`;
+    - ``pearson``: (c - μ) / √(μ + μ² / θ) with μ = T p_g and θ = 100, clipped to ±√n, where p_g is the share of
+      the gene of all counts.
+
+    Args:
+        store: Cells to fit on.
+        values: Which values.
+        components: Number K, fewer where cells or genes are fewer.
+        seed: Of the draw of cells and of the decomposition.
+        n_top: Fit on so many variable genes: of highest residual variance for ``pearson``, of highest normalised
+            dispersion otherwise; None for all.
+
+    Raises:
+        ConfigError: There are no such values, or fewer than two cells or genes.
+        DataError: Residuals are asked of cells whose counts are not known.
+
+    Source: Lause, Berens and Kobak 2021, doi:10.1186/s13059-021-02451-7, for the residuals.
+    """
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    if values not in get_args(ComponentValues):
+        raise ConfigError(f"There are no values {values!r}.{did_you_mean(values, get_args(ComponentValues))}")
+    if len(store) > MOST_CELLS:
+        rows = np.random.default_rng(seed).choice(len(store), MOST_CELLS, replace=False)
+        store = store.subset(np.sort(rows))
+    transform: _Values
+    if values == "pearson":
+        transform = Residuals.fit(store, n_top)
+    elif values == "scaled":
+        transform = ScaledValues.fit(store, n_top)
+    else:
+        transform = LogValues(_variable(store.matrix(), n_top), roots=values == "sqrt")
+    matrix = transform(store)
+    number = min(components, min(matrix.shape) - 1)
+    if number < 1:
+        raise ConfigError("Principal components need at least two cells and two genes.")
+    solver = "arpack" if sparse.issparse(matrix) or min(matrix.shape) < _EXACT else "randomized"
+    # These products are small: threads of the linear algebra library cost more than they give.
+    with threadpool_limits(1):
+        pca = PCA(number, svd_solver=solver, random_state=seed).fit(matrix)
+    return Components(transform, pca.components_.T, pca.mean_)
+
+
+@dataclass(frozen=True, eq=False)
+class LogValues:
+    """log1p of counts per 10,000 as they are, or the roots ``√(1000 c / T)``, of the genes with these ids."""
+
+    genes: NDArray[np.int64]
+    roots: bool
+
+    def __call__(self, store: CellStore) -> Matrix:
+        """Transform the values of a store."""
+        matrix = store.matrix()[:, self.genes - 1].astype(np.float64)
+        if self.roots:
+            matrix.data = sqrt_values(matrix.data)
+        return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledValues:
+    """``min((x - m) / s, 10)`` of the genes with these ids, their means m and standard deviations s."""
+
+    genes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, store: CellStore, n_top: int | None) -> ScaledValues:
+        """Take means and standard deviations from a store; a gene that does not vary is only centred."""
+        genes = _variable(store.matrix(), n_top)
+        matrix = store.matrix()[:, genes - 1].astype(np.float64)
+        means = np.asarray(matrix.mean(axis=0)).ravel()
+        matrix.data **= 2
+        squares = np.asarray(matrix.mean(axis=0)).ravel()
+        deviations = np.sqrt(np.maximum(squares - means**2, 0) * len(store) / max(len(store) - 1, 1))
+        return cls(genes, means, np.where(deviations > 0, deviations, 1.0))
+
+    def __call__(self, store: CellStore) -> Matrix:
+        """Transform the values of a store."""
+        scaled = (store.matrix()[:, self.genes - 1].toarray() - self.means) / self.deviations
+        return np.minimum(scaled, _LARGEST_SCALED, out=scaled)
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Pearson residuals of the genes with these ids, their shares p of all counts, clipped to ± `largest`."""
+
+    genes: NDArray[np.int64]
+    shares: NDArray[np.float64]
+    largest: float
+
+    @classmethod
+    def fit(cls, store: CellStore, n_top: int | None) -> Residuals:
+        """Take the shares of the genes from a store, and the genes of highest residual variance."""
+        sums = np.asarray(known_counts(store).sum(axis=0)).ravel()
+        genes = np.flatnonzero(sums) + 1
+        fitted = cls(genes, sums[genes - 1] / sums.sum(), float(np.sqrt(len(store))))
+        if n_top is None or n_top >= len(genes):
+            return fitted
+        top = np.sort(np.argsort(-fitted(store).var(axis=0), kind="stable")[:n_top])
+        return cls(genes[top], fitted.shares[top], fitted.largest)
+
+    def __call__(self, store: CellStore) -> NDArray[np.float64]:
+        """Transform the values of a store."""
+        counts = known_counts(store)
+        expected = np.maximum(counts.sum(axis=1).A1, 1)[:, None] * self.shares
+        residuals: NDArray[np.float64] = counts[:, self.genes - 1].toarray() - expected
+        residuals /= np.sqrt(expected + expected**2 / THETA)
+        return np.clip(residuals, -self.largest, self.largest, out=residuals)
+
+
+def sqrt_values(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return ``√(1000 c / T)`` of log1p of counts per 10,000."""
+    roots: NDArray[np.float64] = np.sqrt(np.expm1(values.astype(np.float64)) / 10)
+    return roots
+
+
+def known_counts(store: CellStore) -> sparse.csr_matrix:
+    """Return the counts of all cells of a store, float64 `[n, V]`.
+
+    Raises:
+        DataError: Those of some cells are not known; names the first.
+    """
+    matrix = store.matrix()
+    counts = counts_of(matrix.indptr.astype(np.int64), matrix.data).astype(np.float64)
+    matrix = sparse.csr_matrix((counts, matrix.indices, matrix.indptr), shape=matrix.shape)
+    lost = np.flatnonzero((np.diff(matrix.indptr) > 0) & (matrix.sum(axis=1).A1 == 0))
+    if len(lost):
+        raise DataError(
+            f"The counts of {len(lost):,} of {len(store):,} cells are not known: their values are no whole multiples "
+            f"of one unit. {store.describe(lost[:3].tolist())}"
+        )
+    return matrix
+
+
+def _variable(matrix: sparse.csr_matrix, n_top: int | None) -> NDArray[np.int64]:
+    genes = np.arange(1, matrix.shape[1] + 1)
+    if n_top is None or n_top >= len(genes):
+        return genes
+    return np.sort(np.argsort(-normalized_dispersion(matrix), kind="stable")[:n_top]) + 1
