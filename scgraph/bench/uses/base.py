@@ -102,6 +102,8 @@ class Use:
     refuse: Callable[[ProbeSet, BenchConfig], str | None] = lambda probe, settings: None
 
 
-def use_row(use: str, value: float, *, metric: str = "macro_f1", level: object = "", draw: object = 0) -> dict[str, Any]:
+def use_row(
+    use: str, value: float, *, metric: str = "macro_f1", level: object = "", draw: object = 0
+) -> dict[str, Any]:
     """Return one row of a use; level and draw are kept as text."""
     return {"use": use, "level": str(level), "draw": str(draw), "metric": metric, "value": float(value)}
