@@ -257,13 +257,13 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
+    from scgraph.bench.classifier import fit_probe
     from scgraph.data import CellStore
     from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
     from scgraph.train import embed as vectors
-    from scgraph.train import linear_probe
 
     settings = as_bench_config(config)
     check_per_model([], settings)
@@ -289,7 +289,7 @@ def probe(
         split = split_of(labelled, settings, seed=seed)
         if seed == 0:
             say(split.how)
-        result = linear_probe(
+        result = fit_probe(
             x[split.train],
             y[split.train],
             x[split.validation],

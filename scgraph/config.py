@@ -212,11 +212,15 @@ class TrainConfig(_Config):
 
 
 class ProbeConfig(_Config):
-    """One linear layer on frozen features; the defaults are the paper's.
+    """A linear classifier on frozen features: logistic regression, or the paper's linear layer trained by Adam.
 
-    Not the paper's: features are standardised on the train part, and the epoch is chosen on the validation part.
+    The further settings are of ``adam`` alone, and their defaults the paper's. Not the paper's: features are scaled on
+    the train part, and the epoch (with ``logistic`` scaling and penalty) is chosen on the validation part.
     """
 
+    kind: Literal["logistic", "adam"] = Field(
+        "logistic", description="logistic regression as for every baseline, or the paper's layer trained by Adam"
+    )
     epochs: Positive = Field(50, description="passes over the train part")
     learning_rate: Rate = Field(5e-3, description="of Adam")
     batch_size: Positive = Field(64, description="cells a step")
@@ -288,8 +292,7 @@ class BenchConfig(PretrainConfig):
     )
     uses: list[str] | None = Field(
         None,
-        description="what else representations are asked: few, shallow, batches, neighbors; null: these, batches where a "
-        "batch column is named",
+        description="what else representations are asked, as with scgraph bench --uses; null: all that is cheap",
     )
     drop_classes_below: Annotated[int, Field(ge=0)] = Field(
         0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"

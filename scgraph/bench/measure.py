@@ -1,4 +1,4 @@
-"""The protocol of the bench: baselines, and every model untrained and pretrained under one probe."""
+"""The protocol of the bench: one path for every row, be it a baseline or a model, untrained or pretrained."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.baselines import INVERSE_PENALTIES, majority, pca_logreg
+from scgraph.bench.baselines import fit_baselines, majority
+from scgraph.bench.classifier import INVERSE_PENALTIES, fit_probe
+from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.results import results_csv, results_frame
+from scgraph.config import ProbeConfig
 from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
-from scgraph.reporting.rows import REGRESSION, UNTRAINED
+from scgraph.reporting.rows import UNTRAINED
 from scgraph.reporting.statistics import score
-from scgraph.train import embed, linear_probe, pretrain
+from scgraph.train import pretrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.plan import BenchPlan, PlannedSet
-    from scgraph.config import ProbeConfig, TrainConfig
+    from scgraph.bench.representations import Representation
     from scgraph.data import Network
     from scgraph.data.sets.stores import SetStores
-    from scgraph.nn import CellModel
 
 __all__ = ["Measured", "measure", "penalties_note"]
 
@@ -43,7 +45,7 @@ class Measured:
         histories: pretraining losses, one frame a pretraining, with dataset, model and seed.
         truths: class codes of the test part of the first seed, by dataset.
         features: features of those cells, by dataset and model.
-        predictions: predicted codes of those cells, by dataset and model.
+        predictions: predicted codes of those cells, by dataset and row.
         notes: what must be said aloud.
     """
 
@@ -69,8 +71,10 @@ def measure(
 ) -> Measured:
     """Run the protocol.
 
-    For each set and seed: the parts are fixed first; baselines are fitted on the train part; each model is
-    probed as it was initialised and again after pretraining. The test part is scored once a row.
+    For each set and seed: the parts are fixed first; baselines are fitted, without labels, on the cells that models
+    learn from; each model is a row as it was initialised and another after pretraining. The features of every row go
+    through the same probe (models in one of their own where the settings say so), and the test part is scored once a
+    row.
 
     Args:
         plan: models, sets and settings, from `scgraph.bench.plan.plan_bench`.
@@ -96,20 +100,20 @@ def measure(
     for planned in plan.sets:
         probe = planned.probe
         for seed in range(seeds):
-            run = _Run(measured, plan, planned, seed)
-            done += 1
-            run.baselines()
-            say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
             prepared, network = plan.stores(planned, seed)
+            run = _Run(measured, plan, planned, prepared, seed)
             for note in prepared.notes:
                 measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
             for note in () if network is None or seed else network.notes:
                 measured.note(f"{probe.cells.name}: {note}.")
+            done += 1
+            run.baselines()
+            say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
             for name in plan.models:
                 done += 1
                 saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{file_name(name)}"
                 with memory_of_model(name):
-                    run.model(name, prepared, network, saved, show_progress=show_progress)
+                    run.model(name, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
@@ -118,21 +122,29 @@ def measure(
 
 
 def penalties_note(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what logistic regression chose on the validation part, and how often at the border of its grid."""
-    chosen = [row["inverse_penalty"] for row in rows if (row["dataset"], row["model"]) == (dataset, REGRESSION)]
+    """Return what the rows of a set chose on the validation part, and how often at the border of the grid."""
+    chosen: dict[str, list[float]] = {}
+    for row in rows:
+        if row["dataset"] == dataset and "inverse_penalty" in row:
+            chosen.setdefault(row["model"], []).append(row["inverse_penalty"])
     least, most = min(INVERSE_PENALTIES), max(INVERSE_PENALTIES)
-    border = sum(one in (least, most) for one in chosen)
-    text = f"{dataset}: {REGRESSION} chose C = {', '.join(f'{one:g}' for one in chosen)} (of {least:g} to {most:g})"
-    return f"{text}, {border} of {len(chosen)} on the border." if border else f"{text}."
+    every = [one for values in chosen.values() for one in values]
+    border = sum(one in (least, most) for one in every)
+    listed = "; ".join(f"{name} {', '.join(f'{one:g}' for one in values)}" for name, values in chosen.items())
+    text = f"{dataset}: C chosen on the validation part (of {least:g} to {most:g}): {listed}"
+    return f"{text}; {border} of {len(every)} on the border." if border else f"{text}."
 
 
 class _Run:
     """One set and seed."""
 
-    def __init__(self, measured: Measured, plan: BenchPlan, planned: PlannedSet, seed: int) -> None:
+    def __init__(
+        self, measured: Measured, plan: BenchPlan, planned: PlannedSet, prepared: SetStores, seed: int
+    ) -> None:
         self.measured = measured
         self.plan = plan
         self.probe = planned.probe
+        self.prepared = prepared
         self.seed = seed
         self.name = planned.probe.cells.name
         self.split = planned.splits[seed]
@@ -147,35 +159,14 @@ class _Run:
         return ", ".join(f"{row['model']} macro-F1 {row['macro_f1']:.3f}" for row in rows)
 
     def baselines(self) -> None:
-        """Add the rows `majority` and `pca+logreg`."""
-        split = self.split
-        train_y, validation_y = self._codes(split.train), self._codes(split.validation)
-        self._add("majority", majority(train_y, len(split.test)).predictions)
-        x = self.probe.cells.normalized()
-        regression = pca_logreg(
-            x[split.train],
-            train_y,
-            x[split.validation],
-            validation_y,
-            x[split.test],
-            components=self.plan.settings.components,
-            seed=self.seed,
-        )
-        self._add(REGRESSION, regression.predictions, inverse_penalty=regression.inverse_penalty)
-        if self.seed == 0:
-            self.measured.predictions[self.name, REGRESSION] = regression.predictions
+        """Add the rows that no model is needed for."""
+        self._add("majority", majority(self._codes(self.split.train), len(self.split.test)))
+        for representation in fit_baselines(self.plan.settings, self.prepared.train, seed=self.seed):
+            self.row(representation, ProbeConfig(kind="logistic"))
 
-    def model(
-        self,
-        name: str,
-        prepared: SetStores,
-        network: Network | None,
-        folder: Path | None,
-        *,
-        show_progress: bool,
-    ) -> None:
+    def model(self, name: str, network: Network | None, folder: Path | None, *, show_progress: bool) -> None:
         """Add the rows of one model, untrained and pretrained."""
-        settings = self.plan.models[name]
+        settings, prepared = self.plan.models[name], self.prepared
         train_config = settings.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < settings.train.epochs:
             of = f" of {name}" if name in self.plan.settings.train_per_model else ""
@@ -184,7 +175,8 @@ class _Run:
                 f"{settings.train.epochs}, to take about {settings.max_steps:,} steps (max_steps)."
             )
         blank = initial_model(settings.model, train_config, prepared.train, network=network)
-        self._probe(name + UNTRAINED, blank, prepared, train_config, settings.probe)
+        untrained = ModelRepresentation(name + UNTRAINED, blank, train_config, self.seed)
+        self.row(untrained, settings.probe, parameters=untrained.parameters)
         start = time.perf_counter()
         trained = pretrain(
             settings.model,
@@ -200,24 +192,21 @@ class _Run:
         history = trained.history.assign(dataset=self.name, model=name, seed=self.seed)
         self.measured.histories.append(history)
         last = history.iloc[-1]
-        self._probe(
-            name,
-            trained.model,
-            prepared,
-            train_config,
+        pretrained = ModelRepresentation(name, trained.model, train_config, self.seed)
+        self.row(
+            pretrained,
             settings.probe,
+            parameters=pretrained.parameters,
             seconds_pretrain=seconds,
             mvp_loss=float(last["train_mvp_loss"]),
             validation_mvp_loss=float(last["validation_mvp_loss"]),
             epochs=int(last["epoch"]) + 1,
         )
 
-    def _probe(
-        self, name: str, model: CellModel, prepared: SetStores, train: TrainConfig, probe: ProbeConfig, **more: Any
-    ) -> None:
-        features = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=self.seed, device=train.device)
-        split = self.split
-        result = linear_probe(
+    def row(self, representation: Representation, probe: ProbeConfig, **more: Any) -> None:
+        """Add the row of a representation: its features of the labelled cells, probed."""
+        features, split = representation(self.prepared.probe), self.split
+        found = fit_probe(
             features[split.train],
             self._codes(split.train),
             features[split.validation],
@@ -227,10 +216,12 @@ class _Run:
             classes=len(self.probe.classes),
             seed=self.seed,
         )
-        self._add(name, result.test_predictions, parameters=sum(p.numel() for p in model.parameters()), **more)
+        self._add(representation.name, found.test_predictions, **found.chosen, **more)
         if self.seed == 0:
-            self.measured.features[self.name, name] = features[split.test]
-            self.measured.predictions[self.name, name] = result.test_predictions
+            if isinstance(representation, ModelRepresentation):
+                self.measured.features[self.name, representation.name] = features[split.test]
+            self.measured.predictions[self.name, representation.name] = found.test_predictions
+        # Further uses of the same representation are measured here, and nowhere else.
 
     def _add(self, model: str, predictions: NDArray[np.int64], **more: Any) -> None:
         self.measured.rows.append(

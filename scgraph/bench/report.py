@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from scgraph.bench.uses.page import UsesPage
     from scgraph.costs.profiling import Costs
 
 __all__ = ["BenchReport", "pictures", "render"]
@@ -52,6 +53,7 @@ class BenchReport:
         margin: of the test of equivalence.
         projection: "tsne" or "umap".
         overall: of `scgraph.bench.across_sets.across_sets`; None or empty for one set.
+        uses: what else was asked; None for nothing.
     """
 
     summary: pd.DataFrame
@@ -68,6 +70,7 @@ class BenchReport:
     margin: float = 0.01
     projection: Literal["tsne", "umap"] = "tsne"
     overall: pd.DataFrame | None = None
+    uses: UsesPage | None = None
 
     @cached_property
     def places(self) -> dict[tuple[str, str], NDArray[np.float64]]:
@@ -83,6 +86,8 @@ def render(report: BenchReport) -> str:
         findings=tables.findings(report.summary),
         tiles=_tiles(report),
         together=_together(report),
+        uses=None if report.uses is None else report.uses.section(),
+        kind=_kind,
         sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),
@@ -99,7 +104,7 @@ def render(report: BenchReport) -> str:
 
 
 def pictures(report: BenchReport) -> dict[str, bytes]:
-    """File name to PNG: scores and features of the pretrained models of every set, and the difference over all sets."""
+    """File name to PNG: scores, uses and features of every set, and the difference over all sets."""
     found: dict[str, bytes] = {}
     for dataset in dict.fromkeys(str(name) for name in report.summary["dataset"]):
         rows = report.summary[report.summary["dataset"] == dataset]
@@ -108,6 +113,8 @@ def pictures(report: BenchReport) -> dict[str, bytes]:
         found[f"scores-{dataset}.png"] = png(figures.score_bars(rows, metrics=SCORES, colors=shades))
         if trained:
             found[f"features-{dataset}.png"] = png(_maps(report, dataset, trained))
+    if report.uses is not None:
+        found.update(report.uses.pictures())
     forest = _forest(report)
     if forest is not None:
         found["difference.png"] = png(forest)

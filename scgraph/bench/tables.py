@@ -165,12 +165,13 @@ def summary_markdown(
     summary: pd.DataFrame,
     overall: pd.DataFrame | None = None,
     *,
+    uses: Sequence[str] = (),
     notes: Sequence[str] = (),
     environment: Mapping[str, object] | None = None,
     reference: str = "tf",
     margin: float = 0.01,
 ) -> str:
-    """The text of `summary.md`; `overall`, of `across_sets`, adds what all sets say together."""
+    """The text of `summary.md`; `overall`, of `across_sets`, adds what all sets say together, `uses` a section."""
     # Escaped once, so that every sentence about it is.
     summary = summary.assign(dataset=[for_markdown(str(name)) for name in summary["dataset"]])
     lines = ["# Bench summary", ""]
@@ -191,7 +192,7 @@ def summary_markdown(
         costs = [row for row in rows if math.isfinite(row["multiply_adds"])]
         if costs:
             lines += ["", *markdown_table(cost_header(), [cost_cells(row) for row in costs])]
-    lines += ["", *legend(reference, margin)]
+    lines += ["", *legend(reference, margin), *uses]
     if notes:
         lines += ["", "## Notes", "", *(f"- {for_markdown(note)}" for note in notes)]
     if environment:
@@ -215,9 +216,14 @@ def legend(reference: str, margin: float) -> list[str]:
 
 
 def rich_tables(
-    summary: pd.DataFrame, overall: pd.DataFrame | None = None, *, reference: str = "tf", margin: float = 0.01
+    summary: pd.DataFrame,
+    overall: pd.DataFrame | None = None,
+    *,
+    uses: Sequence[Table] = (),
+    reference: str = "tf",
+    margin: float = 0.01,
 ) -> Group:
-    """The same for a terminal of 80 columns: scores and costs of a dataset, all sets together, headlines below."""
+    """The same for a terminal of 80 columns: scores and costs of a set, uses, all sets together, headlines below."""
     from rich.console import Group
     from rich.text import Text
 
@@ -237,6 +243,7 @@ def rich_tables(
         for row in trained:
             costs.add_row(*(Text(cell) for cell in cost_cells(row)))
         parts += [scores, *([costs] if trained else [])]
+    parts += uses
     if overall is not None and len(overall):
         for kind, group in overall.groupby("split", sort=False):
             together = rich_table(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_csv
 from scgraph.bench.tables import summary_markdown
+from scgraph.bench.uses.page import UsesPage
+from scgraph.bench.uses.summary import uses_csv
 from scgraph.config_files import yaml_text
 from scgraph.files import write_atomic
 from scgraph.reporting.environment import environment
@@ -25,6 +27,7 @@ __all__ = ["OWNED", "notes_on_letters", "write_bench", "write_tables"]
 
 OWNED = (
     "results.csv",
+    "uses.csv",
     "summary.md",
     "report.html",
     "config.yaml",
@@ -32,6 +35,7 @@ OWNED = (
     "scores-*.png",
     "features-*.png",
     "difference.png",
+    "uses-*.png",
     "models",
 )
 """What a bench writes into its folder, and what `overwrite` may remove."""
@@ -40,7 +44,7 @@ OWNED = (
 def write_tables(
     folder: Path, result: BenchResult, *, config_yaml: str, environment: Mapping[str, object], margin: float = 0.01
 ) -> None:
-    """Write `results.csv`, `summary.md`, `config.yaml` and `environment.json` into an existing folder.
+    """Write the tables, `config.yaml` and `environment.json` into an existing folder; `uses.csv` where there are uses.
 
     Every file is written beside its place and renamed, so a reader never sees half of one.
 
@@ -48,9 +52,16 @@ def write_tables(
         OutputError: a file cannot be written.
     """
     markdown = summary_markdown(
-        result.summary, result.overall, notes=result.notes, environment=environment, margin=margin
+        result.summary,
+        result.overall,
+        uses=UsesPage(result.uses).markdown(),
+        notes=result.notes,
+        environment=environment,
+        margin=margin,
     )
     write_atomic(folder / "results.csv", results_csv(result.results))
+    if len(result.uses):
+        write_atomic(folder / "uses.csv", uses_csv(result.uses))
     write_atomic(folder / "config.yaml", config_yaml)
     write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
     write_atomic(folder / "summary.md", markdown)
@@ -83,6 +94,7 @@ def write_bench(folder: Path, result: BenchResult, measured: Measured, plan: Ben
         margin=margin,
         projection=settings.projection,
         overall=result.overall,
+        uses=UsesPage(result.uses),
     )
     write_atomic(folder / "report.html", render(page))
     for name, picture in pictures(page).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,7 @@ from scgraph.cli.options import (
     ValuesAs,
     bench_settings,
     model_names,
+    use_names,
 )
 from scgraph.cli.terminal import is_interactive, say, show, write_json
 
@@ -49,6 +50,17 @@ def bench(
     layer: Layer = None,
     values: ValuesAs = None,
     batch_key: BatchKey = None,
+    split: Annotated[
+        Literal["random", "batch"] | None,
+        typer.Option(help="How cells are divided.  [default: batch with --batch-key, else random]"),
+    ] = None,
+    uses: Annotated[
+        str | None,
+        typer.Option(
+            help="What else is asked, with commas: labels, few, shallow, batches, neighbors; or none.  "
+            "[default: all of these, batches with --batch-key]"
+        ),
+    ] = None,
     drop_leaks: DropLeaks = True,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split, weights, samples and probe.")] = None,
     epochs: Epochs = None,
@@ -66,11 +78,15 @@ def bench(
 ) -> None:
     """Compare models on labelled cells: accuracy, cost, pictures."""
     from scgraph.bench import run_bench, tables
+    from scgraph.bench.uses.summary import summarise_uses
+    from scgraph.bench.uses.tables import rich_uses
 
     settings = bench_settings(
         config,
         set_,
         seeds=seeds,
+        split=split,
+        uses=None if uses is None else use_names(uses),
         network=network,
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
@@ -93,6 +109,8 @@ def bench(
     )
     for note in result.notes:
         say(f"note: {note}")
-    show(tables.rich_tables(result.summary, result.overall, margin=settings.equivalence_margin), json_)
+    uses_tables = rich_uses(summarise_uses(result.uses))
+    margin = settings.equivalence_margin
+    show(tables.rich_tables(result.summary, result.overall, uses=uses_tables, margin=margin), json_)
     show(f"Report: {folder / 'report.html'}", json_)
     write_json(json_, json.loads(result.summary.to_json(orient="records")))

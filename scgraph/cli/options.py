@@ -61,17 +61,30 @@ def repeat_lists(words: list[str]) -> list[str]:
 
 
 def model_names(text: str) -> list[str]:
-    """Return the names in a list with commas.
+    """Return the names of models in a list with commas.
 
     Raises:
         ConfigError: there is none, or one twice.
     """
+    return _names("--models", text, "model, for example gnn,tf")
+
+
+def use_names(text: str) -> list[str]:
+    """Return the names of uses in a list with commas; the word none stands for no use.
+
+    Raises:
+        ConfigError: there is none, or one twice.
+    """
+    return [] if text.strip() == "none" else _names("--uses", text, "use, for example few,shallow, or none")
+
+
+def _names(option: str, text: str, example: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise ConfigError("--models: name at least one model, for example gnn,tf.")
+        raise ConfigError(f"{option}: name at least one {example}.")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"--models: {', '.join(twice)} is named twice.")
+        raise ConfigError(f"{option}: {', '.join(twice)} is named twice.")
     return names
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import ProbeConfig
 
-__all__ = ["ProbeResult", "linear_probe"]
+__all__ = ["ProbeResult", "check_parts", "linear_probe"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def linear_probe(
     import torch
 
     parts = {"train": (train_x, train_y), "validation": (validation_x, validation_y), "test": (test_x, None)}
-    _check(parts, classes)
+    check_parts(parts, classes)
     centre = np.asarray(train_x, dtype=np.float64).mean(axis=0)
     spread = np.asarray(train_x, dtype=np.float64).std(axis=0)
     spread[spread == 0] = 1.0
@@ -158,7 +158,13 @@ def _macro_f1(true: NDArray[np.int64], guess: NDArray[np.int64], classes: int) -
     return float((2 * hits[present] / both[present]).mean())
 
 
-def _check(parts: dict[str, tuple[NDArray[np.floating], ArrayLike | None]], classes: int) -> None:
+def check_parts(parts: dict[str, tuple[NDArray[np.floating], ArrayLike | None]], classes: int) -> None:
+    """Refuse features and class codes that no probe can be fitted on; `parts` by name, the train part first.
+
+    Raises:
+        ConfigError: fewer than two classes, or a code outside of them.
+        DataError: a part is empty, lengths differ, or a feature is not finite.
+    """
     if classes < 2:
         raise ConfigError(f"A probe needs two classes or more, not {classes}.")
     width = parts["train"][0].shape[1:]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.bench.classifier import fit_probe
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.stores import make_stores
@@ -18,7 +19,7 @@ from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
 from scgraph.nn import Restriction
-from scgraph.train import embed, linear_probe, masked_value_loss, pretrain, resolve_device
+from scgraph.train import embed, masked_value_loss, pretrain, resolve_device
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import trial_settings
 
@@ -243,13 +244,13 @@ def free_memory() -> None:
 def validation_macro_f1(
     trained: Pretrained, parts: Parts, train: TrainConfig, probe: ProbeConfig, *, seed: int
 ) -> float:
-    """Return the macro-F1 that the linear probe reaches on the validation part, at its best epoch."""
+    """Return the macro-F1 that the linear probe reaches on the validation part, at its best choice."""
 
     def features(store: CellStore) -> NDArray[np.float32]:
         return embed(trained.model, store, genes=train.genes_to_embed(), seed=seed, device=train.device)
 
     x, validation = features(parts.probe_train), features(parts.probe_validation)
-    result = linear_probe(
+    result = fit_probe(
         x,
         parts.train_codes,
         validation,
@@ -259,7 +260,7 @@ def validation_macro_f1(
         classes=parts.classes,
         seed=seed,
     )
-    return float(result.history["validation_macro_f1"].max())
+    return result.validation_macro_f1
 
 
 def _multiply_adds(settings: BenchConfig, vocabulary_size: int, *, needed: bool) -> int | None:

@@ -16,10 +16,11 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
-from scgraph.bench.baselines import pca_logreg
+from scgraph.bench.classifier import fit_classifier
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.config_files import as_bench_config
+from scgraph.data.components import fit_components
 from scgraph.data.sets.corpus import NO_CORPUS, read_corpus, stores_to_train_on
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.splits import make_split
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scgraph.bench.baselines import BaselineResult
+    from scgraph.bench.classifier import Classifier
+    from scgraph.data import CellStore
+    from scgraph.data.components import Components
     from scgraph.data.sets.labelled import ProbeSet
 
 
@@ -136,22 +139,54 @@ def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path)
     assert (accuracy[1] < 0.3).all()
 
 
-def test_the_baseline_chooses_on_the_validation_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_row_is_probed_by_the_same_classifier_on_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     config = as_bench_config(QUICK)
     probe = read_probe_sets([make_cells()])[0]
     split = split_of(probe, config, seed=0)
-    given: list[Any] = []
+    given: list[tuple[Any, ...]] = []
 
-    def watched(*parts: Any, **settings: Any) -> BaselineResult:
-        given.extend(part if isinstance(part, np.ndarray) else part.toarray() for part in parts)
-        return pca_logreg(*parts, **settings)
+    def watched(*parts: Any, **settings: Any) -> Classifier:
+        given.append(parts)
+        return fit_classifier(*parts, **settings)
 
-    monkeypatch.setattr("scgraph.bench.measure.pca_logreg", watched)
-    measure(plan_bench({}, [probe], NO_CORPUS, config))
-    x, y = probe.cells.normalized().toarray(), probe.codes
-    wanted = [x[split.train], y[split.train], x[split.validation], y[split.validation], x[split.test]]
-    assert len(given) == len(wanted)
-    assert all(map(np.array_equal, given, wanted))
+    monkeypatch.setattr("scgraph.bench.classifier.fit_classifier", watched)
+    measured = measure(plan_bench(settings_by_model(["gnn"], config), [probe], NO_CORPUS, config))
+    rows = pd.DataFrame(measured.rows).set_index("model")
+    assert len(given) == len(rows) - 1  # all but the majority
+    for train_x, train_y, validation_x, validation_y in given:
+        assert np.array_equal(train_y, probe.codes[split.train])
+        assert np.array_equal(validation_y, probe.codes[split.validation])
+        assert (len(train_x), len(validation_x)) == (len(split.train), len(split.validation))
+    assert rows["scaling"].drop("majority").isin(["global", "columns"]).all()
+
+
+def test_components_are_fitted_on_the_cells_models_learn_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a corpus those are its cells, without one the train part."""
+    config = as_bench_config(QUICK)
+    probe = read_probe_sets([make_cells()])[0]
+    fitted_on: list[int] = []
+
+    def watched(store: CellStore, *args: Any, **settings: Any) -> Components:
+        fitted_on.append(len(store))
+        return fit_components(store, *args, **settings)
+
+    monkeypatch.setattr("scgraph.bench.baselines.fit_components", watched)
+    for corpus in (NO_CORPUS, read_corpus([make_cells(60, seed=1)])):
+        plan = plan_bench({}, [probe], corpus, config)
+        fitted_on.clear()
+        measure(plan)
+        assert set(fitted_on) == {len(plan.stores(plan.sets[0], 0)[0].train)}
+
+
+def test_the_paper_probe_is_for_models_alone() -> None:
+    config = as_bench_config(QUICK | {"probe": {"kind": "adam", "epochs": 3}})
+    probe = read_probe_sets([make_cells()])[0]
+    measured = measure(plan_bench(settings_by_model(["none"], config), [probe], NO_CORPUS, config))
+    rows = pd.DataFrame(measured.rows).set_index("model")
+    assert rows.loc[["none", "none untrained"], "inverse_penalty"].isna().all()
+    assert rows["inverse_penalty"].notna()["pca+logreg"]
+    assert as_bench_config("bench/paper").probe.kind == "adam"
+    assert as_bench_config({}).probe.kind == "logistic"
 
 
 def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:

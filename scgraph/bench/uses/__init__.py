@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scgraph.bench.uses.base import Use, UseContext
 from scgraph.bench.uses.batches import BATCHES
 from scgraph.bench.uses.few import FEW
+from scgraph.bench.uses.labels import LABELS
 from scgraph.bench.uses.neighbors import NEIGHBORS
 from scgraph.bench.uses.shallow import SHALLOW
 from scgraph.errors import ConfigError, did_you_mean
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CHEAP", "USES", "Use", "UseContext", "chosen_uses"]
 
-USES: tuple[Use, ...] = (FEW, SHALLOW, BATCHES, NEIGHBORS)
+USES: tuple[Use, ...] = (LABELS, FEW, SHALLOW, BATCHES, NEIGHBORS)
 """In the order of tables."""
 
-CHEAP = (FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)
+CHEAP = (LABELS.name, FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)
 """Asked where nothing else is said."""
 
 

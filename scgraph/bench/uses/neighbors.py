@@ -56,7 +56,8 @@ def purity(x: NDArray[np.float32], codes: NDArray[np.int64], *, seed: int) -> fl
     if len(x) > MOST_ASKED:
         asked = np.sort(np.random.default_rng(seed).choice(asked, MOST_ASKED, replace=False))
     nearest = min(NEAREST, len(x) - 1)
-    found = NearestNeighbors(n_neighbors=nearest + 1, algorithm="brute").fit(x).kneighbors(x[asked], False)
+    model = NearestNeighbors(n_neighbors=nearest + 1, algorithm="brute").fit(x)
+    found = model.kneighbors(x[asked], return_distance=False)
     # A cell is not always the first of its own neighbours: another may have the same features.
     other = found != asked[:, None]
     other[other.all(1), -1] = False

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scgraph.bench.uses.base import Column, Use, use_row
-from scgraph.data.sampling.thinning import thin_cells
+from scgraph.data.cells import SCALE
+from scgraph.data.sampling.thinning import count_values, thin_cells
 from scgraph.data.sets.corpus import store_of
 from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
@@ -13,7 +17,7 @@ from scgraph.reporting.statistics import score
 if TYPE_CHECKING:
     from scgraph.bench.uses.base import Representation, UseContext
     from scgraph.config import BenchConfig
-    from scgraph.data import CellStore
+    from scgraph.data import Cells, CellStore
     from scgraph.data.sets.labelled import ProbeSet
 
 __all__ = ["SHALLOW", "thinned_store"]
@@ -39,14 +43,34 @@ def thinned_store(context: UseContext, share: float) -> CellStore:
     """Return the test cells at a share of their depth, the same cells for every representation."""
     key = ("shallow", share)
     if key not in context.shared:
-        thinned = thin_cells(context.probe.cells.subset(context.split.test), share, seed=context.seed)
+        thinned = thinned_test_cells(context.probe.cells.subset(context.split.test), share, seed=context.seed)
         context.shared[key] = store_of([thinned], context.stores.train.vocabulary, context.settings)
     store: CellStore = context.shared[key]
     return store
 
 
+def thinned_test_cells(cells: Cells, share: float, *, seed: int) -> Cells:
+    """Return cells at a share of their depth, on the scale of what was read.
+
+    Values that were read as log1p may be of cells whose other genes the file lacks, or scaled to another total than
+    10,000: a thinned cell adds up to what the whole one does.
+    """
+    thinned = thin_cells(cells, share, seed=seed)
+    if cells.kind == "counts":
+        return thinned
+    whole = cells.matrix.copy()
+    whole.data = np.expm1(whole.data.astype(np.float64))
+    matrix = thinned.matrix.copy()
+    matrix.data = count_values(
+        matrix.indptr.astype(np.int64), matrix.data.astype(np.int32), np.asarray(whole.sum(axis=1)).ravel() / SCALE
+    )
+    return replace(thinned, matrix=matrix, kind="log1p")
+
+
 def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
     """Say why cells have no counts that could be thinned."""
+    if probe.cells.kind == "counts":
+        return None
     try:
         thin_cells(probe.cells, SHARES[0], seed=0)
     except DataError as error:

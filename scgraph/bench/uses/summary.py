@@ -37,9 +37,9 @@ def uses_csv(uses: pd.DataFrame) -> str:
 def summarise_uses(uses: pd.DataFrame) -> pd.DataFrame:
     """One row a dataset x split x use x level x metric x model: draws are averaged within a seed first.
 
-    Columns beside these: `n` (seeds), `value_mean`, `value_sd`, and paired over seeds `over_regression_*` (minus the row
-    of logistic regression on principal components) and `over_untrained_*` (minus the untrained row of the model), each
-    with `_difference`, `_low`, `_high` (95 % t interval); NaN where there is no such row, or one seed.
+    Further columns: `n` (seeds), `value_mean`, `value_sd`, and paired over seeds `over_regression_*` (minus logistic
+    regression on principal components) and `over_untrained_*` (minus the untrained row of the model), each with
+    `_difference`, `_low`, `_high` (95 % t interval); NaN where there is no such row, or one seed.
     """
     import pandas as pd
 
@@ -57,26 +57,25 @@ def summarise_uses(uses: pd.DataFrame) -> pd.DataFrame:
 
 
 def uses_across_sets(uses: pd.DataFrame) -> pd.DataFrame:
-    """One row a split x use x level x metric x model over two sets or more: differences averaged over seeds, then over sets.
+    """One row a split x use x level x metric x model: differences averaged over seeds, then over two sets or more.
 
     With D[s, k] the difference of seed s on set k and d_k = (1/S) Σ_s D[s, k]: the mean of d_k with its t interval over
     the K sets, as `over_regression_*` and `over_untrained_*`, each with `_sets` (K) and `_won` (sets with d_k > 0).
     """
     import pandas as pd
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, group in uses.groupby(QUESTION, sort=False):
         tables = [table for _, table in _tables(group, ["dataset"])]
-        for model in model_order(group["model"]):
-            row = dict(zip(QUESTION, key, strict=True)) | {"model": model}
+        for model in model_order(group["model"]) if len(tables) > 1 else ():
+            row: dict[str, Any] = dict(zip(QUESTION, key, strict=True)) | {"model": model}
             for name in AGAINST:
                 pairs = [(table[model], _other(name, model, table)) for table in tables if model in table]
                 by_set = pd.Series([(own - other).mean() for own, other in pairs if other is not None]).dropna()
-                several = len(by_set) > 1
-                row |= difference_columns(name, paired_difference(by_set, 0 * by_set) if several else None)
+                over = paired_difference(by_set, 0 * by_set) if len(by_set) > 1 else None
+                row |= difference_columns(name, over)
                 row |= {f"{name}_sets": len(by_set), f"{name}_won": int((by_set > 0).sum())}
-            if any(row[f"{name}_sets"] > 1 for name in AGAINST):
-                rows.append(row)
+            rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -1,0 +1,182 @@
+"""The classifier of every representation: logistic regression, scaling and penalty chosen on the validation part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from scgraph.reporting.statistics import score
+from scgraph.train.probe import check_parts, linear_probe
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from scgraph.config import ProbeConfig
+
+__all__ = ["INVERSE_PENALTIES", "Classifier", "Probed", "Scaling", "fit_classifier", "fit_probe"]
+
+INVERSE_PENALTIES = tuple(10.0**power for power in range(-4, 5))
+"""C of scikit-learn, from the strongest penalty to hardly any; above, on few validation cells, only chance decides."""
+
+Scaling = Literal["global", "columns"]
+SCALINGS: tuple[Scaling, ...] = ("global", "columns")
+"""In the order that ties are decided in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A linear classifier of features: the code of the largest of ``((x - m) / s) W + b``.
+
+    Attributes:
+        centre: m, means of the train part `[C]`.
+        scale: s, one number a column `[C]`.
+        weights: W, float64 `[C, K]`.
+        bias: b, `[K]`.
+        codes: class codes of the K columns, those that the train part has.
+        inverse_penalty: C of scikit-learn that was chosen.
+        scaling: "columns" where s are the standard deviations of the columns, "global" where it is one number.
+        validation_macro_f1: what the choice reached on the validation part.
+    """
+
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    codes: NDArray[np.int64]
+    inverse_penalty: float
+    scaling: Scaling
+    validation_macro_f1: float
+
+    @property
+    def note(self) -> str:
+        """One phrase on what was chosen."""
+        return f"C = {self.inverse_penalty:g}, {self.scaling} scaling"
+
+    def predict(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return the class code of every cell, `[n]`, from features `[n, C]`."""
+        logits = ((x - self.centre) / self.scale) @ self.weights + self.bias
+        predictions: NDArray[np.int64] = self.codes[logits.argmax(axis=1)]
+        return predictions
+
+
+def fit_classifier(
+    train_x: NDArray[np.floating],
+    train_y: ArrayLike,
+    validation_x: NDArray[np.floating],
+    validation_y: ArrayLike,
+    *,
+    classes: int,
+) -> Classifier:
+    """Fit a multinomial logistic regression on features, whatever they come from.
+
+    Features are centred on the train part and divided by one number a column (its standard deviation) or by one
+    number in all (the root of the mean variance): the first listens to every column alike, the second to the wide
+    ones more. The scaling and the penalty with the highest macro-F1 on the validation part are taken; on a tie the
+    strongest penalty, then the one number. The regression is fitted on the train part alone.
+
+    Every penalty starts where the stronger one ended (Newton's method, its steps solved by conjugate gradients): the
+    whole choice takes .2 s for 2,000 cells, 64 features and 10 classes on one core.
+
+    Args:
+        train_x: features `[n_train, C]`.
+        train_y: class codes, 0 to ``classes - 1``, `[n_train]`; a class may lack.
+        validation_x: features `[n_validation, C]`.
+        validation_y: class codes `[n_validation]`.
+        classes: number of classes.
+
+    Raises:
+        ConfigError: fewer than two classes, or a code outside of them.
+        DataError: a part is empty, lengths differ, or a feature is not finite.
+    """
+    from threadpoolctl import threadpool_limits
+
+    check_parts({"train": (train_x, train_y), "validation": (validation_x, validation_y)}, classes)
+    y = np.asarray(train_y, dtype=np.int64)
+    # These products are small: threads of the linear algebra library cost ten times what they give.
+    with threadpool_limits(1):
+        fitted = [
+            one
+            for scaling in SCALINGS
+            for one in _path(np.asarray(train_x, np.float64), y, validation_x, validation_y, scaling)
+        ]
+    # The first of equals stands: stronger penalties first, then the order of the scalings.
+    return max(
+        sorted(fitted, key=lambda one: (one.inverse_penalty, SCALINGS.index(one.scaling))),
+        key=lambda one: one.validation_macro_f1,
+    )
+
+
+def _path(
+    x: NDArray[np.float64],
+    y: NDArray[np.int64],
+    validation_x: NDArray[np.floating],
+    validation_y: ArrayLike,
+    scaling: Scaling,
+) -> list[Classifier]:
+    """Fit one regression a penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    centre = x.mean(axis=0)
+    deviations = x.std(axis=0)
+    scale = np.full_like(deviations, np.sqrt(np.mean(deviations**2))) if scaling == "global" else deviations
+    # What varies by less than the rounding of its values is constant: divided by it, noise would be a feature.
+    scale = np.where(scale > np.finfo(np.float32).eps * np.abs(centre), scale, 1.0)
+    z = (x - centre) / scale
+    codes = np.unique(y)
+    regression = LogisticRegression(solver="newton-cg", warm_start=True, max_iter=500)
+    fitted = []
+    for penalty in INVERSE_PENALTIES:
+        if len(codes) == 1:
+            weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
+        else:
+            regression.set_params(C=penalty).fit(z, y)
+            weights, bias = regression.coef_.T.copy(), regression.intercept_.copy()
+            if len(codes) == 2:  # one column, of the second class against the first
+                weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
+                bias = np.concatenate([np.zeros_like(bias), bias])
+        one = Classifier(centre, scale, weights, bias, codes, penalty, scaling, 0.0)
+        reached = score(validation_y, one.predict(validation_x))["macro_f1"]
+        fitted.append(replace(one, validation_macro_f1=reached))
+    return fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What a probe of features found: predicted codes of the test part `[n_test]`, and how its choice was made.
+
+    Attributes:
+        test_predictions: class codes.
+        validation_macro_f1: what the choice reached on the validation part.
+        chosen: columns of a row of results that say what was chosen.
+    """
+
+    test_predictions: NDArray[np.int64]
+    validation_macro_f1: float
+    chosen: dict[str, float | str]
+
+
+def fit_probe(
+    train_x: NDArray[np.floating],
+    train_y: ArrayLike,
+    validation_x: NDArray[np.floating],
+    validation_y: ArrayLike,
+    test_x: NDArray[np.floating],
+    config: ProbeConfig,
+    *,
+    classes: int,
+    seed: int,
+) -> Probed:
+    """Fit the probe that the settings name on frozen features: `fit_classifier`, or the paper's `linear_probe`.
+
+    Args and errors are those of `linear_probe`.
+    """
+    known = (train_x, train_y, validation_x, validation_y)
+    if config.kind == "adam":
+        found = linear_probe(*known, test_x, config, classes=classes, seed=seed)
+        return Probed(found.test_predictions, float(found.history["validation_macro_f1"].max()), {})
+    check_parts({"train": (train_x, train_y), "test": (test_x, None)}, classes)
+    fitted = fit_classifier(*known, classes=classes)
+    chosen: dict[str, float | str] = {"inverse_penalty": fitted.inverse_penalty, "scaling": fitted.scaling}
+    return Probed(fitted.predict(test_x), fitted.validation_macro_f1, chosen)
