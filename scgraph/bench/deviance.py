@@ -23,7 +23,8 @@ def shared_out(fractions: NDArray[np.floating], hidden: NDArray[np.bool_]) -> ND
         ``[n, G]``, 0 where a gene is not hidden; rows add up to 1, or to 0 where no hidden gene is expected at all.
     """
     kept = np.where(hidden, fractions, 0.0).astype(np.float64)
-    return kept / np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    kept /= np.maximum(kept.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return kept
 
 
 def deviance(counts: NDArray[np.floating], expected: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from scgraph.bench.uses.base import Use, UseContext
 from scgraph.bench.uses.batches import BATCHES
 from scgraph.bench.uses.few import FEW
+from scgraph.bench.uses.imputation import IMPUTATION
 from scgraph.bench.uses.labels import LABELS
 from scgraph.bench.uses.neighbors import NEIGHBORS
 from scgraph.bench.uses.shallow import SHALLOW
+from scgraph.bench.uses.transfer import TRANSFER
 from scgraph.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHEAP", "USES", "Use", "UseContext", "chosen_uses"]
 
-USES: tuple[Use, ...] = (LABELS, FEW, SHALLOW, BATCHES, NEIGHBORS)
+USES: tuple[Use, ...] = (LABELS, FEW, SHALLOW, BATCHES, TRANSFER, NEIGHBORS, IMPUTATION)
 """In the order of tables."""
 
 CHEAP = (LABELS.name, FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)

@@ -95,7 +95,7 @@ class HiddenGenes:
 
 
 def hide_genes(store: CellStore, *, seed: int) -> NDArray[np.bool_]:
-    """Choose the hidden genes of every cell, each with chance 1/2, expressed or not, by (seed, cell) alone ``[n, V]``."""
+    """Choose the hidden genes of every cell, with chance 1/2, expressed or not, by (seed, cell) alone ``[n, V]``."""
     every = np.broadcast_to(np.arange(1, len(store.vocabulary) + 1), (len(store), len(store.vocabulary)))
     return mask_values(every, store.keys, share=SHARE, seed=seed, epoch=0, at_least=0)
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgraph.bench.baselines import ComponentRepresentation
 from scgraph.bench.reconstruction import components_of_visible, reconstruct
+from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.bench.uses.hidden import hide_in_parts
-from scgraph.data.components import Components
 from scgraph.data.sampling.thinning import thin_cells
 from scgraph.errors import DataError
+from scgraph.train.expected import expected_fractions, expects_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +36,8 @@ Predictions = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 def measure(representation: Representation, context: UseContext) -> list[dict[str, Any]]:
     """Return the deviance explained of the hidden counts, predicted in up to three ways from the visible genes.
 
-    - `ridge`: a ridge regression of whole cells on the features of their visible genes, fitted on the train part, its penalty
-      chosen on the validation part;
+    - `ridge`: a ridge regression of whole cells on the features of their visible genes, fitted on the train part, its
+      penalty chosen on the validation part;
     - `neighbors`: the counts of the 30 train cells whose features are nearest;
     - `own`: what the representation says of all genes by itself: the decoder of a model that was trained on counts,
       components turned back into values. Where there is none, there is no such row.
@@ -62,8 +64,8 @@ def measure(representation: Representation, context: UseContext) -> list[dict[st
 def ridge(task: HiddenGenes, features: Features) -> Iterator[Predictions]:
     """Predict ``expm1(max(0, ȳ + (z - z̄) B))`` with ``B = argmin ‖Y - Z B‖² + λ n s ‖B‖²``, for every penalty λ.
 
-    Y are log1p of the counts of whole train cells, scaled to one a scored gene on average; Z the centred features, s the
-    mean of their variances.
+    Y are log1p of the counts of whole train cells, scaled to one a scored gene on average; Z the centred features, s
+    the mean of their variances.
     """
     counts = task.train.counts.astype(np.float64)
     y = np.log1p(counts * (counts.shape[1] / np.maximum(counts.sum(axis=1, keepdims=True), 1)))
@@ -90,26 +92,19 @@ def neighbors(task: HiddenGenes, features: Features) -> Predictions:
 
 
 def _own(representation: Representation, task: HiddenGenes, features: Features) -> float | None:
-    components = _components(representation)
-    if components is not None:
-        validation, test = (reconstruct(components, x, task.genes) for x in features[1:])
-    elif decode := getattr(representation, "fractions", None):
-        validation, test = (decode(part.visible)[:, task.genes - 1] for part in (task.validation, task.test))
-    else:
-        return None
+    predictions: list[NDArray[np.floating] | None] = [None, None]
+    if isinstance(representation, ComponentRepresentation):
+        predictions = [reconstruct(representation.components, x, task.genes) for x in features[1:]]
+    elif isinstance(representation, ModelRepresentation) and expects_counts(representation.model):
+        predictions = [expected_fractions(representation.model, x)[:, task.genes - 1] for x in features[1:]]
+    validation, test = predictions
     return None if validation is None or test is None else task.score([(validation, test)])
 
 
 def _features(representation: Representation, part: HiddenPart) -> NDArray[np.float32]:
-    components = _components(representation)
-    if components is not None:
-        return components_of_visible(components, part.visible, part.hidden)
+    if isinstance(representation, ComponentRepresentation):
+        return components_of_visible(representation.components, part.visible, part.hidden)
     return representation(part.visible)
-
-
-def _components(representation: Representation) -> Components | None:
-    one = getattr(representation, "components", None)
-    return one if isinstance(one, Components) else None
 
 
 def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
