@@ -150,11 +150,13 @@ class Probed:
         test_predictions: class codes.
         validation_macro_f1: what the choice reached on the validation part.
         chosen: columns of a row of results that say what was chosen.
+        classifier: what predicts; None for the paper's probe, which keeps no weights.
     """
 
     test_predictions: NDArray[np.int64]
     validation_macro_f1: float
     chosen: dict[str, float | str]
+    classifier: Classifier | None
 
 
 def fit_probe(
@@ -175,8 +177,8 @@ def fit_probe(
     known = (train_x, train_y, validation_x, validation_y)
     if config.kind == "adam":
         found = linear_probe(*known, test_x, config, classes=classes, seed=seed)
-        return Probed(found.test_predictions, float(found.history["validation_macro_f1"].max()), {})
+        return Probed(found.test_predictions, float(found.history["validation_macro_f1"].max()), {}, None)
     check_parts({"train": (train_x, train_y), "test": (test_x, None)}, classes)
     fitted = fit_classifier(*known, classes=classes)
     chosen: dict[str, float | str] = {"inverse_penalty": fitted.inverse_penalty, "scaling": fitted.scaling}
-    return Probed(fitted.predict(test_x), fitted.validation_macro_f1, chosen)
+    return Probed(fitted.predict(test_x), fitted.validation_macro_f1, chosen, fitted)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import fit_baselines, majority
-from scgraph.bench.classifier import INVERSE_PENALTIES, fit_probe
+from scgraph.bench.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
 from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.results import results_csv, results_frame
+from scgraph.bench.uses.base import UseContext
+from scgraph.bench.uses.measure import measure_uses
+from scgraph.bench.uses.summary import uses_csv, uses_frame
 from scgraph.config import ProbeConfig
 from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
@@ -46,6 +49,7 @@ class Measured:
         truths: class codes of the test part of the first seed, by dataset.
         features: features of those cells, by dataset and model.
         predictions: predicted codes of those cells, by dataset and row.
+        uses: rows of `scgraph.bench.uses.summary.uses_frame`.
         notes: what must be said aloud.
     """
 
@@ -54,6 +58,7 @@ class Measured:
     truths: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     features: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
     predictions: dict[tuple[str, str], NDArray[np.int64]] = field(default_factory=dict)
+    uses: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -116,6 +121,8 @@ def measure(
                     run.model(name, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
                     write_atomic(folder / "results.csv", results_csv(results_frame(measured.rows)))
+                    if measured.uses:
+                        write_atomic(folder / "uses.csv", uses_csv(uses_frame(measured.uses)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
         measured.note(penalties_note(probe.cells.name, measured.rows))
     return measured
@@ -144,6 +151,8 @@ class _Run:
         self.measured = measured
         self.plan = plan
         self.probe = planned.probe
+        self.uses = planned.uses
+        self.shared_by_uses: dict[tuple[Any, ...], Any] = {}
         self.prepared = prepared
         self.seed = seed
         self.name = planned.probe.cells.name
@@ -206,22 +215,27 @@ class _Run:
     def row(self, representation: Representation, probe: ProbeConfig, **more: Any) -> None:
         """Add the row of a representation: its features of the labelled cells, probed."""
         features, split = representation(self.prepared.probe), self.split
-        found = fit_probe(
-            features[split.train],
-            self._codes(split.train),
-            features[split.validation],
-            self._codes(split.validation),
-            features[split.test],
-            probe,
-            classes=len(self.probe.classes),
-            seed=self.seed,
-        )
+        train = features[split.train], self._codes(split.train)
+        validation = features[split.validation], self._codes(split.validation)
+        classes = len(self.probe.classes)
+        found = fit_probe(*train, *validation, features[split.test], probe, classes=classes, seed=self.seed)
         self._add(representation.name, found.test_predictions, **found.chosen, **more)
         if self.seed == 0:
             if isinstance(representation, ModelRepresentation):
                 self.measured.features[self.name, representation.name] = features[split.test]
             self.measured.predictions[self.name, representation.name] = found.test_predictions
-        # Further uses of the same representation are measured here, and nowhere else.
+        if self.uses:
+            context = UseContext(
+                probe=self.probe,
+                split=split,
+                stores=self.prepared,
+                seed=self.seed,
+                settings=self.plan.settings,
+                features=features,
+                classifier=found.classifier or fit_classifier(*train, *validation, classes=classes),
+                shared=self.shared_by_uses,
+            )
+            self.measured.uses += measure_uses(self.uses, representation, context)
 
     def _add(self, model: str, predictions: NDArray[np.int64], **more: Any) -> None:
         self.measured.rows.append(

@@ -29,15 +29,16 @@ CHEAP = (LABELS.name, FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)
 """Asked where nothing else is said."""
 
 
-def chosen_uses(names: Sequence[str] | None, *, has_batches: bool) -> tuple[Use, ...]:
+def chosen_uses(names: Sequence[str] | None, *, has_batches: bool, has_targets: bool = False) -> tuple[Use, ...]:
     """Return the uses of these names in the order of tables.
 
     Args:
         names: of `USES`; None: the cheap ones, `batches` among them where there is a batch column.
         has_batches: a batch column was named.
+        has_targets: another data set was named, which is then always asked about.
 
     Raises:
-        ConfigError: a name is unknown.
+        ConfigError: a name is unknown, or no other data set was named to transfer to.
     """
     if names is None:
         names = [name for name in CHEAP if has_batches or name != BATCHES.name]
@@ -45,4 +46,6 @@ def chosen_uses(names: Sequence[str] | None, *, has_batches: bool) -> tuple[Use,
     for name in names:
         if name not in known:
             raise ConfigError(f"Unknown use {name!r}.{did_you_mean(name, known)}")
-    return tuple(use for use in USES if use.name in names)
+    if TRANSFER.name in names and not has_targets:
+        raise ConfigError("transfer: no other data set was named; name its labelled cells with --transfer FILE.")
+    return tuple(use for use in USES if use.name in names or (use is TRANSFER and has_targets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,34 +11,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    from scgraph.bench.classifier import Classifier
+    from scgraph.bench.representations import Representation
     from scgraph.config import BenchConfig
-    from scgraph.data import CellStore
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
 
-__all__ = ["ANY_LEVEL", "Column", "Predictor", "Representation", "Use", "UseContext", "use_row"]
+__all__ = ["ANY_LEVEL", "Column", "Use", "UseContext", "use_row"]
 
 ANY_LEVEL = "*"
 """Level of a column that stands for one of every level there is, which follows its title."""
-
-
-class Representation(Protocol):
-    """Features `[n, C]`, float32, of the cells of a store; fitted without labels."""
-
-    @property
-    def name(self) -> str:
-        """Name of the row in tables."""
-
-    def __call__(self, store: CellStore) -> NDArray[np.float32]:
-        """Return the features of every cell."""
-
-
-class Predictor(Protocol):
-    """A fitted classifier of features."""
-
-    def predict(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return class codes `[n]` of features `[n, C]`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +45,7 @@ class UseContext:
     seed: int
     settings: BenchConfig
     features: NDArray[np.float32]
-    classifier: Predictor
+    classifier: Classifier
     shared: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import UseContext
     from scgraph.config import BenchConfig
     from scgraph.data.sets.labelled import ProbeSet
 

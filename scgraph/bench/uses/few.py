@@ -12,7 +12,8 @@ from scgraph.reporting.statistics import score
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import UseContext
 
 __all__ = ["FEW", "draw_labelled"]
 

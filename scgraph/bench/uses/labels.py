@@ -8,7 +8,8 @@ from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
-    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import UseContext
 
 __all__ = ["LABELS"]
 

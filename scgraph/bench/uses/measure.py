@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.bench.uses.base import Representation, Use, UseContext
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import Use, UseContext
 
 __all__ = ["measure_uses"]
 

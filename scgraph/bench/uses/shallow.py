@@ -15,7 +15,8 @@ from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
-    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import UseContext
     from scgraph.config import BenchConfig
     from scgraph.data import Cells, CellStore
     from scgraph.data.sets.labelled import ProbeSet
@@ -74,7 +75,7 @@ def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
     try:
         thin_cells(probe.cells, SHARES[0], seed=0)
     except DataError as error:
-        return str(error)
+        return str(error).removeprefix(f"{probe.cells.name}: ")
     return None
 
 

@@ -14,7 +14,7 @@ from scgraph.data.files.names import examples
 from scgraph.data.sets.classes import check_pairs, read_pairs, share_classes
 from scgraph.data.sets.corpus import store_of
 from scgraph.data.sets.labelled import read_labelled
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.bench.uses.base import Representation, UseContext
+    from scgraph.bench.plan import BenchPlan
+    from scgraph.bench.representations import Representation
+    from scgraph.bench.uses.base import UseContext
     from scgraph.data import Cells, CellStore
     from scgraph.data.sets.classes import Pairs, SharedClasses
     from scgraph.data.sets.labelled import ProbeSet
 
-__all__ = ["TRANSFER", "Target", "read_targets", "transfer_use"]
+__all__ = ["TRANSFER", "Target", "check_genes", "read_targets", "transfer_use"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,18 @@ def _target(source: ProbeSet, other: ProbeSet, pairs: Pairs | None) -> Target:
     return Target(other.cells.subset(rows), truth[rows], shared, note)
 
 
+def check_genes(targets: Targets, plan: BenchPlan) -> None:
+    """Refuse files that lack the genes that models learn from, before the first is trained.
+
+    Raises:
+        DataError: as said; names the file.
+    """
+    for planned in plan.sets:
+        vocabulary = None if planned.first is None else planned.first.train.vocabulary
+        for target in () if vocabulary is None else targets[planned.probe.cells.name]:
+            vocabulary.require(target.cells, min_matched=plan.settings.min_matched)
+
+
 def transfer_use(targets: Targets) -> Use:
     """Return the use that asks about these cells."""
     return replace(TRANSFER, measure=partial(measure, targets=targets))
@@ -140,13 +154,9 @@ def _store(target: Target, context: UseContext) -> CellStore:
     return store
 
 
-def _nothing_named(representation: Representation, context: UseContext) -> list[dict[str, Any]]:
-    raise ConfigError("transfer: no file was named; name the labelled cells with --transfer FILE.")
-
-
 TRANSFER = Use(
     name="transfer",
     help="cells of another file (--transfer), the classifier of whole sets; macro-F1 over shared classes",
     columns=(Column(ANY_LEVEL, "macro_f1", "to", "transfer"),),
-    measure=_nothing_named,
+    measure=partial(measure, targets={}),
 )
