@@ -57,6 +57,8 @@ def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
         "models",
         "scores-cells.png",
         "features-cells.png",
+        "uses.csv",
+        "uses-cells.png",
     }
     rows = pd.read_csv(out / "results.csv")
     models = ["majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf"]
