@@ -57,8 +57,8 @@ def bench(
     uses: Annotated[
         str | None,
         typer.Option(
-            help="What else is asked, with commas: labels, few, shallow, batches, neighbors, imputation; or none.  "
-            "[default: all but imputation, batches with --batch-key]"
+            help="What else is asked, with commas: labels, few, shallow, batches, neighbors, imputation, scib; or "
+            "none.  [default: all but the last two, batches with --batch-key]"
         ),
     ] = None,
     transfer: Annotated[

@@ -115,6 +115,7 @@ def every_command_refuses(path: Path, model: Path, refused: Run, *names: object)
     refused(["embed", model, path, "--out", "e.h5ad"], *names)
     refused(["denoise", model, path, "--out", "d.h5ad"], *names)
     refused(["pretrain", path, "--out", "m", *TINY], *names)
+    refused(["bench", "--models", "none", "--transfer", path, "--out", "b", *TINY], *names)
 
 
 @pytest.mark.parametrize("case", CASES)

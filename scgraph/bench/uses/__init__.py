@@ -13,6 +13,7 @@ from scgraph.bench.uses.few import FEW
 from scgraph.bench.uses.imputation import IMPUTATION
 from scgraph.bench.uses.labels import LABELS
 from scgraph.bench.uses.neighbors import NEIGHBORS
+from scgraph.bench.uses.scib import SCIB, check_scib
 from scgraph.bench.uses.shallow import SHALLOW
 from scgraph.bench.uses.transfer import TRANSFER
 from scgraph.errors import ConfigError, did_you_mean
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHEAP", "USES", "Use", "UseContext", "chosen_uses"]
 
-USES: tuple[Use, ...] = (LABELS, FEW, SHALLOW, BATCHES, TRANSFER, NEIGHBORS, IMPUTATION)
+USES: tuple[Use, ...] = (LABELS, FEW, SHALLOW, BATCHES, TRANSFER, NEIGHBORS, IMPUTATION, SCIB)
 """In the order of tables."""
 
 CHEAP = (LABELS.name, FEW.name, SHALLOW.name, BATCHES.name, NEIGHBORS.name)
@@ -38,7 +39,7 @@ def chosen_uses(names: Sequence[str] | None, *, has_batches: bool, has_targets: 
         has_targets: another data set was named, which is then always asked about.
 
     Raises:
-        ConfigError: a name is unknown, or no other data set was named to transfer to.
+        ConfigError: a name is unknown, no other data set was named to transfer to, or a package is missing.
     """
     if names is None:
         names = [name for name in CHEAP if has_batches or name != BATCHES.name]
@@ -46,6 +47,8 @@ def chosen_uses(names: Sequence[str] | None, *, has_batches: bool, has_targets: 
     for name in names:
         if name not in known:
             raise ConfigError(f"Unknown use {name!r}.{did_you_mean(name, known)}")
+    if SCIB.name in names:
+        check_scib()
     if TRANSFER.name in names and not has_targets:
         raise ConfigError("transfer: no other data set was named; name its labelled cells with --transfer FILE.")
     return tuple(use for use in USES if use.name in names or (use is TRANSFER and has_targets))

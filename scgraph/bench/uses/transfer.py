@@ -123,9 +123,9 @@ def check_genes(targets: Targets, plan: BenchPlan) -> None:
         DataError: as said; names the file.
     """
     for planned in plan.sets:
-        vocabulary = None if planned.first is None else planned.first.train.vocabulary
-        for target in () if vocabulary is None else targets[planned.probe.cells.name]:
-            vocabulary.require(target.cells, min_matched=plan.settings.min_matched)
+        if planned.first is not None:
+            for target in targets[planned.probe.cells.name]:
+                planned.first.train.vocabulary.require(target.cells, min_matched=plan.settings.min_matched)
 
 
 def transfer_use(targets: Targets) -> Use:
