@@ -77,6 +77,9 @@ class ModelConfig(_Config):
         "linear", description="how a value enters a gene's features"
     )
     value_bins: Annotated[int, Field(ge=2)] = Field(32, description="bins of the encodings that have some")
+    values: Literal["log1p", "sqrt", "pearson", "sqrt+pearson"] = Field(
+        "log1p", description="what is made of the values at the input; of two, each takes half of the channels"
+    )
     embedding_sd: Rate = Field(1.0, description="standard deviation of the embedding tables at the start")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of features dropped in the blocks")
     activation: Literal["gelu", "relu", "none"] | None = Field(
@@ -85,7 +88,12 @@ class ModelConfig(_Config):
     feed_forward: Annotated[int, Field(ge=0)] | None = Field(
         None, description="width; null: C where the conv asks for one"
     )
-    cell_head: bool = Field(default=False, description="also predict values from the vector of the cell")
+    cell_head: bool = Field(default=False, description="also predict values, or counts, from the vector of the cell")
+    readout: Literal["mean", "pooled"] = Field(
+        "mean", description="the vector of a cell: mean of its genes' features, or the pooled input and what blocks add"
+    )
+    cell_layers: Annotated[int, Field(ge=0)] = Field(0, description="residual layers on the vector of the cell")
+    cell_width: Positive = Field(256, description="hidden width of these")
     readout_norm: bool = Field(
         default=True, description="average the features behind the last norm for the cell's vector, or those before it"
     )
@@ -146,10 +154,11 @@ class ModelConfig(_Config):
 
 
 class TrainConfig(_Config):
-    """Pretraining by masked value prediction; the defaults are the paper's where it states them.
+    """Pretraining; the defaults are the paper's masked value prediction, and its settings where it states them.
 
     It says nothing of clipping (here at norm 1), of the share of masked values (here .15), or of a warm-up and weight
-    decay (here none).
+    decay (here none). The loss is the sum of its parts, `mvp_loss`, `cell_loss`, `count_loss` and `neighbor_loss`, each
+    times its weight; see docs/training.md.
     """
 
     genes: Positive = Field(512, description="expressed genes sampled a cell, G")
@@ -170,10 +179,27 @@ class TrainConfig(_Config):
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
     clip: Rate | None = Field(1.0, description="largest gradient norm; null: no clipping")
     patience: Positive | None = Field(None, description="stop after so many epochs without a better validation loss")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="the rate after the warm-up: as it is, or falling to 0 at the end as a cosine"
+    )
+    mvp_loss: Weight = Field(1.0, description="weight of the loss on masked values; 0: nothing is masked")
     cell_loss: Weight = Field(0.0, description="weight of the loss on values predicted from the cell's vector")
     cell_loss_genes: Positive = Field(2048, description="vocabulary genes, zeros included, that loss looks at a step")
+    count_loss: Weight = Field(
+        0.0, description="weight of the multinomial loss on the counts of all genes, expected from the cell's vector"
+    )
+    neighbor_loss: Weight = Field(
+        0.0, description="weight of the distance of the cell's vector to that of the whole cell and of its neighbors"
+    )
+    neighbors: Positive = Field(15, description="nearest cells, itself included, that this looks at")
+    thinning: tuple[Share, Annotated[float, Field(gt=0, le=1)]] | None = Field(
+        None, description="shares of its counts that a cell is shown with, from and to; null: all of them"
+    )
     start: Literal["random", "pca"] = Field(
         "random", description="value tables at the start: random, or the principal components of the cells"
+    )
+    freeze_values: bool = Field(
+        default=False, description="keep the value tables as they start, such as at the principal components"
     )
     shuffle: Literal["random", "blocks"] = Field(
         "random", description="order of the cells: any, or blocks of neighbours mixed, for stores larger than memory"
@@ -193,6 +219,20 @@ class TrainConfig(_Config):
     )
     checkpoint_every: Positive = Field(100, description="steps between states a run can resume from")
     num_workers: Annotated[int, Field(ge=0)] = Field(0, description="threads that prepare batches")
+
+    @model_validator(mode="after")
+    def _parts_of_the_loss(self) -> TrainConfig:
+        if not any((self.mvp_loss, self.cell_loss, self.count_loss, self.neighbor_loss)):
+            raise ValueError("one of mvp_loss, cell_loss, count_loss and neighbor_loss must be above 0")
+        if self.neighbor_loss > 0 and self.start != "pca":
+            raise ValueError("neighbor_loss needs the neighbors that principal components show: set start to pca")
+        if self.thinning is not None and self.thinning[0] > self.thinning[1]:
+            raise ValueError(
+                f"thinning goes from a lower to a higher share, not from {self.thinning[0]:g} to {self.thinning[1]:g}"
+            )
+        if self.thinning is not None and self.thinning[1] == 1 and self.count_loss > 0:
+            raise ValueError("count_loss predicts the counts that thinning leaves: its shares must end below 1")
+        return self
 
     def zeros_shown(self, vocabulary_size: int) -> int:
         """Return the most unexpressed genes of a cell that a decoder sees."""

@@ -9,8 +9,15 @@ import numpy as np
 from scgraph.errors import ConfigError
 from scgraph.models.build import build_model
 from scgraph.models.network import network_parts
+from scgraph.nn.bag import GeneBag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from numpy.typing import NDArray
+    from scipy import sparse
+
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network
     from scgraph.nn import CellModel
@@ -21,6 +28,12 @@ MOST_CELLS = 20_000
 GENE_SHARE = 0.1
 """Size of the gene embedding beside the value embedding: alone it only says which genes are expressed."""
 
+DECODER_SHARE = 0.5
+"""Size of the decoder's table beside the loadings: what a step of one standard deviation changes of log shares."""
+
+_RAREST = 1e-9
+_BLOCK = 2048
+
 
 def initial_model(
     model_config: ModelConfig, train_config: TrainConfig, train: CellStore, *, network: Network | None = None
@@ -28,10 +41,14 @@ def initial_model(
     """Return the network as its pretraining begins, a pure function of the settings and the training cells.
 
     With ``start="pca"`` the value table ``E'`` of the product encoding holds the loadings of the principal
-    components of the training cells (of 20,000 of them at most), scaled to the standard deviation of the
-    tables, and the gene embedding a tenth of its usual size. The mean of ``v_i E'[g_i]`` over the genes of a
-    cell is then the cell's scores divided by the number of its genes, and the blocks add to it from there.
-    Channels beyond the number of components stay random.
+    components of the training cells (of 20,000 of them at most), of each kind of values in its half of the channels,
+    scaled to the standard deviation of the tables. With the mean readout the gene embedding gets a tenth of its usual
+    size: the mean of ``v_i E'[g_i]`` over the genes of a cell is then the cell's scores divided by the number of its
+    genes, and the blocks add to it from there. Channels beyond the number of components stay random.
+
+    The pooled readout is centred at the training cells and scaled so that the channels of each kind of values have a
+    mean variance of 1: with that start the vector of a cell is its principal components. Where counts are
+    predicted, the decoder starts at half the loadings and the logarithm of the mean shares of the genes.
 
     Raises:
         ConfigError: the start asks for the product encoding, the settings for a gene network that is not given, or
@@ -44,31 +61,106 @@ def initial_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train_config.seed)
         model = build_model(len(train.vocabulary), **model_config.model_kwargs(), **parts)
-    if train_config.start == "random":
+    needs_cells = "pearson" in model.encoder.transform.kinds or model.pooled_readout is not None
+    if train_config.start == "random" and not needs_cells:
         return model
+    cells = train if len(train) <= MOST_CELLS else train.subset(_drawn(len(train), train_config.seed))
+    shares = _mean_shares(cells)
+    if "pearson" in model.encoder.transform.kinds:
+        model.encoder.transform.fit(torch.from_numpy(shares), len(cells))
     table = model.encoder.value
-    if not isinstance(table, nn.Embedding):
-        raise ConfigError("train.start: pca sets the table of the product encoding; use value_encoding product.")
-    loadings = _loadings(train, model_config.channels, seed=train_config.seed)
-    loadings *= model_config.embedding_sd / loadings.std()
-    with torch.no_grad():
-        table.weight[1:, : loadings.shape[1]] = torch.from_numpy(loadings.astype(np.float32))
-        model.encoder.gene.weight.mul_(GENE_SHARE)
+    if train_config.start == "pca":
+        if not isinstance(table, nn.Embedding):
+            raise ConfigError("train.start: pca sets the table of the product encoding; use value_encoding product.")
+        _set_components(model, table, cells, shares, train_config, sd=model_config.embedding_sd)
+    if model.pooled_readout is not None:
+        _centre_readout(model, cells)
     return model
 
 
-def _loadings(store: CellStore, components: int, *, seed: int) -> np.ndarray:
+def _set_components(
+    model: CellModel,
+    table: torch.nn.Embedding,
+    cells: CellStore,
+    shares: NDArray[np.float64],
+    config: TrainConfig,
+    *,
+    sd: float,
+) -> None:
+    import torch
+
+    kinds = model.encoder.transform.kinds
+    width = model.channels // len(kinds)
+    transformed = _transformed(model, cells)
+    with torch.no_grad():
+        for number, matrix in enumerate(transformed):
+            loadings = torch.from_numpy(_loadings(matrix, width, seed=config.seed).astype(np.float32))
+            columns = slice(number * width, number * width + loadings.shape[1])
+            table.weight[1:, columns] = loadings * (sd / loadings.std(correction=0))
+            if config.count_loss > 0 and model.cell_head is not None:
+                model.cell_head.table[1:, columns] = DECODER_SHARE * loadings
+        if config.count_loss > 0 and model.cell_head is not None:
+            model.cell_head.bias[1:] = torch.from_numpy(np.log(np.maximum(shares, _RAREST)))
+        if model.pooled_readout is None:
+            model.encoder.gene.weight.mul_(GENE_SHARE)
+
+
+def _centre_readout(model: CellModel, cells: CellStore) -> None:
+    import torch
+
+    assert model.pooled_readout is not None
+    sums = []
+    with torch.no_grad():
+        for starts, genes, values in _entries(cells):
+            bag = GeneBag(torch.from_numpy(genes).long(), torch.from_numpy(values), torch.from_numpy(starts[:-1]))
+            sums.append(model.encoder.sums(bag).double())
+        whole = torch.cat(sums)
+        kinds = len(model.encoder.transform.kinds)
+        variance = whole.var(dim=0, correction=0).view(kinds, -1).mean(dim=1, keepdim=True)
+        scale = torch.where(variance > 0, variance, 1.0).rsqrt().expand(kinds, model.channels // kinds).flatten()
+        model.pooled_readout.fit(whole.mean(dim=0), scale)
+
+
+def _transformed(model: CellModel, cells: CellStore) -> list[sparse.csr_matrix]:
+    """Return the values of cells as the model transforms them, a matrix ``[n, V]`` a kind."""
+    import torch
+
+    matrix = cells.matrix()
+    genes = torch.from_numpy(matrix.indices.astype(np.int64)) + 1
+    columns = model.encoder.transform(torch.from_numpy(matrix.data), genes)
+    result = []
+    for column in columns.unbind(dim=1):
+        one = matrix.copy()
+        one.data = column.numpy().astype(np.float64)
+        result.append(one)
+    return result
+
+
+def _loadings(matrix: sparse.csr_matrix, components: int, *, seed: int) -> NDArray[np.float64]:
     """Return the loadings `[V, K]` of at most so many principal components."""
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    rows = np.arange(len(store))
-    if len(rows) > MOST_CELLS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_CELLS, replace=False))
-    matrix = store.subset(rows).matrix().astype(np.float64)
-    kept = min(components, min(matrix.shape) - 1)
-    if kept < 1:
+    number = min(components, min(matrix.shape) - 1)
+    if number < 1:
         raise ConfigError("train.start: pca needs at least two cells and two genes.")
     with threadpool_limits(1):
-        found: np.ndarray = PCA(kept, svd_solver="arpack", random_state=seed).fit(matrix).components_.T
-    return found
+        loadings: NDArray[np.float64] = PCA(number, svd_solver="arpack", random_state=seed).fit(matrix).components_.T
+    return loadings
+
+
+def _mean_shares(cells: CellStore) -> NDArray[np.float64]:
+    """Return the mean share of its counts that a cell has in every gene `[V]`."""
+    total = np.zeros(len(cells.vocabulary) + 1)
+    for _, genes, values in _entries(cells):
+        total += np.bincount(genes, weights=np.expm1(values.astype(np.float64)) / 10_000, minlength=len(total))
+    return total[1:] / len(cells)
+
+
+def _entries(cells: CellStore) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]]:
+    for first in range(0, len(cells), _BLOCK):
+        yield cells.entries(np.arange(first, min(first + _BLOCK, len(cells))))
+
+
+def _drawn(cells: int, seed: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(seed).choice(cells, MOST_CELLS, replace=False))

@@ -17,6 +17,7 @@ from scgraph.nn.kernels.recompute import recomputed
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
+    from scgraph.nn.bag import GeneBag
     from scgraph.nn.conv.base import GeneConv
 
 __all__ = ["AsymmetricModel", "ValueDecoder", "decoder_width", "shown_genes"]
@@ -173,6 +174,7 @@ class AsymmetricModel(CellModel):
         query: Tensor | None = None,
         edge_index: Tensor | None = None,
         padded: bool = True,
+        bag: GeneBag | None = None,
         width: int | None = None,
     ) -> ModelOutput:
         """Predict the values of all genes of the panel and embed the cells.
@@ -184,6 +186,7 @@ class AsymmetricModel(CellModel):
             query: genes whose values the cell head predicts, ``[K]`` or ``[B, K]``; None takes `genes`.
             edge_index: has to be None: encoder and decoder run on different graphs.
             padded: False promises that no id is 0 and saves the masks of the decoder.
+            bag: all expressed genes of the cells, for the pooled readout, where `genes` are a sample of them.
             width: most genes of a cell that the encoder sees; None counts them, for which a GPU has to be asked.
 
         Raises:
@@ -192,7 +195,7 @@ class AsymmetricModel(CellModel):
         if edge_index is not None:
             raise ConfigError("An asymmetric model runs on complete graphs; leave edge_index out.")
         panel = CellGraph(genes, padded=padded)
-        cell, x = self.features(panel, values, mask, width=width)
+        cell, x = self.features(panel, values, mask, width=width, bag=bag)
         with recomputed(self.decoder.norm, x) as normed:
             predicted: Tensor = self.value_head(normed)
         if padded:
@@ -201,16 +204,22 @@ class AsymmetricModel(CellModel):
         return ModelOutput(predicted, cell, cell_values)
 
     def features(
-        self, graph: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+        self,
+        graph: CellGraph,
+        values: Tensor,
+        mask: Tensor | None = None,
+        *,
+        width: int | None = None,
+        bag: GeneBag | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the vectors of the cells ``[B, C]`` and the features behind the decoder's blocks ``[B, P, C']``."""
         shown = graph.mask & values.ne(0)
         if mask is not None:
             shown = shown & ~mask
         expressed, seen = shown_genes(graph.genes, values, shown, width)
-        x = self.encode(expressed, seen)
-        normed = self.norm(x)
-        cell = self.readout(normed if self.readout_norm else x, expressed)
+        encoded = self.encode(expressed, seen)
+        normed = self.norm(encoded.last)
+        cell = self.cell_vector(encoded, normed=normed, bag=bag)
         return cell, self.decoder(graph, normed, shown, mask, self.encoder.mask_token)
 
     def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, did_you_mean
+from scgraph.nn.bag import GeneBag
 from scgraph.nn.cost import Cost, stack_cost
 from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.positional import GenePositions
-from scgraph.nn.readout import MeanReadout
+from scgraph.nn.readout import READOUTS, CellLayers, MeanReadout, PooledReadout
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
     from scgraph.nn.conv.base import GeneConv
     from scgraph.nn.network import Restriction
 
-__all__ = ["CellModel", "ModelOutput"]
+__all__ = ["CellModel", "Encoded", "ModelOutput"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,23 @@ class ModelOutput:
     cell_values: Tensor | None
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """Features of the genes of a batch.
+
+    Attributes:
+        graph: the genes, ``[B, G]``.
+        values: their expression, ``[B, G]``.
+        first: features in front of the first block, ``[B, G, C]``.
+        last: features behind the last block, before the last norm, ``[B, G, C]``.
+    """
+
+    graph: CellGraph
+    values: Tensor
+    first: Tensor
+    last: Tensor
+
+
 class CellModel(nn.Module, ABC):
     """Gene and value embedding → L blocks (norm, conv, activation, residual) → norm → readout, and heads.
 
@@ -53,6 +71,11 @@ class CellModel(nn.Module, ABC):
         shared_adjacency: one pair of tables for all layers, or one a layer.
         value_encoding: see `GeneEncoder`.
         value_bins: bins of the value encodings that have some.
+        values: what is made of the values at the input, see `scgraph.nn.transforms.ValueTransform`.
+        readout: "mean" of the features of the genes, or "pooled", see `PooledReadout`, which needs the product
+            encoding.
+        cell_layers: residual layers on the vector of the cell, see `CellLayers`.
+        cell_width: their hidden width.
         embedding_sd: standard deviation of its tables at the start.
         dropout: share of features dropped in the blocks.
         activation: activation behind the convolution; None takes the convolution's own.
@@ -60,7 +83,8 @@ class CellModel(nn.Module, ABC):
         cell_head: whether values are also predicted from the cell's vector.
         readout_norm: whether the readout averages the features behind the last norm, as the value head reads
             them, or before it. Before it the vector of a cell keeps how strongly each gene is expressed: with
-            the product encoding and without blocks it is a linear map of the expression vector.
+            the product encoding and without blocks it is a linear map of the expression vector. It makes no
+            difference to the pooled readout, which reads no norm.
         recompute: run the blocks again in the backward pass in place of keeping what they compute: about a third
             more multiply-adds, a fraction of the memory, the same numbers.
         conv_options: keyword arguments of the convolution.
@@ -90,6 +114,10 @@ class CellModel(nn.Module, ABC):
         shared_adjacency: bool = True,
         value_encoding: str = "linear",
         value_bins: int = 32,
+        values: str = "log1p",
+        readout: str = "mean",
+        cell_layers: int = 0,
+        cell_width: int = 256,
         embedding_sd: float = 1.0,
         dropout: float = 0.0,
         activation: str | None = None,
@@ -114,7 +142,7 @@ class CellModel(nn.Module, ABC):
         self.rank = rank
         convs = build_convs(conv, channels, layers, conv_options)
         self.encoder = GeneEncoder(
-            vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins
+            vocabulary_size, channels, value_encoding=value_encoding, sd=embedding_sd, bins=value_bins, values=values
         )
         self.blocks = build_blocks(
             convs, activation=activation, feed_forward=feed_forward, dropout=dropout, recompute=recompute
@@ -122,7 +150,15 @@ class CellModel(nn.Module, ABC):
         self.adjacencies = build_adjacencies(convs, vocabulary_size, rank, shared=shared_adjacency)
         self.norm = nn.LayerNorm(channels)
         self.readout_norm = readout_norm
+        if readout not in READOUTS:
+            raise ConfigError(f"model.readout: there is no readout {readout!r}.{did_you_mean(readout, READOUTS)}")
+        if readout == "pooled" and value_encoding != "product":
+            raise ConfigError(
+                "model.readout: pooled sums the table of the product encoding; use value_encoding product."
+            )
         self.readout = MeanReadout()
+        self.pooled_readout = PooledReadout(channels) if readout == "pooled" else None
+        self.cell_layers = CellLayers(channels, layers=cell_layers, width=cell_width) if cell_layers else None
         self.value_head = ValueHead(channels)
         self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
         sizes = {"network": network and network.size, "positions": None if positions is None else len(positions) - 1}
@@ -142,6 +178,7 @@ class CellModel(nn.Module, ABC):
         query: Tensor | None = None,
         edge_index: Tensor | None = None,
         padded: bool = True,
+        bag: GeneBag | None = None,
     ) -> ModelOutput:
         """Predict the values of all genes and embed the cells.
 
@@ -153,11 +190,18 @@ class CellModel(nn.Module, ABC):
             edge_index: edges between flattened nodes, ``[2, E]``; None for the complete graph, or what the
                 network leaves of it.
             padded: False promises that no id is 0 and saves the masks.
+            bag: all expressed genes of the cells, for the pooled readout, where `genes` are a sample of them.
         """
 
     @abstractmethod
     def features(
-        self, graph: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+        self,
+        graph: CellGraph,
+        values: Tensor,
+        mask: Tensor | None = None,
+        *,
+        width: int | None = None,
+        bag: GeneBag | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the vectors of the cells ``[B, C]``, and what the value head reads, before its norm.
 
@@ -166,11 +210,13 @@ class CellModel(nn.Module, ABC):
             values: expression, ``[B, G]``.
             mask: True where the value is hidden, ``[B, G]``; None hides nothing.
             width: most genes of a cell that are expressed and not hidden; None counts them where it matters.
+            bag: all expressed genes of the cells, for the pooled readout; None where the given ones are all.
         """
 
-    def encode(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features of the genes behind the last block, before the last norm, ``[B, G, C]``."""
-        return self.stack.run(self.embedded(graph, values, mask), self.restricted(graph))
+    def encode(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Encoded:
+        """Return the features of the genes before and behind the blocks."""
+        first = self.embedded(graph, values, mask)
+        return Encoded(graph, values, first, self.stack.run(first, self.restricted(graph)))
 
     def embedded(self, graph: CellGraph, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features of the genes in front of the first block, with hints of their place, ``[B, G, C]``."""
@@ -183,15 +229,51 @@ class CellModel(nn.Module, ABC):
             return graph
         return self.network.restrict(graph, pairs_from=self.stack.blocks[0].conv.plan(graph.genes.shape[1]).pairs_from)
 
-    def embed(self, genes: Tensor, values: Tensor) -> Tensor:
-        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``."""
-        graph = CellGraph(genes)
-        return self.pooled(self.encode(graph, values), graph)
+    def embed(self, genes: Tensor, values: Tensor, bag: GeneBag | None = None) -> Tensor:
+        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``; `bag` as in `forward`."""
+        return self.cell_vector(self.encode(CellGraph(genes), values), bag=bag)
 
-    def pooled(self, x: Tensor, graph: CellGraph) -> Tensor:
-        """Return the vectors of the cells from the features behind the last block. ``[B, G, C]`` to ``[B, C]``."""
-        cell: Tensor = self.readout(self.norm(x) if self.readout_norm else x, graph)
-        return cell
+    def cell_vector(self, encoded: Encoded, *, normed: Tensor | None = None, bag: GeneBag | None = None) -> Tensor:
+        """Return the vectors of the cells, ``[B, C]``.
+
+        Args:
+            encoded: features of the genes.
+            normed: their last norm, where it has been computed.
+            bag: all expressed genes of the cells, for the pooled readout; None where the encoded ones are all.
+        """
+        graph, x = encoded.graph, encoded.last
+        cell: Tensor
+        if self.pooled_readout is not None:
+            whole = GeneBag.of_padded(graph.genes, encoded.values) if bag is None else bag
+            cell = self.pooled_readout(self.encoder.sums(whole), self.readout(x - encoded.first, graph))
+        elif self.readout_norm:
+            cell = self.readout(self.norm(x) if normed is None else normed, graph)
+        else:
+            cell = self.readout(x, graph)
+        return cell if self.cell_layers is None else self.cell_layers(cell)
+
+    def linear_vector(self, bag: GeneBag) -> Tensor:
+        """Return the pooled input of cells, which is their vector before anything was learned, ``[B, C]``.
+
+        Raises:
+            ConfigError: the readout is not the pooled one.
+        """
+        if self.pooled_readout is None:
+            raise ConfigError("model.readout: only the pooled readout has a linear part; use readout pooled.")
+        return self.pooled_readout.linear(self.encoder.sums(bag))
+
+    def log_shares(self, cell: Tensor) -> Tensor:
+        """Return the logarithm of the share of its counts that a cell is expected to have in every gene, ``[B, V]``.
+
+        Args:
+            cell: vectors ``[B, C]``.
+
+        Raises:
+            ConfigError: the model has no cell head.
+        """
+        if self.cell_head is None:
+            raise ConfigError("model.cell_head: this model expects nothing of the genes of a cell; set it to true.")
+        return self.cell_head.log_shares(cell)
 
     def cost(self, genes: int, *, zeros: int | None = None, edges: float = 0) -> Cost:
         """Return what one cell costs.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from scgraph.errors import ConfigError, did_you_mean
+from scgraph.nn.bag import GeneBag, weighted_sums
+from scgraph.nn.transforms import ValueTransform
 from scgraph.nn.values import BinnedValues, DiscretisedValues
 
 if TYPE_CHECKING:
@@ -35,18 +37,39 @@ class GeneEncoder(nn.Module):
         sd: standard deviation of the tables at the start. A norm follows, so smaller tables learn faster
             at the same rate.
         bins: number of bins, for the encodings that have some.
+        values: what is made of the values first, see `ValueTransform`; with two kinds each multiplies one half of the
+            channels of the table, which the product encoding alone can do.
+
+    Raises:
+        ConfigError: there is no such encoding, or it cannot take these values.
 
     Shapes:
         genes, values, mask ``[B, G]`` to ``[B, G, C]``, zero for padding.
     """
 
     def __init__(
-        self, vocabulary_size: int, channels: int, *, value_encoding: str = "linear", sd: float = 1.0, bins: int = 32
+        self,
+        vocabulary_size: int,
+        channels: int,
+        *,
+        value_encoding: str = "linear",
+        sd: float = 1.0,
+        bins: int = 32,
+        values: str = "log1p",
     ) -> None:
         super().__init__()
         if value_encoding not in VALUE_ENCODINGS:
             raise ConfigError(
                 f"There is no value encoding {value_encoding!r}." + did_you_mean(value_encoding, VALUE_ENCODINGS)
+            )
+        self.transform = ValueTransform(values, vocabulary_size)
+        kinds = len(self.transform.kinds)
+        if value_encoding in ("bins", "discretised") and values != "log1p":
+            raise ConfigError(f"model.values: the bins of value_encoding {value_encoding} are of log1p, not {values}.")
+        if kinds > 1 and (value_encoding != "product" or channels % kinds):
+            raise ConfigError(
+                f"model.values: {values} needs value_encoding product and a multiple of {kinds} channels, not "
+                f"{value_encoding} and {channels}."
             )
         self.sd = sd
         self.gene = nn.Embedding(vocabulary_size + 1, channels, padding_idx=0)
@@ -73,11 +96,19 @@ class GeneEncoder(nn.Module):
 
     def forward(self, graph: CellGraph, values: Tensor, mask: Tensor | None) -> Tensor:
         """Embed the genes of a batch. ``[B, G]`` to ``[B, G, C]``."""
-        value = values.unsqueeze(-1)
+        value = self.transform(values, graph.genes)
         if mask is not None:
             # The hidden value itself must not enter, not even times zero: it could be an infinity.
             value = value.masked_fill(mask.unsqueeze(-1), 0.0)
+        if value.shape[-1] > 1:
+            value = value.repeat_interleave(self.gene.embedding_dim // value.shape[-1], dim=-1)
         encoded = value * self.value(graph.genes) if isinstance(self.value, nn.Embedding) else self.value(value)
         if mask is not None:
             encoded = torch.where(mask.unsqueeze(-1), self.mask_token.to(encoded.dtype), encoded)
         return graph.zero_padding(self.gene(graph.genes) + encoded)
+
+    def sums(self, bag: GeneBag) -> Tensor:
+        """Return ``Σ_g t(v_g) E'[g]`` of every cell over all its expressed genes, ``[B, C]``; product encoding only."""
+        assert isinstance(self.value, nn.Embedding)
+        weights = self.transform(bag.values, bag.genes)
+        return weighted_sums(bag, weights.to(self.value.weight.dtype), self.value.weight)

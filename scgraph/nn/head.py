@@ -69,3 +69,14 @@ class CellHead(nn.Module):
         if genes.dim() == 1:
             return cell @ rows.T + bias
         return (rows @ cell.unsqueeze(-1)).squeeze(-1) + bias
+
+    def log_shares(self, cell: Tensor) -> Tensor:
+        """Return ``log softmax(P z + b)``: what share of its counts a cell is expected to have in each gene.
+
+        Args:
+            cell: vectors ``[B, C]``.
+
+        Returns:
+            Logarithms of shares of the whole vocabulary, ``[B, V]``; gene g is column g - 1.
+        """
+        return (cell @ self.table[1:].T + self.bias[1:]).float().log_softmax(dim=1)

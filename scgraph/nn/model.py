@@ -11,6 +11,8 @@ from scgraph.nn.kernels.recompute import recomputed
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scgraph.nn.bag import GeneBag
+
 __all__ = ["GeneModel"]
 
 
@@ -42,12 +44,13 @@ class GeneModel(CellModel):
         query: Tensor | None = None,
         edge_index: Tensor | None = None,
         padded: bool = True,
+        bag: GeneBag | None = None,
     ) -> ModelOutput:
         """Predict the values of all genes and embed the cells; see `CellModel`."""
         graph = CellGraph(genes, edge_index=edge_index, padded=padded)
-        x = self.encode(graph, values, mask)
-        with recomputed(self.norm, x) as normed:
-            cell = self.readout(normed if self.readout_norm else x, graph)
+        encoded = self.encode(graph, values, mask)
+        with recomputed(self.norm, encoded.last) as normed:
+            cell = self.cell_vector(encoded, normed=normed, bag=bag)
             predicted: Tensor = self.value_head(normed)
         if padded:
             predicted = predicted.masked_fill(~graph.mask, 0.0)
@@ -55,8 +58,14 @@ class GeneModel(CellModel):
         return ModelOutput(predicted, cell, cell_values)
 
     def features(
-        self, graph: CellGraph, values: Tensor, mask: Tensor | None = None, *, width: int | None = None
+        self,
+        graph: CellGraph,
+        values: Tensor,
+        mask: Tensor | None = None,
+        *,
+        width: int | None = None,
+        bag: GeneBag | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the vectors of the cells ``[B, C]`` and the features behind the blocks ``[B, G, C]``."""
-        x = self.encode(graph, values, mask)
-        return self.pooled(x, graph), x
+        encoded = self.encode(graph, values, mask)
+        return self.cell_vector(encoded, bag=bag), encoded.last

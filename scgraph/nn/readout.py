@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 
     from scgraph.nn.graph import CellGraph
 
-__all__ = ["MeanReadout"]
+__all__ = ["READOUTS", "CellLayers", "MeanReadout", "PooledReadout"]
+
+READOUTS = ("mean", "pooled")
 
 
 class MeanReadout(nn.Module):
@@ -24,3 +27,89 @@ class MeanReadout(nn.Module):
         """Average over the real genes; zeros for a cell without genes."""
         count = graph.mask.sum(dim=1, keepdim=True).clamp(min=1)
         return graph.zero_padding(x).sum(dim=1) / count
+
+
+class PooledReadout(nn.Module):
+    r"""``z = s ∘ Σ_g t(v_g) E'[g] + b + a ∘ (1/G) Σ_i (x_i - x⁰_i)``: the pooled input, and what the blocks add to it.
+
+    The sum runs over all expressed genes of the cell, in training too, divided by a constant and not by their number;
+    the mean over the genes that the blocks saw, ``x⁰`` before them and ``x`` behind them. With loadings of principal
+    components for E' the first part is the components of the cell. The gate ``a`` is 0 at the start: the blocks then
+    add nothing, and what they add later was worth learning.
+
+    Source: the gate of Touvron et al. 2021, "Going deeper with image transformers", arXiv:2103.17239.
+
+    Args:
+        channels: width C.
+
+    Shapes:
+        sums ``[B, C]`` and added ``[B, C]`` to ``[B, C]``.
+    """
+
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.gate = nn.Parameter(torch.zeros(channels))
+
+    def reset_parameters(self) -> None:
+        """Close the gate."""
+        nn.init.zeros_(self.gate)
+
+    @torch.no_grad()
+    def fit(self, means: Tensor, scale: Tensor) -> None:
+        """Centre the pooled input at the means of the sums ``[C]`` and scale it ``[C]``."""
+        self.scale.copy_(scale)
+        self.bias.copy_(-means * scale)
+
+    def linear(self, sums: Tensor) -> Tensor:
+        """Return the pooled input alone, a linear map of the transformed expression vector."""
+        return sums * self.scale + self.bias
+
+    def forward(self, sums: Tensor, added: Tensor) -> Tensor:
+        """Add what the blocks add."""
+        return self.linear(sums) + self.gate * added
+
+
+class CellLayers(nn.Module):
+    """``z + W₂ gelu(W₁ norm(z) + b₁) + b₂``, so many times; the identity at the start, as W₂ and b₂ are 0.
+
+    What depth and noise do to the vector of a cell is learned here, by every model alike.
+
+    Args:
+        channels: width C.
+        layers: how many; 0 for the identity.
+        width: width of the hidden layer.
+
+    Shapes:
+        ``[B, C]`` to ``[B, C]``.
+    """
+
+    def __init__(self, channels: int, *, layers: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, width), nn.GELU(), nn.Linear(width, channels))
+            for _ in range(layers)
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the hidden layers anew; the last map of each starts at 0."""
+        for layer in self.layers:
+            assert isinstance(layer, nn.Sequential)
+            *_, last = layer
+            for part in layer:
+                if isinstance(part, nn.Linear | nn.LayerNorm):
+                    part.reset_parameters()
+            assert isinstance(last, nn.Linear)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Run the layers."""
+        for layer in self.layers:
+            z = z + layer(z)
+        return z

@@ -115,7 +115,7 @@ def control_features(
         ids, values = store.batch(part, genes=most, seed=seed, epoch=0)
         with torch.inference_mode():
             graph = CellGraph(torch.from_numpy(ids).to(device))
-            x = model.norm(model.encode(graph, torch.from_numpy(values).to(device, dtype)))
+            x = model.norm(model.encode(graph, torch.from_numpy(values).to(device, dtype)).last)
         flat = torch.from_numpy(ids).flatten()
         total.index_add_(0, flat, x.flatten(0, 1).double().cpu())
         times.index_add_(0, flat, torch.ones(len(flat), 1, dtype=torch.float64))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import DataError
+from scgraph.nn.bag import GeneBag
 from scgraph.train.trainer import resolve_device
 
 if TYPE_CHECKING:
@@ -72,14 +73,20 @@ def embed(
     result = np.zeros((len(store), model.channels), dtype=np.float32)
     lengths = np.diff(store.indptr)
     rows = np.flatnonzero(lengths > 0)
-    genes = int(lengths.max(initial=1)) if genes is None else genes
+    longest = int(lengths.max(initial=1))
+    genes = longest if genes is None else genes
+    # The pooled readout sums all expressed genes, also where the blocks see a sample of them.
+    pooled = model.pooled_readout is not None and genes < longest
     if exact if exact is not None else target.type == "cpu":
-        _one_by_one(model, store, rows, result, genes=genes, seed=seed, device=target)
+        _one_by_one(model, store, rows, result, genes=genes, seed=seed, device=target, pooled=pooled)
     else:
         for part in batches_by_length(rows, np.minimum(lengths[rows], genes), batch_size):
             ids, values = store.batch(part, genes=genes, seed=seed, epoch=0)
+            whole = _bag(store, part, target, dtype) if pooled else None
             with torch.inference_mode():
-                vectors = model.embed(torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype))
+                vectors = model.embed(
+                    torch.from_numpy(ids).to(target), torch.from_numpy(values).to(target, dtype), bag=whole
+                )
             result[part] = vectors.float().cpu().numpy()
     wrong = np.flatnonzero(~np.isfinite(result).all(axis=1))
     if len(wrong):
@@ -111,6 +118,7 @@ def _one_by_one(
     genes: int,
     seed: int,
     device: torch.device,
+    pooled: bool,
 ) -> None:
     import torch
 
@@ -127,7 +135,8 @@ def _one_by_one(
                     # Copies, not views: kernels may treat aligned memory differently from unaligned.
                     one = torch.tensor(ids[None, at, : lengths[at]], device=device)
                     value = torch.tensor(values[None, at, : lengths[at]], device=device, dtype=dtype)
-                    result[row] = model.embed(one, value)[0].float().cpu().numpy()
+                    whole = _bag(store, chunk[at : at + 1], device, dtype) if pooled else None
+                    result[row] = model.embed(one, value, bag=whole)[0].float().cpu().numpy()
 
     # One thread inside each operation: how many there are, and how they share an array, changes last bits.
     before = torch.get_num_threads()
@@ -138,3 +147,12 @@ def _one_by_one(
                 pass
     finally:
         torch.set_num_threads(before)
+
+
+def _bag(store: CellStore, rows: NDArray[np.int64], device: torch.device, dtype: torch.dtype) -> GeneBag:
+    """Return all expressed genes of some cells."""
+    import torch
+
+    starts, genes, values = store.entries(rows)
+    numbers = torch.from_numpy(values).to(device, dtype)
+    return GeneBag(torch.from_numpy(genes).long().to(device), numbers, torch.from_numpy(starts[:-1]).to(device))

@@ -12,7 +12,10 @@ import numpy as np
 import torch
 
 from scgraph.data import mask_values
+from scgraph.data.sampling.genes import sample_genes
+from scgraph.nn.bag import GeneBag
 from scgraph.train.distributed.world import World
+from scgraph.train.views import view_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scgraph.config import TrainConfig
+    from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore
+    from scgraph.train.views import CellView
 
-__all__ = ["CellBatch", "CellLoader"]
+__all__ = ["CellBatch", "CellLoader", "make_loader"]
 
 _ORDER, _QUERY = 1, 2
 
@@ -48,6 +52,13 @@ class CellBatch:
         query: genes whose values the vector of the cell is to predict `[K]` int64; None for none.
         targets: the values of those genes, 0 where not expressed `[B, K]` float32.
         width: for a model with a decoder, the most genes of a cell that its encoder sees; else None.
+        bag_genes: all genes that the cells are shown with, for the pooled readout, `[N]` int64; None for none.
+        bag_values: their values `[N]` float32.
+        bag_starts: where each cell begins in these `[B]`.
+        count_genes: genes whose counts the vector of the cell is to predict, `[M]` int64; None for none.
+        count_shares: their shares of the counts, which add up to 1 in a cell, `[M]` float32.
+        count_cells: whose they are, places in the batch, `[M]` int64.
+        vectors: where the vectors of the cells are drawn to `[B, C]` float32; None for nowhere.
     """
 
     genes: torch.Tensor
@@ -58,6 +69,20 @@ class CellBatch:
     query: torch.Tensor | None = None
     targets: torch.Tensor | None = None
     width: int | None = None
+    bag_genes: torch.Tensor | None = None
+    bag_values: torch.Tensor | None = None
+    bag_starts: torch.Tensor | None = None
+    count_genes: torch.Tensor | None = None
+    count_shares: torch.Tensor | None = None
+    count_cells: torch.Tensor | None = None
+    vectors: torch.Tensor | None = None
+
+    @property
+    def bag(self) -> GeneBag | None:
+        """All genes that the cells are shown with, for the pooled readout."""
+        if self.bag_genes is None or self.bag_values is None or self.bag_starts is None:
+            return None
+        return GeneBag(self.bag_genes, self.bag_values, self.bag_starts)
 
     @property
     def masked_expressed(self) -> torch.Tensor:
@@ -92,6 +117,8 @@ class CellLoader:
             store and the masks of epoch 0 always, so that the losses of epochs compare.
         query: whether batches carry the genes and targets of the loss on the vector of the cell.
         zeros: whether batches carry unexpressed genes beside the expressed ones, for a decoder.
+        bags: whether batches carry all expressed genes beside the sample of them, for the pooled readout.
+        vectors: where the vectors of the cells of the store are drawn to `[n, C]`; None for nowhere.
         world: the processes that train together; this one yields its share of every batch.
 
     Attributes:
@@ -106,6 +133,8 @@ class CellLoader:
         shuffle: bool,
         query: bool = False,
         zeros: bool = False,
+        bags: bool = False,
+        vectors: NDArray[np.float32] | None = None,
         world: World | None = None,
     ) -> None:
         self.store = store
@@ -113,6 +142,8 @@ class CellLoader:
         self.shuffle = shuffle
         self.query = query
         self.zeros = zeros
+        self.bags = bags
+        self.vectors = vectors
         self.world = world or World()
         self.epoch = 0
         self.first_step = 0
@@ -145,15 +176,25 @@ class CellLoader:
     def batch(self, rows: NDArray[np.int64], epoch: int, step: int) -> CellBatch:
         """Build the batch of the given rows as this step of this epoch sees them."""
         at: dict[str, Any] = {"seed": self.config.seed, "epoch": epoch if self.shuffle else 0}
-        genes, values = self.store.batch(rows, genes=self.config.genes, **at)
         keys = self.store.keys[rows]
-        mask = mask_values(genes, keys, share=self.config.mask_share, **at)
+        view = None
+        if self.bags or self.config.count_loss > 0 or self.config.thinning is not None:
+            view = view_cells(self.store, rows, self.config.thinning, **at)
+            genes, values = _sampled(view, keys, self.config.genes, **at)
+        else:
+            genes, values = self.store.batch(rows, genes=self.config.genes, **at)
+        if self.config.mvp_loss > 0:
+            mask = mask_values(genes, keys, share=self.config.mask_share, **at)
+        else:
+            mask = np.zeros(genes.shape, dtype=np.bool_)
         width = None
         if self.zeros:
             width = max(1, int(((genes > 0) & ~mask).sum(axis=1).max()))
             wanted = self.config.zeros_shown(len(self.store.vocabulary))
             others = self.store.zeros(rows, genes=wanted, **at)
-            hidden = mask_values(others, keys, share=self.config.zero_mask_share, at_least=0, **at)
+            hidden = np.zeros(others.shape, dtype=np.bool_)
+            if self.config.mvp_loss > 0:
+                hidden = mask_values(others, keys, share=self.config.zero_mask_share, at_least=0, **at)
             genes, mask = np.hstack((genes, others)), np.hstack((mask, hidden))
             values = np.hstack((values, np.zeros(others.shape, dtype=values.dtype)))
         batch = CellBatch(
@@ -163,11 +204,24 @@ class CellLoader:
             rows,
             padded=not genes.all(),
             width=width,
+            vectors=None if self.vectors is None else torch.from_numpy(self.vectors[rows]),
         )
+        if view is not None:
+            batch = self._with_view(batch, view)
         if not self.query:
             return batch
         query = self._query(at["epoch"], step)
         return replace(batch, query=torch.from_numpy(query), targets=torch.from_numpy(_dense(self.store, rows, query)))
+
+    def _with_view(self, batch: CellBatch, view: CellView) -> CellBatch:
+        if self.bags:
+            bag = (view.genes.astype(np.int64), view.values, view.starts[:-1])
+            batch = replace(batch, **_tensors(("bag_genes", "bag_values", "bag_starts"), bag))
+        if self.config.count_loss > 0:
+            cells = np.repeat(np.arange(len(view.target_starts) - 1), np.diff(view.target_starts))
+            counts = (view.target_genes.astype(np.int64), view.target_shares, cells)
+            batch = replace(batch, **_tensors(("count_genes", "count_shares", "count_cells"), counts))
+        return batch
 
     def share(self, rows: NDArray[np.int64], epoch: int, step: int) -> CellBatch:
         """Build this process's share of the batch of the given rows.
@@ -225,6 +279,51 @@ class CellLoader:
         wanted = min(self.config.cell_loss_genes, total)
         chosen = _random(_QUERY, self.config.seed, epoch, step).choice(total, wanted, replace=False)
         return np.sort(chosen).astype(np.int64) + 1
+
+
+def make_loader(
+    store: CellStore,
+    model: ModelConfig,
+    training: TrainConfig,
+    *,
+    shuffle: bool,
+    vectors: NDArray[np.float32] | None = None,
+    world: World | None = None,
+) -> CellLoader:
+    """Return the batches that a model is trained on as the settings say.
+
+    Args:
+        store: the cells.
+        model: what the model needs.
+        training: what its losses need.
+        shuffle: as for `CellLoader`.
+        vectors: see `scgraph.train.neighbors`.
+        world: the processes that train together.
+    """
+    return CellLoader(
+        store,
+        training,
+        shuffle=shuffle,
+        query=model.cell_head and training.cell_loss > 0,
+        zeros=model.sees_zeros,
+        bags=model.readout == "pooled",
+        vectors=vectors,
+        world=world,
+    )
+
+
+def _sampled(
+    view: CellView, keys: NDArray[np.uint64], genes: int, *, seed: int, epoch: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Sample up to so many of the genes that are shown, as `CellStore.batch` does of those of whole cells."""
+    width = max(1, min(genes, int(np.diff(view.starts).max(initial=1))))
+    rows = np.arange(len(keys))
+    at: dict[str, Any] = {"limit": genes, "width": width, "seed": seed, "epoch": epoch}
+    return sample_genes(view.starts, view.genes, view.values, keys, rows, **at)
+
+
+def _tensors(names: tuple[str, ...], arrays: tuple[NDArray[Any], ...]) -> dict[str, Any]:
+    return {name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)}
 
 
 def _random(*entropy: int) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""The loss of masked value prediction."""
+"""The losses of a pretraining."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["masked_value_loss", "mvp_loss"]
+__all__ = ["count_loss", "masked_value_loss", "mvp_loss", "neighbor_loss"]
 
 
 def mvp_loss(prediction: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -42,6 +42,41 @@ def mvp_loss(prediction: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     # Multiplying by the mask instead of indexing keeps the shape free of the data, so the device never waits.
     error = (prediction.float() - values.float()).masked_fill(~mask, 0.0)
     return error.square().sum() / mask.sum().clamp(min=1)
+
+
+def count_loss(log_shares: Tensor, genes: Tensor, shares: Tensor, cells: Tensor) -> Tensor:
+    r"""Multinomial negative log-likelihood of the counts of cells, in nats a count, averaged over the cells.
+
+    .. math:: L = -\frac{1}{B} \sum_b \sum_g \frac{c_{bg}}{\sum_h c_{bh}} \log p_{bg}
+
+    A cell counts once however deep it is. Cells without counts to predict add 0.
+
+    Args:
+        log_shares: logarithms of the expected shares :math:`p` of all genes, `[B, V]`; gene g is column g - 1.
+        genes: ids of the genes with counts, `[M]`.
+        shares: their shares of the counts of their cell, `[M]`.
+        cells: their cells, `[M]`.
+
+    Returns:
+        A scalar.
+    """
+    flat = log_shares.reshape(-1)[cells * log_shares.shape[1] + genes - 1]
+    return -(flat * shares).sum() / len(log_shares)
+
+
+def neighbor_loss(cell: Tensor, vectors: Tensor) -> Tensor:
+    r"""Mean squared distance, by channel, between vectors of cells and where they are drawn to.
+
+    .. math:: L = \frac{1}{B C} \sum_b \lVert z_b - t_b \rVert^2
+
+    Args:
+        cell: vectors `[B, C]`.
+        vectors: where they are drawn to, see `scgraph.train.neighbors.neighbor_targets`, `[B, C]`.
+
+    Returns:
+        A scalar.
+    """
+    return (cell.float() - vectors).square().mean()
 
 
 def masked_value_loss(model: CellModel, store: CellStore, config: TrainConfig) -> float:

@@ -1,7 +1,8 @@
-"""Masked value prediction as a LightningModule."""
+"""Pretraining as a LightningModule."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,9 +10,9 @@ from lightning.pytorch import LightningModule
 from torch.nn.functional import mse_loss
 
 from scgraph.errors import TrainingError
-from scgraph.train.distributed.collective import all_gather, shared_losses
+from scgraph.train.distributed.collective import LossPart, all_gather, shared_losses
 from scgraph.train.distributed.world import World
-from scgraph.train.loss import mvp_loss
+from scgraph.train.loss import count_loss, mvp_loss, neighbor_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from scgraph.nn import CellModel, ModelOutput
     from scgraph.train.loader import CellBatch
 
-__all__ = ["MaskedValueModule"]
+__all__ = ["PretrainingModule"]
 
 
-class MaskedValueModule(LightningModule):
-    """Trains a `CellModel` to predict the values that were hidden from it.
+class PretrainingModule(LightningModule):
+    """Trains a `CellModel` without labels.
 
-    The loss is `mvp_loss` of the values predicted from the features of the genes: with a decoder, the mean over all
-    that is masked, zeros and non-zeros together, a masked gene counting once. Where the model has a cell
-    head and `cell_loss` is above 0, that times the mean squared error of the values predicted from the vector
-    of the cell is added: of `cell_loss_genes` genes of the vocabulary drawn for each step, zeros included.
+    The loss is a sum of parts, each times its weight in the settings:
+
+    - `mvp_loss` of the values predicted from the features of the genes: with a decoder, the mean over all that is
+      masked, zeros and non-zeros together, a masked gene counting once;
+    - `cell_loss`, the mean squared error of the values predicted from the vector of the cell: of `cell_loss_genes`
+      genes of the vocabulary drawn for each step, zeros included;
+    - `count_loss` of the shares of counts that the vector of the cell lets expect: of the counts that thinning left
+      out, or of all where nothing is thinned;
+    - `neighbor_loss` of the vector of the cell, see `scgraph.train.neighbors`.
 
     Args:
         model: the network.
@@ -56,8 +62,11 @@ class MaskedValueModule(LightningModule):
         self.world = world or World()
         self.seen = seen
         self.cell_names = cell_names
+        self.total_steps = total_steps
         self.warmup_steps = round(config.warmup_share * total_steps)
         self.steps_done = 0
+        if config.freeze_values:
+            model.encoder.value.requires_grad_(requires_grad=False)
         # A function and no second submodule: the names of the weights stay those of the model.
         self.predict: Callable[..., ModelOutput] = model.__call__
         if config.compile:
@@ -68,34 +77,49 @@ class MaskedValueModule(LightningModule):
 
         Returns:
             ``loss`` to go backward from; ``whole_loss``, and ``mvp_loss`` over the masked values of expressed genes
-            alone, its first part where no zeros are masked, scalars over the share of all processes; ``masked`` and
-            ``masked_expressed``, how many values they are the mean of; ``signal``, the one that asked any process to
-            stop, or 0.
+            alone, scalars over the share of all processes; ``masked``, how many masked values the first part of the
+            loss is the mean of, or cells where nothing is masked, and ``masked_expressed``, that of ``mvp_loss``;
+            ``signal``, the one that asked any process to stop, or 0.
         """
         width = {} if batch.width is None else {"width": batch.width}
-        out = self.predict(batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded, **width)
+        out = self.predict(
+            batch.genes, batch.values, batch.mask, query=batch.query, padded=batch.padded, bag=batch.bag, **width
+        )
         masked = mvp_loss(out.values, batch.values, batch.mask)
         expressed = batch.masked_expressed
         mvp = masked if batch.width is None else mvp_loss(out.values.detach(), batch.values, expressed)
-        cell = None
-        if batch.targets is not None and out.cell_values is not None:
-            cell = mse_loss(out.cell_values.float(), batch.targets)
-        weight = self.config.cell_loss
+        parts = self._parts(batch, out, masked)
         if self.world.size > 1:
-            return shared_losses(masked, mvp, cell, batch, cell_weight=weight, seen=self.seen, world=self.world)
-        loss = masked if cell is None else masked + weight * cell
+            return shared_losses(parts, mvp, batch, seen=self.seen, world=self.world)
+        loss = sum((part.weight * part.loss for part in parts[1:]), parts[0].weight * parts[0].loss)
         return {
             "loss": loss,
             "whole_loss": loss.detach(),
             "mvp_loss": mvp.detach(),
-            "masked": int(batch.mask.sum()),
+            "masked": parts[0].count,
             "masked_expressed": int(expressed.sum()),
             "signal": 0,
         }
 
+    def _parts(self, batch: CellBatch, out: ModelOutput, masked: torch.Tensor) -> list[LossPart]:
+        """Return the parts of the loss that count for something."""
+        config, cells = self.config, len(batch.rows)
+        parts = [LossPart(masked, config.mvp_loss, int(batch.mask.sum()))] if config.mvp_loss > 0 else []
+        if batch.targets is not None and out.cell_values is not None:
+            parts.append(LossPart(mse_loss(out.cell_values.float(), batch.targets), config.cell_loss, cells))
+        if batch.count_genes is not None and batch.count_shares is not None and batch.count_cells is not None:
+            log_shares = self.model.log_shares(out.cell)
+            counts = count_loss(log_shares, batch.count_genes, batch.count_shares, batch.count_cells)
+            parts.append(LossPart(counts, config.count_loss, cells))
+        if batch.vectors is not None:
+            parts.append(LossPart(neighbor_loss(out.cell, batch.vectors), config.neighbor_loss, cells))
+        return parts
+
     def on_train_batch_start(self, batch: CellBatch, batch_idx: int) -> None:
         """Set learning rate and dropout seed from the step alone, so that a resume needs no state of them."""
         rate = self.config.learning_rate * min(1.0, (self.steps_done + 1) / max(1, self.warmup_steps))
+        if self.config.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(1.0, self.steps_done / self.total_steps)))
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         # Process 0 draws the dropout of a run on one device; the others must not repeat it on other cells.
@@ -123,18 +147,18 @@ class MaskedValueModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam, or AdamW with a weight decay."""
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         if self.config.weight_decay > 0:
-            return torch.optim.AdamW(
-                self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-            )
-        return torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
+            return torch.optim.AdamW(weights, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        return torch.optim.Adam(weights, lr=self.config.learning_rate)
 
     def describe_failure(self, what: str, batch: CellBatch) -> str:
         """Say which step failed and which cells were in its batch."""
         rows = batch.rows.tolist()
         with torch.no_grad():
-            predicted = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded).values
-            not_finite = (~torch.isfinite(predicted)).any(dim=1).cpu().numpy()
+            out = self.model(batch.genes, batch.values, batch.mask, padded=batch.padded, bag=batch.bag)
+            finite = torch.isfinite(out.values).all(dim=1) & torch.isfinite(out.cell).all(dim=1)
+            not_finite = (~finite).cpu().numpy()
         culprits = batch.rows[not_finite[: len(batch.rows)]].tolist()
         if self.world.size > 1:
             shares = all_gather((rows, culprits), self.world.size)

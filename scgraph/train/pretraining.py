@@ -1,4 +1,4 @@
-"""Pretraining by masked value prediction, and its exact continuation."""
+"""Pretraining, and its exact continuation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from scgraph.models.network import with_network
 from scgraph.models.saved import MODEL_FILES, read_description, write_description
 from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
-from scgraph.train.loader import CellLoader
+from scgraph.train.loader import make_loader
+from scgraph.train.neighbors import targets_of
 from scgraph.train.run import HISTORY, Run, history_frame
 from scgraph.train.trainer import check_world, resolve_device
+from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network, Vocabulary
     from scgraph.nn import CellModel
+    from scgraph.train.loader import CellLoader
 
 __all__ = ["OWNED", "Pretrained", "pretrain"]
 
@@ -73,7 +76,7 @@ def pretrain(
     on_epoch: Callable[[CellModel, int], None] | None = None,
     network: Network | None = None,
 ) -> Pretrained:
-    """Train a model to predict masked expression values.
+    """Train a model without labels: to predict masked values, or the counts of cells, or as the settings say.
 
     A run with an output folder can be killed at any moment and resumed. On a CPU, with the same number of
     threads, it then ends with the same weights and losses, to the last bit, as if it had never been
@@ -105,12 +108,10 @@ def pretrain(
     """
     model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
-    query = model_config.cell_head and train_config.cell_loss > 0
-    zeros = model_config.sees_zeros
-    loader = CellLoader(train, train_config, shuffle=True, query=query, zeros=zeros, world=world)
+    loader = make_loader(train, model_config, train_config, shuffle=True, world=world)
     validation_loader = None
     if validation is not None:
-        validation_loader = CellLoader(validation, train_config, shuffle=False, query=query, zeros=zeros, world=world)
+        validation_loader = make_loader(validation, model_config, train_config, shuffle=False, world=world)
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
     check_world(world, train_config, device)
@@ -150,8 +151,11 @@ def pretrain(
         if not done.finished and world.size > 1 and world.launcher == "none":
             run.delegate(train, validation, identity, checkpoint=checkpoint, progress=progress, in_memory=in_memory)
         elif not done.finished:
+            loader.vectors, vectors = targets_of(model, train_config, train, validation)
+            if validation_loader is not None:
+                validation_loader.vectors = vectors
             run.fit(loader, validation_loader, identity, device=device, checkpoint=checkpoint, progress=progress)
-        model = model.cpu().float().eval()
+        model = model.cpu().float().eval().requires_grad_(requires_grad=True)
         run.take_best()
     return Pretrained(model, train.vocabulary, model_config, metadata, history_frame(run.done), notes)
 
@@ -163,6 +167,12 @@ def _check(
         raise ConfigError("genes must be at least 2: one value is hidden and another one has to be seen.")
     if training.cell_loss > 0 and not model.cell_head:
         raise ConfigError("cell_loss needs a model with a cell head: set model.cell_head to true, or cell_loss to 0.")
+    if training.count_loss > 0 and not model.cell_head:
+        raise ConfigError(
+            "count_loss needs a model with a cell head: set model.cell_head to true, or train.count_loss to 0."
+        )
+    if training.neighbor_loss > 0 and model.readout != "pooled":
+        raise ConfigError("neighbor_loss starts from the pooled input of the cells: set model.readout to pooled.")
     if training.compile and model.network is not None and model.restricted:
         raise ConfigError(
             "compile: the edges of a gene network differ from batch to batch; set train.compile to false."
@@ -188,6 +198,10 @@ def _check(
             f"batch_size is {training.batch_size:,}, and there are {len(loader.rows):,} training cells. "
             "Choose a batch size of at most that."
         )
+    if training.thinning is not None:
+        for part in (loader, validation):
+            if part is not None:
+                check_counts(part.store)
     if validation is not None and validation.store.vocabulary.sha256 != loader.store.vocabulary.sha256:
         raise DataError("Training and validation cells stand on different vocabularies. Build both from one.")
     return tuple(notes)

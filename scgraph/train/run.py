@@ -93,7 +93,6 @@ class Run:
             "model": self.model_config.model_dump(mode="json"),
             "training": self.config.model_dump(mode="json"),
             "conv_modules": [importable_conv(name) for name in self.model_config.convs()],
-            "query": self.model_config.cell_head and self.config.cell_loss > 0,
             "identity": dict(identity),
             "metadata": self.metadata,
             "out": str(self.out),
@@ -130,7 +129,7 @@ class Run:
         with quiet_lightning():
             from scgraph.train.callbacks import ProgressBar, RunCallback
             from scgraph.train.checkpoint_io import SafetensorsIO
-            from scgraph.train.module import MaskedValueModule
+            from scgraph.train.module import PretrainingModule
 
         config, done, world = self.config, self.done, self.world
         loader.seek(done.epoch, done.step)
@@ -141,7 +140,7 @@ class Run:
             stop_signals() if seen is None else nullcontext(seen) as seen,
         ):
             steps, cell_names = config.epochs * loader.steps, loader.store.describe
-            module = MaskedValueModule(
+            module = PretrainingModule(
                 self.model, config, total_steps=steps, world=world, seen=seen, cell_names=cell_names
             )
             module.steps_done = done.total_steps
@@ -168,7 +167,8 @@ class Run:
                 checkpoint_io=SafetensorsIO(identity, done),
                 world=world,
                 unused=config.strategy.endswith("unused_parameters_true")
-                or (self.model_config.cell_head and not loader.query),
+                or config.mvp_loss == 0
+                or (self.model_config.cell_head and not (loader.query or config.count_loss > 0)),
             )
             try:
                 trainer.fit(module, loader, validation, ckpt_path=checkpoint)

@@ -34,7 +34,7 @@ def test_a_batch_equals_each_cell_by_hand(conv: str, decoder: str) -> None:
         keep = (VALUES[cell] > 0) & ~HIDDEN[cell]
         graph = CellGraph(GENES[cell][keep].unsqueeze(0), padded=False) if keep.any() else CellGraph(GENES[:1, -1:])
         given = values[cell][keep].unsqueeze(0) if keep.any() else values[:1, -1:]
-        normed = model.norm(model.encode(graph, given))
+        normed = model.norm(model.encode(graph, given).last)
         encoded = dict(zip(GENES[cell][keep].tolist(), normed[0], strict=False))
         panel = [(int(gene), at) for at, gene in enumerate(GENES[cell]) if gene]
         tokens = [

@@ -11,7 +11,7 @@ from torch import Tensor
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.nn import AsymmetricModel, GeneModel
 from scgraph.nn.conv.registry import conv_names
-from scgraph.train.module import MaskedValueModule
+from scgraph.train.module import PretrainingModule
 
 Cells = tuple[Tensor, Tensor, Tensor]
 # Options under which a layer runs other code.
@@ -75,7 +75,7 @@ def test_training_compiles_where_asked(cells: Cells, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(torch, "compile", traced)
     model = GeneModel(30, channels=8, layers=1, rank=4)
-    plain, compiled = (MaskedValueModule(model, TrainConfig(compile=on), total_steps=1) for on in (False, True))
+    plain, compiled = (PretrainingModule(model, TrainConfig(compile=on), total_steps=1) for on in (False, True))
     assert asked == [{"dynamic": True}]
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     torch.testing.assert_close(compiled.predict(*cells).values, plain.predict(*cells).values)

@@ -95,7 +95,7 @@ def test_every_layer_keeps_to_the_network(name: str) -> None:
     graph = CellGraph(GENES)
 
     def features(values: Tensor) -> Tensor:
-        return model.encode(graph, values).detach().flatten(0, 1)
+        return model.encode(graph, values).last.detach().flatten(0, 1)
 
     first = features(values)
     allowed = plain_edges(GENES, edge_index)
@@ -277,8 +277,8 @@ def test_hints_enter_through_a_linear_map() -> None:
     added = model.positions(graph)
     torch.testing.assert_close(added[0, 0], model.positions.linear.weight @ hints[5])
     assert not added[0, 1:].any()
-    assert not torch.equal(model.encode(graph, values)[0, 0], plain.encode(graph, values)[0, 0])
-    assert torch.equal(model.encode(graph, values)[0, 1:], plain.encode(graph, values)[0, 1:])
+    assert not torch.equal(model.encode(graph, values).last[0, 0], plain.encode(graph, values).last[0, 0])
+    assert torch.equal(model.encode(graph, values).last[0, 1:], plain.encode(graph, values).last[0, 1:])
     with pytest.raises(ConfigError, match="Did you mean 'laplacian'"):
         positional_encoding("laplace", 180, edges)
 

@@ -54,7 +54,7 @@ def test_control_features_are_means_over_the_cells_that_express_a_gene(
     for row in range(20):
         ids, values = store.batch(np.asarray([row]), genes=80, seed=0, epoch=0)
         with torch.no_grad():
-            x = saved.model.norm(saved.model.encode(CellGraph(torch.from_numpy(ids)), torch.from_numpy(values)))
+            x = saved.model.norm(saved.model.encode(CellGraph(torch.from_numpy(ids)), torch.from_numpy(values)).last)
         for gene, features in zip(ids[0].tolist(), x[0].numpy(), strict=True):
             expected.setdefault(gene, []).append(features)
     assert found.shape == (81, saved.model.channels)

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.data import CellStore, Vocabulary
+from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.writing import StoreWriter, new_store_folder
 
@@ -32,6 +33,30 @@ def small_store(cells: int = CELLS, *, genes: int = GENES, seed: int = 0) -> Cel
         rng.integers(0, 2**63, cells, dtype=np.uint64),
         Vocabulary(tuple(f"G{at}" for at in range(genes)), ("",) * genes),
     )
+
+
+def counted_store(cells: int = CELLS, *, seed: int = 0) -> CellStore:
+    """Cells of two programmes whose values are log1p of counts per 10,000."""
+    rng = np.random.default_rng(seed)
+    rate = np.where(rng.random((cells, 1)) < 0.5, np.linspace(0.2, 4, GENES), np.linspace(4, 0.2, GENES))
+    counts = rng.poisson(rate)
+    counts[:, 0] += 1
+    matrix = sparse.csr_matrix(np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
+    indptr, genes = matrix.indptr.astype(np.int64), (matrix.indices + 1).astype(np.int32)
+    vocabulary = Vocabulary(tuple(f"G{at}" for at in range(GENES)), ("",) * GENES)
+    return CellStore.from_arrays(
+        indptr, genes, matrix.data, row_hashes(indptr, genes, matrix.data.view(np.uint32)), vocabulary
+    )
+
+
+def pooled_model(**changes: object) -> ModelConfig:
+    pooled = {"readout": "pooled", "value_encoding": "product", "values": "sqrt+pearson", "embedding_sd": 0.1}
+    return small_model(**pooled | {"dropout": 0.0} | changes)
+
+
+def counts_training(**changes: object) -> TrainConfig:
+    counts = {"mvp_loss": 0.0, "cell_loss": 0.0, "count_loss": 1.0, "thinning": (0.3, 0.7), "batch_size": 20}
+    return small_training(**counts | changes)
 
 
 def small_model(**changes: object) -> ModelConfig:

@@ -24,7 +24,7 @@ from scgraph.train.checkpoint import Sums
 from scgraph.train.distributed import collective
 from scgraph.train.distributed.world import World
 from scgraph.train.loader import CellLoader
-from scgraph.train.module import MaskedValueModule
+from scgraph.train.module import PretrainingModule
 from scgraph.tune.config import TuneConfig
 from scgraph.tune.space import search_space
 from tests.train import helpers
@@ -89,7 +89,7 @@ def test_all_zeros_are_the_rest_of_the_vocabulary() -> None:
 def test_the_loss_is_the_mean_over_masked_zeros_and_values(loader: CellLoader, config: ModelConfig) -> None:
     model = build_model(40, **config.model_kwargs())
     batch = loader.batch(np.arange(12), 0, 0)
-    losses = MaskedValueModule(model, helpers.small_training(cell_loss=0.0), total_steps=1).losses(batch)
+    losses = PretrainingModule(model, helpers.small_training(cell_loss=0.0), total_steps=1).losses(batch)
     with torch.no_grad():
         error = (model(batch.genes, batch.values, batch.mask).values - batch.values).square()
     expressed = batch.mask & (batch.values > 0)
@@ -105,7 +105,7 @@ def test_shares_of_a_batch_add_up(loader: CellLoader, config: ModelConfig, monke
     """What two processes would tell each other, without the processes."""
     model = build_model(40, **config.model_kwargs())
     rows, training = np.arange(11), helpers.small_training()
-    whole = MaskedValueModule(model, training, total_steps=1).losses(loader.batch(rows, 0, 0))
+    whole = PretrainingModule(model, training, total_steps=1).losses(loader.batch(rows, 0, 0))
     sent: list[list[float]] = []
 
     def collect(values: Any, _device: Any) -> list[float]:
@@ -117,7 +117,7 @@ def test_shares_of_a_batch_add_up(loader: CellLoader, config: ModelConfig, monke
     for rank in (0, 1, 0, 1):
         world = World(size=2, rank=rank, devices=2)
         share = CellLoader(loader.store, loader.config, shuffle=True, zeros=True, world=world).share(rows, 0, 0)
-        losses.append(MaskedValueModule(model, training, total_steps=1, world=world).losses(share))
+        losses.append(PretrainingModule(model, training, total_steps=1, world=world).losses(share))
     for name in ("whole_loss", "mvp_loss"):
         assert float(losses[3][name]) == pytest.approx(float(whole[name]), rel=1e-5)
     for name in ("masked", "masked_expressed"):

@@ -62,7 +62,8 @@ def purity(x: NDArray[np.float32], codes: NDArray[np.int64], *, seed: int) -> fl
     # A cell is not always the first of its own neighbours: another may have the same features.
     other = found != asked[:, None]
     other[other.all(1), -1] = False
-    return float((codes[found] == codes[asked, None])[other].mean())
+    neighbours = found[other].reshape(len(asked), nearest)
+    return float((codes[neighbours] == codes[asked, None]).mean())
 
 
 NEIGHBORS = Use(

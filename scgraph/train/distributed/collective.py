@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,22 @@ if TYPE_CHECKING:
     from scgraph.train.distributed.world import World
     from scgraph.train.loader import CellBatch
 
-__all__ = ["agreed_signal", "all_gather", "all_sum", "shared_losses"]
+__all__ = ["LossPart", "agreed_signal", "all_gather", "all_sum", "shared_losses"]
+
+
+@dataclass(frozen=True)
+class LossPart:
+    """A part of the loss of a batch.
+
+    Attributes:
+        loss: a mean.
+        weight: what it counts beside the others.
+        count: how many masked values or cells it is the mean of.
+    """
+
+    loss: torch.Tensor
+    weight: float
+    count: int
 
 
 def all_sum(values: Sequence[torch.Tensor | float], device: torch.device) -> list[float]:
@@ -40,60 +56,48 @@ def agreed_signal(seen: Sequence[int], world: World, device: torch.device) -> in
 
 
 def shared_losses(
-    masked_loss: torch.Tensor,
+    parts: Sequence[LossPart],
     mvp: torch.Tensor,
-    cell: torch.Tensor | None,
     batch: CellBatch,
     *,
-    cell_weight: float,
     seen: Sequence[int],
     world: World,
 ) -> dict[str, Any]:
     r"""Turn the losses of this process's share into those of the whole batch.
 
-    Process r holds :math:`n_r` masked values and :math:`b_r` cells of a batch with n and b of them, and
-    DistributedDataParallel averages gradients over the W processes. So each process goes backward from
+    Process r holds :math:`n_{kr}` of the :math:`n_k` things that part k of the loss is the mean over, masked values or
+    cells, and DistributedDataParallel averages gradients over the W processes. So each process goes backward from
 
-    .. math:: W \left( \frac{n_r}{n} L_r + \lambda \frac{b_r}{b} L'_r \right)
+    .. math:: W \sum_k \lambda_k \frac{n_{kr}}{n_k} L_{kr}
 
     and the averaged gradient is that of the batch as one process sees it, however unequal the shares are.
 
     Args:
-        masked_loss: mean squared error over the masked values of the share, :math:`L_r`.
-        mvp: mean squared error over those of expressed genes; reported, not gone backward from.
-        cell: mean squared error of the values predicted from the cells of the share, :math:`L'_r`, if there is one.
+        parts: the parts of the loss of the share.
+        mvp: mean squared error over the masked values of expressed genes; reported, not gone backward from.
         batch: the share; its `rows` are empty where it only holds a stand-in.
-        cell_weight: :math:`\lambda`.
         seen: signals that this process got.
         world: the processes.
 
     Returns:
-        ``loss`` to go backward from; ``whole_loss``, ``mvp_loss``, ``masked`` and ``masked_expressed`` of the whole
-        batch; ``signal``, the one that asked any process to stop, or 0.
+        ``loss`` to go backward from; ``whole_loss``, ``mvp_loss``, ``masked`` (what the first part is the mean over)
+        and ``masked_expressed`` of the whole batch; ``signal``, the one that asked any process to stop, or 0.
     """
-    masked, cells = float(batch.mask.sum()), float(len(batch.rows))
     expressed = float(batch.masked_expressed.sum())
-    parts: list[torch.Tensor | float] = [
-        masked_loss.detach() * masked,
-        masked,
-        mvp.detach() * expressed,
-        expressed,
-        cells if cell is None else cell.detach() * cells,
-        cells,
-    ]
-    masked_sum, all_masked, mvp_sum, all_expressed, cell_sum, all_cells, *votes = all_sum(
-        [*parts, *_votes(seen)], mvp.device
-    )
-    loss = masked_loss * (world.size * masked / max(all_masked, 1))
-    whole = masked_sum / max(all_masked, 1)
-    if cell is not None:
-        loss = loss + cell * (cell_weight * world.size * cells / all_cells)
-        whole += cell_weight * cell_sum / all_cells
+    own: list[torch.Tensor | float] = [mvp.detach() * expressed, expressed]
+    for part in parts:
+        own += [part.loss.detach() * part.count, float(part.count)]
+    mvp_sum, all_expressed, *rest = all_sum([*own, *_votes(seen)], mvp.device)
+    sums, votes = rest[: 2 * len(parts)], rest[2 * len(parts) :]
+    loss, whole = torch.zeros((), device=mvp.device), 0.0
+    for part, total, count in zip(parts, sums[::2], sums[1::2], strict=True):
+        loss = loss + part.loss * (part.weight * world.size * part.count / max(count, 1))
+        whole += part.weight * total / max(count, 1)
     return {
         "loss": loss,
         "whole_loss": torch.tensor(whole),
         "mvp_loss": torch.tensor(mvp_sum / max(all_expressed, 1)),
-        "masked": int(all_masked),
+        "masked": int(sums[1]),
         "masked_expressed": int(all_expressed),
         "signal": _signal(votes),
     }

@@ -54,7 +54,8 @@ def _train(folder: Path, seen: list[int]) -> None:
     from scgraph.models.tensors import read_tensors
     from scgraph.train.checkpoint import Progress, read_progress
     from scgraph.train.distributed.world import find_world
-    from scgraph.train.loader import CellLoader
+    from scgraph.train.loader import make_loader
+    from scgraph.train.neighbors import targets_of
     from scgraph.train.run import Run
     from scgraph.train.trainer import resolve_device
 
@@ -68,17 +69,16 @@ def _train(folder: Path, seen: list[int]) -> None:
     model = build_model(len(vocabulary), **model_config.model_kwargs(), **saved_parts(model_config, tensors))
     model.load_state_dict(tensors)
     world = find_world(train_config.devices, train_config.nodes)
+    stores = {part: read_store(folder / part, vocabulary) for part in ("train", "validation")}
+    train = stores["train"]
+    assert train is not None
+    vectors = dict(zip(stores, targets_of(model, train_config, train, stores["validation"]), strict=True))
     loaders = {
-        part: CellLoader(
-            store,
-            train_config,
-            shuffle=part == "train",
-            query=job["query"],
-            zeros=model.sees_zeros,
-            world=world,
+        part: make_loader(
+            store, model_config, train_config, shuffle=part == "train", vectors=vectors[part], world=world
         )
-        for part in ("train", "validation")
-        if (store := read_store(folder / part, vocabulary)) is not None
+        for part, store in stores.items()
+        if store is not None
     }
     done = Progress() if checkpoint is None else read_progress(checkpoint)[0]
     run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world)

@@ -13,6 +13,7 @@ import scgraph
 from scgraph.bench import representations
 from scgraph.bench.uses import USES, chosen_uses
 from scgraph.bench.uses.few import DRAWS
+from scgraph.cli.options import use_names
 from scgraph.errors import ConfigError
 from tests.helpers import QUICK, make_cells
 
@@ -104,8 +105,6 @@ def test_an_unknown_use_is_refused_before_anything_is_read(tmp_path: Path) -> No
     assert "missing.h5ad" not in done.stderr
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="--uses: few is named twice"):
-        from scgraph.cli.options import use_names
-
         use_names("few, few")
 
 

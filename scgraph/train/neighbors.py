@@ -1,0 +1,88 @@
+"""What the vector of a thinned cell is drawn to: the start of the whole cell, and of the cells most like it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scgraph.nn.bag import GeneBag
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from scgraph.config import TrainConfig
+    from scgraph.data import CellStore
+    from scgraph.nn import CellModel
+
+__all__ = ["linear_vectors", "neighbor_targets", "targets_of"]
+
+MOST_CELLS = 20_000
+"""Cells among which neighbors are looked for, drawn where there are more."""
+
+_BLOCK = 1024
+
+
+def linear_vectors(model: CellModel, store: CellStore) -> NDArray[np.float32]:
+    """Return the pooled input of all cells of a store, float32 `[n, C]`, on the CPU.
+
+    Raises:
+        ConfigError: the readout is not the pooled one.
+    """
+    result = np.empty((len(store), model.channels), dtype=np.float32)
+    for first in range(0, len(store), _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, len(store)))
+        starts, genes, values = store.entries(rows)
+        bag = GeneBag(torch.from_numpy(genes).long(), torch.from_numpy(values), torch.from_numpy(starts[:-1]))
+        with torch.no_grad():
+            result[rows] = model.linear_vector(bag).numpy()
+    return result
+
+
+def targets_of(
+    model: CellModel, config: TrainConfig, train: CellStore, validation: CellStore | None
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Return `neighbor_targets` as the settings of a training say; None where they do not ask for any."""
+    if config.neighbor_loss == 0:
+        return None, None
+    return neighbor_targets(model, train, validation, neighbors=config.neighbors, seed=config.seed)
+
+
+def neighbor_targets(
+    model: CellModel, train: CellStore, validation: CellStore | None, *, neighbors: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    r"""Return where the vectors of the cells are drawn to, a pure function of the first weights and the cells.
+
+    .. math:: t_c = \tfrac{1}{2} \Big( z^0_c + \frac{1}{k} \sum_{d \in N_k(c)} z^0_d \Big)
+
+    with the pooled input :math:`z^0` of the whole cell as the training starts from it, and the k nearest training
+    cells :math:`N_k(c)` by Euclidean distance, a training cell itself among them. A model that reaches :math:`t_c` from
+    few of the counts of c has learned what depth and noise do to a vector, and what cells like it agree on.
+
+    Args:
+        model: the network as its training begins, on the CPU.
+        train: cells to learn from.
+        validation: cells to measure the loss on, whose neighbors are training cells too.
+        neighbors: number k.
+        seed: of the draw of 20,000 cells, where there are more training cells.
+    """
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    vectors = linear_vectors(model, train)
+    among = vectors
+    if len(vectors) > MOST_CELLS:
+        among = vectors[np.random.default_rng(seed).choice(len(vectors), MOST_CELLS, replace=False)]
+    index = NearestNeighbors(n_neighbors=min(neighbors, len(among)), algorithm="brute").fit(among)
+
+    def targets(own: NDArray[np.float32]) -> NDArray[np.float32]:
+        result = np.empty_like(own)
+        with threadpool_limits(1):
+            for first in range(0, len(own), _BLOCK):
+                part = own[first : first + _BLOCK]
+                nearest = index.kneighbors(part, return_distance=False)
+                result[first : first + _BLOCK] = (part + among[nearest].mean(axis=1)) / 2
+        return result
+
+    return targets(vectors), None if validation is None else targets(linear_vectors(model, validation))
