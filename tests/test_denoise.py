@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import h5py
@@ -15,8 +15,8 @@ from scipy import sparse
 
 import scgraph
 from scgraph.api import denoise_file, embed_file
+from scgraph.config_files import merged
 from scgraph.errors import ConfigError, DataError, OutputError
-from scgraph.nn import CellModel
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
@@ -25,31 +25,22 @@ if TYPE_CHECKING:
 KEY = "scgraph_denoised"
 
 
+COUNTS = merged(QUICK, {"model": {"cell_head": True}, "train": {"count_loss": 1.0, "mvp_loss": 0.0}})
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "gnn"
-    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=folder)
+    scgraph.pretrain([make_cells()], model="gnn", config=COUNTS, out=folder)
     return folder
 
 
-@pytest.fixture
-def decoder(monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
-    """Stand in for a decoder: a linear map of the vector of a cell to the 40 genes."""
-    table = torch.randn(8, 40, generator=torch.Generator().manual_seed(0))
-
-    def expected(_: CellModel, cell: torch.Tensor) -> torch.Tensor:
-        return torch.log_softmax(cell @ table, dim=-1)
-
-    monkeypatch.setattr(CellModel, "expected", expected, raising=False)
-    return table
-
-
-def fractions(adata: ad.AnnData, model: Path, table: torch.Tensor) -> np.ndarray:
-    """What the stand-in expects of every gene, in the order of the vocabulary, from the vectors of embed."""
-    record = scgraph.embed(adata, model)
+def fractions(adata: ad.AnnData, model: Path) -> np.ndarray:
+    """What the decoder expects of every gene, in the order of the vocabulary, from the vectors of embed."""
+    scgraph.embed(adata, model)
     del adata.uns["scgraph"]
-    assert record["genes_matched"].startswith("40 of 40") or adata.n_vars < 40
-    return torch.softmax(torch.from_numpy(adata.obsm.pop("X_scgraph")) @ table, dim=-1).numpy()
+    with torch.inference_mode():
+        return scgraph.load_model(model).model.log_shares(torch.from_numpy(adata.obsm.pop("X_scgraph"))).exp().numpy()
 
 
 def columns(adata: ad.AnnData, model: Path) -> list[int]:
@@ -57,16 +48,16 @@ def columns(adata: ad.AnnData, model: Path) -> list[int]:
     return [symbols.index(name) for name in adata.var_names if name in symbols]
 
 
-def test_counts_are_the_fractions_of_the_decoder_at_the_total_of_the_cell(model: Path, decoder: torch.Tensor) -> None:
+def test_counts_are_the_fractions_of_the_decoder_at_the_total_of_the_cell(model: Path) -> None:
     adata = make_cells()
-    expected = fractions(adata, model, decoder)[:, columns(adata, model)] * adata.X.sum(axis=1, keepdims=True)
+    expected = fractions(adata, model)[:, columns(adata, model)] * adata.X.sum(axis=1, keepdims=True)
     record = scgraph.denoise(adata, model, scale="counts")
     np.testing.assert_allclose(adata.layers[KEY], expected, rtol=1e-4)
     np.testing.assert_allclose(adata.layers[KEY].sum(axis=1), adata.X.sum(axis=1), rtol=1e-5)
     assert (record["scale"], record["genes"]) == ("counts", 40)
 
 
-def test_the_scale_of_log_values_is_that_of_what_was_read(model: Path, decoder: torch.Tensor) -> None:
+def test_the_scale_of_log_values_is_that_of_what_was_read(model: Path) -> None:
     adata, logged = make_cells(), make_cells()
     sc.pp.normalize_total(logged, target_sum=1e4)
     sc.pp.log1p(logged)
@@ -78,9 +69,7 @@ def test_the_scale_of_log_values_is_that_of_what_was_read(model: Path, decoder: 
         scgraph.denoise(logged, model, scale="counts")
 
 
-def test_genes_that_were_not_measured_take_no_share_and_unknown_ones_are_not_made_up(
-    model: Path, decoder: torch.Tensor
-) -> None:
+def test_genes_that_were_not_measured_take_no_share_and_unknown_ones_are_not_made_up(model: Path) -> None:
     adata = make_cells()
     adata.var_names = [f"OTHER{at}" if at < 5 else name for at, name in enumerate(adata.var_names)]
     scgraph.denoise(adata, model, scale="counts")
@@ -89,7 +78,7 @@ def test_genes_that_were_not_measured_take_no_share_and_unknown_ones_are_not_mad
 
 
 def test_a_file_is_as_the_cells_in_memory_and_as_its_pieces(
-    model: Path, tmp_path: Path, decoder: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adata = make_cells()
     adata.X[[0, 7, 8, 89]] = 0
@@ -99,7 +88,6 @@ def test_a_file_is_as_the_cells_in_memory_and_as_its_pieces(
     monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 700)
     record = denoise_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad", say=said.append)
     monkeypatch.undo()
-    monkeypatch.setattr(CellModel, "expected", lambda _, z: torch.log_softmax(z @ decoder, dim=-1), raising=False)
     assert scgraph.denoise(adata, model) == record
     written = ad.read_h5ad(tmp_path / "out.h5ad")
     # A product of matrices may round otherwise with other rows beside it.
@@ -111,7 +99,7 @@ def test_a_file_is_as_the_cells_in_memory_and_as_its_pieces(
     assert any("90 cells of 40 features" in text and "GB" in text for text in said)
 
 
-def test_nothing_else_of_the_file_changes(model: Path, tmp_path: Path, decoder: torch.Tensor) -> None:
+def test_nothing_else_of_the_file_changes(model: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
     adata = make_cells()
     adata.layers["mine"] = adata.X * 2
@@ -135,9 +123,7 @@ def test_nothing_else_of_the_file_changes(model: Path, tmp_path: Path, decoder: 
     denoise_file(model, out, out=out, overwrite=True)  # its own layer may be written again
 
 
-def test_values_of_raw_fill_a_layer_of_the_genes_of_the_file(
-    model: Path, tmp_path: Path, decoder: torch.Tensor
-) -> None:
+def test_values_of_raw_fill_a_layer_of_the_genes_of_the_file(model: Path, tmp_path: Path) -> None:
     whole = make_cells()
     part = make_cells()
     part.raw = part
@@ -151,7 +137,7 @@ def test_values_of_raw_fill_a_layer_of_the_genes_of_the_file(
     np.testing.assert_allclose(ad.read_h5ad(tmp_path / "out.h5ad").layers[KEY], part.layers[KEY], rtol=1e-5)
 
 
-def test_a_10x_file_becomes_an_h5ad_file(model: Path, tmp_path: Path, decoder: torch.Tensor) -> None:
+def test_a_10x_file_becomes_an_h5ad_file(model: Path, tmp_path: Path) -> None:
     adata, counts = make_cells(), sparse.csr_matrix(make_cells().X)
     with h5py.File(tmp_path / "tenx.h5", "w") as file:
         group = file.create_group("matrix")
@@ -166,9 +152,7 @@ def test_a_10x_file_becomes_an_h5ad_file(model: Path, tmp_path: Path, decoder: t
     assert np.array_equal(written.X.toarray(), counts.toarray())
 
 
-def test_refusals_come_before_computing(
-    model: Path, tmp_path: Path, decoder: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusals_come_before_computing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scgraph.train.denoising.embed", lambda *_, **__: pytest.fail("computed first"))
     path, out = tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
     adata = make_cells()
@@ -192,8 +176,10 @@ def test_refusals_come_before_computing(
     assert "mine" in adata.layers
 
 
-def test_a_model_without_a_decoder_of_counts_is_refused(model: Path) -> None:
+@pytest.mark.parametrize("decoder", [{}, {"model": {"cell_head": True}, "train": {"cell_loss": 1.0}}])
+def test_a_model_without_a_decoder_of_counts_is_refused(tmp_path: Path, decoder: dict[str, Any]) -> None:
+    scgraph.pretrain([make_cells()], model="none", config=merged(QUICK, decoder), out=tmp_path / "none")
     adata = make_cells()
     with pytest.raises(ConfigError, match="no decoder that was trained on counts"):
-        scgraph.denoise(adata, model)
+        scgraph.denoise(adata, tmp_path / "none")
     assert not adata.layers

@@ -58,7 +58,7 @@ def denoise(
 ) -> dict[str, Any]:
     """Write the expression that a model expects of every cell into ``adata.layers["scgraph_denoised"]``.
 
-    ``y_g = t · p_g / Σ_h p_h``, where ``p = softmax(W z + b)`` is what the decoder makes of the vector z of the cell, h
+    ``y_g = t · p_g / Σ_h p_h``, where ``p = softmax(P z + b)`` is what the decoder makes of the vector z of the cell, h
     runs over the genes of the model that were measured, and t is what the cell holds of these genes. So the values of
     a cell add up to what was measured, and a gene that was not seen in it gets what like cells have.
     Genes that the model does not know are NaN; a cell without any count gets zeros, with a note.
@@ -282,11 +282,11 @@ class _Decoding:
 
 def _decoder_of(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    if not expects_counts(saved.model):
+    if not expects_counts(saved.model, saved.training()):
         name = saved.model_config.name() if isinstance(model, SavedModel) else str(model)
         raise ConfigError(
-            f"{name}: has no decoder that was trained on counts, so it expects none. Pretrain a model with the count "
-            "loss, as `scgraph pretrain` does by default."
+            f"{name}: has no decoder that was trained on counts, so it expects none. Pretrain a model with a cell head "
+            "and the loss on counts (model.cell_head=true, train.count_loss=1)."
         )
     return saved
 

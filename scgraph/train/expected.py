@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scgraph.config import TrainConfig
     from scgraph.nn import CellModel
 
 __all__ = ["expected_fractions", "expects_counts"]
 
 
-def expects_counts(model: CellModel) -> bool:
-    """Tell whether a model has a decoder that was trained on counts."""
-    return callable(getattr(model, "expected", None))
+def expects_counts(model: CellModel, training: TrainConfig) -> bool:
+    """Tell whether a model has a decoder of counts: a cell head that is trained on them and not on values."""
+    return model.cell_head is not None and training.count_loss > 0
 
 
 def expected_fractions(model: CellModel, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the share that every gene of the vocabulary is expected to have in the counts of each cell.
 
-    ``p_g = softmax(W z + b)_g`` of the vector z of a cell, as the decoder gives it.
+    ``p_g = softmax(P z + b)_g`` of the vector z of a cell, as the cell head gives it.
 
     Args:
         model: with a decoder, see `expects_counts`.
@@ -34,8 +35,7 @@ def expected_fractions(model: CellModel, vectors: NDArray[np.float32]) -> NDArra
     import torch
 
     weights = next(model.parameters())
-    decode: Any = model.expected
     with torch.inference_mode():
-        logs = decode(torch.from_numpy(np.ascontiguousarray(vectors)).to(weights.device, weights.dtype))
+        logs = model.log_shares(torch.from_numpy(np.ascontiguousarray(vectors)).to(weights.device, weights.dtype))
         fractions: NDArray[np.float32] = logs.float().exp().cpu().numpy()
     return fractions

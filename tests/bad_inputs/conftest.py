@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import torch
 
 from scgraph.cli import app as cli
-from scgraph.nn import CellModel
-from tests.bad_inputs.helpers import TINY, Run, put, snapshot
+from tests.bad_inputs.helpers import COUNTS, TINY, Run, put, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,17 +53,11 @@ def fine(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     return run
 
 
-@pytest.fixture(autouse=True)
-def _decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for a decoder that was trained on counts."""
-    monkeypatch.setattr(CellModel, "expected", lambda _, cell: torch.zeros(len(cell), 30) - np.log(30), raising=False)
-
-
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model trained on `cells`."""
+    """A model trained on `cells`, on their counts too."""
     folder = tmp_path_factory.mktemp("model")
     with pytest.raises(SystemExit) as end:
-        cli.main(["pretrain", str(put(folder)), "--out", str(folder / "model"), *TINY])
+        cli.main(["pretrain", str(put(folder)), "--out", str(folder / "model"), *TINY, *COUNTS])
     assert end.value.code in (0, None)
     return folder / "model"

@@ -96,7 +96,7 @@ def _own(representation: Representation, task: HiddenGenes, features: Features) 
     predictions: list[NDArray[np.floating] | None] = [None, None]
     if isinstance(representation, ComponentRepresentation):
         predictions = [reconstruct(representation.components, x, task.genes) for x in features[1:]]
-    elif isinstance(representation, ModelRepresentation) and expects_counts(representation.model):
+    elif isinstance(representation, ModelRepresentation) and expects_counts(representation.model, representation.train):
         predictions = [expected_fractions(representation.model, x)[:, task.genes - 1] for x in features[1:]]
     validation, test = predictions
     return None if validation is None or test is None else task.score([(validation, test)])

@@ -20,7 +20,7 @@ from scgraph.bench.uses.imputation import IMPUTATION, neighbors, ridge
 from scgraph.config import TrainConfig
 from scgraph.data.components import fit_components
 from scgraph.data.sets.labelled import read_probe_sets
-from scgraph.nn import CellModel, GeneModel
+from scgraph.nn import GeneModel
 from tests.bench.uses.helpers import GeneValues, make_context
 from tests.helpers import make_cells
 
@@ -125,24 +125,21 @@ def test_every_way_is_ahead_of_the_gene_means_where_cells_have_programs() -> Non
     assert all(abs(value) < 0.1 for value in noise.values()), noise
 
 
-def test_a_decoder_is_asked_where_a_model_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_is_asked_where_it_is_trained_on_counts() -> None:
     context = make_context(programs())
-    vocabulary = context.stores.train.vocabulary
-    model = GeneModel(len(vocabulary), conv="none", channels=4, layers=1, rank=2)
-    representation = ModelRepresentation("none", model, TrainConfig(device="cpu"), 0)
-    assert {row["level"] for row in IMPUTATION.measure(representation, context)} == {"ridge", "neighbors"}
-    means = torch.from_numpy(hide_in_parts(context).means).float().log()
     task = hide_in_parts(context)
-    order = torch.from_numpy(task.genes - 1)
-
-    def expected(_: CellModel, cell: torch.Tensor) -> torch.Tensor:
-        logs = torch.full((len(cell), len(vocabulary)), -30.0)
-        logs[:, order] = means
-        return logs
-
-    monkeypatch.setattr(CellModel, "expected", expected, raising=False)
-    values = {row["level"]: row["value"] for row in IMPUTATION.measure(representation, context)}
-    assert values["own"] == pytest.approx(0, abs=1e-6)
+    genes = len(context.stores.train.vocabulary)
+    model = GeneModel(genes, conv="none", channels=4, layers=1, rank=2, cell_head=True)
+    assert model.cell_head is not None
+    with torch.no_grad():
+        model.cell_head.table.zero_()
+        model.cell_head.bias[1:][task.genes - 1] = torch.from_numpy(np.log(task.means)).float()
+    by_values, by_counts = (
+        ModelRepresentation("none", model, TrainConfig(device="cpu", count_loss=weight), 0) for weight in (0, 1)
+    )
+    assert {row["level"] for row in IMPUTATION.measure(by_values, context)} == {"ridge", "neighbors"}
+    values = {row["level"]: row["value"] for row in IMPUTATION.measure(by_counts, context)}
+    assert values["own"] == pytest.approx(0, abs=1e-6)  # it expects the gene means of every cell
 
 
 def test_the_test_part_is_not_chosen_on() -> None:
