@@ -11,11 +11,12 @@ from scgraph._version import __version__
 from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from scgraph.api import bench, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
+    from scgraph.api import bench, denoise, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
 
 __all__ = [
     "__version__",
     "bench",
+    "denoise",
     "embed",
     "gene_embeddings",
     "gene_graph",

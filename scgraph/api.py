@@ -15,6 +15,7 @@ from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
 from scgraph.perturb import run_perturb as perturb
+from scgraph.train.denoising import denoise, denoise_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.config import BenchConfig, PretrainConfig, TrainConfig
+    from scgraph.config import BenchConfig, PretrainConfig
     from scgraph.costs.profiling import Attention, Costs
     from scgraph.train import Pretrained
 
 __all__ = [
     "OBSM_KEY",
     "bench",
+    "denoise",
+    "denoise_file",
     "embed",
     "embed_file",
     "gene_embeddings",
@@ -158,7 +161,7 @@ def embed(
         say(note)
     store = CellStore.from_cells(cells, saved.vocabulary, min_matched=min_matched)
     say(store.match_note)
-    training = _training(saved)
+    training = saved.training()
     counted = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
     whole = np.zeros((adata.n_obs, counted.shape[1]), dtype=np.float32)
     whole[cells.rows] = counted
@@ -192,13 +195,13 @@ def embed_file(
         OutputError: `out` stands there already, or cannot be written.
     """
     from scgraph.data.files.stream import CellStream
-    from scgraph.train.annotate import check_copy, check_place, embed_cells, write_copy
+    from scgraph.train.annotate import VECTORS, check_copy, check_place, embed_cells, write_vectors
 
     data, out = Path(data), Path(out)
     check_place(out, overwrite=overwrite)
     saved = load_model(model, allow_conv=allow_conv)
-    training = _training(saved)
-    check_copy(data, out, OBSM_KEY, channels=saved.model.channels)
+    training = saved.training()
+    check_copy(data, out, VECTORS, width=saved.model.channels)
     stream = CellStream(data, layer=layer, values=values)
     for note in stream.notes:
         say(note)
@@ -213,7 +216,7 @@ def embed_file(
         say=say,
     )
     record = _record(saved, vectors, matched, stream.layer)
-    write_copy(stream, out, OBSM_KEY, vectors, record, overwrite=overwrite, say=say)
+    write_vectors(stream, out, vectors, record, overwrite=overwrite, say=say)
     return record
 
 
@@ -223,7 +226,7 @@ def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer
         "cells": len(vectors),
         "channels": int(vectors.shape[1]),
         "genes_matched": matched,
-        "genes_a_cell": _training(saved).genes_to_embed() or "all",
+        "genes_a_cell": saved.training().genes_to_embed() or "all",
         "model": saved.model_config.name(),
         "vocabulary": saved.vocabulary.sha256,
         "versions": dict(saved.versions),
@@ -278,7 +281,7 @@ def probe(
         say(note)
     store = CellStore.from_cells(labelled.cells, saved.vocabulary, min_matched=settings.min_matched)
     say(store.match_note)
-    training = _training(saved)
+    training = saved.training()
     x = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
     y = labelled.codes
     rows: list[dict[str, Any]] = []
@@ -385,11 +388,3 @@ def profile(
         )
         for name in models
     ]
-
-
-def _training(saved: SavedModel) -> TrainConfig:
-    """Return the training settings that a model was saved with."""
-    from scgraph.config import TrainConfig
-    from scgraph.config_files import parse_config
-
-    return parse_config(TrainConfig, saved.metadata["training"], source="config.json of the model, training")

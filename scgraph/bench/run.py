@@ -13,6 +13,7 @@ from scgraph.bench.plan import check_machine, plan_bench
 from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.uses import chosen_uses
 from scgraph.bench.uses.summary import uses_frame
+from scgraph.bench.uses.transfer import TRANSFER, check_genes, read_targets, transfer_use
 from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
 from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
@@ -45,6 +46,8 @@ def run_bench(
     batch_key: str | None = None,
     drop_leaks: bool = True,
     uses: Sequence[str] | None = None,
+    transfer: Sequence[str | Path | AnnData] = (),
+    classes: str | Path | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
     show_progress: bool = False,
@@ -66,6 +69,9 @@ def run_bench(
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
         uses: what else every representation is asked, of `scgraph.bench.uses.USES`: ``"few"``, ``"shallow"``,
             ``"batches"``, ``"neighbors"``; none: only all labels; None: what the configuration says.
+        transfer: labelled cells that are classified after learning from each set, which the use ``"transfer"`` scores.
+        classes: table of two columns, divided by a tab: a class of `data`, a class of `transfer` that means the same;
+            None: classes of the same name, case and blanks around it ignored.
         overwrite: replace an earlier bench in `out`.
         say: told what has been done.
         show_progress: show a bar while a model is pretrained.
@@ -81,7 +87,9 @@ def run_bench(
     settings = as_bench_config(config)
     if uses is not None:
         settings = settings.model_copy(update={"uses": list(uses)})
-    asked = chosen_uses(settings.uses, has_batches=batch_key is not None)
+    asked = chosen_uses(settings.uses, has_batches=batch_key is not None, has_targets=bool(transfer))
+    if classes is not None and not transfer:
+        raise ConfigError("classes: the table ties classes of two files; name the other file with --transfer.")
     by_model = settings_by_model(models, settings)
     check_machine(settings)
     network = read_gene_network(settings)
@@ -93,10 +101,13 @@ def run_bench(
         batch_key=batch_key,
         drop_classes_below=settings.drop_classes_below,
     )
+    targets = read_targets(transfer, sets, classes=classes, layer=layer, values=values, label=label)
+    asked = tuple(transfer_use(targets) if use is TRANSFER else use for use in asked)
     # A store has no layers and one scale: what is named is then meant for the labelled sets.
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
+    check_genes(targets, plan)
     folder = None
     is_new = out is not None and not Path(out).exists()
     if out is not None:
@@ -114,7 +125,8 @@ def run_bench(
     summary = summarise(results, margin=settings.equivalence_margin)
     overall = across_sets(results, margin=settings.equivalence_margin)
     uses_rows = uses_frame(measured.uses)
-    notes = (*measured.notes, *notes_on_letters(plan))
+    asked_about = [target.note for several in targets.values() for target in several]
+    notes = (*measured.notes, *asked_about, *notes_on_letters(plan))
     result = BenchResult(results, summary, overall, tuple(costs.values()), notes, folder, uses_rows)
     if folder is not None:
         write_bench(folder, result, measured, plan)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from scgraph.cli.bench import bench
+from scgraph.cli.denoise import denoise
 from scgraph.cli.embed import embed
 from scgraph.cli.graph import graph
 from scgraph.cli.models import models
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 
 
-for command in (bench, prepare, pretrain, probe, embed, graph, perturb, profile, synthetic, tune, models):
+for command in (bench, prepare, pretrain, probe, embed, denoise, graph, perturb, profile, synthetic, tune, models):
     app.command()(command)
 
 

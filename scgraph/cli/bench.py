@@ -57,9 +57,16 @@ def bench(
     uses: Annotated[
         str | None,
         typer.Option(
-            help="What else is asked, with commas: labels, few, shallow, batches, neighbors; or none.  "
-            "[default: all of these, batches with --batch-key]"
+            help="What else is asked, with commas: labels, few, shallow, batches, neighbors, imputation, scib; or "
+            "none.  [default: all but the last two, batches with --batch-key]"
         ),
+    ] = None,
+    transfer: Annotated[
+        list[str] | None, typer.Option(help="Labelled cells of another set to classify, after learning from each.")
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Pairs of classes of --data and --transfer that mean the same, a .tsv.  [default: by name]"),
     ] = None,
     drop_leaks: DropLeaks = True,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split, weights, samples and probe.")] = None,
@@ -103,6 +110,8 @@ def bench(
         values=values,
         batch_key=batch_key,
         drop_leaks=drop_leaks,
+        transfer=transfer or [],
+        classes=classes,
         overwrite=overwrite,
         say=say,
         show_progress=is_interactive(),

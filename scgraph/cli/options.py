@@ -48,7 +48,7 @@ def repeat_lists(words: list[str]) -> list[str]:
     repeated: list[str] = []
     option = ""
     for word in words:
-        if word in ("--data", "--corpus"):
+        if word in ("--data", "--corpus", "--transfer"):
             option, first = word, True
             repeated.append(word)
         elif option and not word.startswith("-"):

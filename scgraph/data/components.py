@@ -37,6 +37,9 @@ _EXACT = 1000
 class _Values(Protocol):
     """What is made of the values of a store before components are taken: `[n, V']`, sparse where zeros stay zero."""
 
+    @property
+    def genes(self) -> NDArray[np.int64]: ...
+
     def __call__(self, store: CellStore) -> Matrix: ...
 
 

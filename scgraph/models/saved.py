@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from scgraph._version import __version__
-from scgraph.config import ModelConfig
+from scgraph.config import ModelConfig, TrainConfig
+from scgraph.config_files import parse_config
 from scgraph.data import Vocabulary
 from scgraph.errors import ConfigError, ModelFileError, OutputError
 from scgraph.files import json_text, write_atomic
@@ -60,6 +61,14 @@ class SavedModel:
     metadata: dict[str, Any]
     progress: dict[str, Any]
     versions: dict[str, str]
+
+    def training(self) -> TrainConfig:
+        """Return the training settings that it was saved with.
+
+        Raises:
+            ConfigError: they are none that this scgraph knows.
+        """
+        return parse_config(TrainConfig, self.metadata["training"], source="config.json of the model, training")
 
 
 def save_model(

@@ -1,8 +1,10 @@
-"""Vectors of the cells of a file, written into a copy of that file."""
+"""A copy of a file of cells, with what a model made of them added: vectors, or a layer."""
 
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from scgraph.files import check_new_file, check_writable, file_atomic
 from scgraph.train.embedding import embed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import h5py
@@ -26,9 +28,46 @@ if TYPE_CHECKING:
     from scgraph.data.files.stream import CellStream
     from scgraph.nn import CellModel
 
-__all__ = ["check_copy", "check_place", "embed_cells", "write_copy", "zeros_note"]
+__all__ = [
+    "VECTORS",
+    "Place",
+    "adding",
+    "check_copy",
+    "check_place",
+    "copied",
+    "embed_cells",
+    "make_group",
+    "write_record",
+    "write_vectors",
+    "zeros_note",
+]
 
-_RECORD = "scgraph"
+
+@dataclass(frozen=True)
+class Place:
+    """Where numbers of the cells stand in a file, and the record of how they came about.
+
+    Attributes:
+        group: `obsm` or `layers`.
+        key: Name in the group.
+        record: Name of the record in `uns`.
+        fields: Entries by which a record of these numbers is known.
+        what: What the numbers are, for messages.
+    """
+
+    group: str
+    key: str
+    record: str
+    fields: frozenset[str]
+    what: str
+
+    def __str__(self) -> str:
+        """Name it as users do."""
+        return f"{self.group}[{self.key!r}]"
+
+
+VECTORS = Place("obsm", "X_scgraph", "scgraph", frozenset({"model", "vocabulary"}), "vectors of scgraph")
+"""Where the vectors of the cells go."""
 
 
 def zeros_note(empty: NDArray[np.str_]) -> str:
@@ -50,33 +89,43 @@ def check_place(out: Path, *, overwrite: bool) -> None:
     check_writable(out.resolve().parent)
 
 
-def check_copy(data: Path, out: Path, key: str, *, channels: int) -> None:
-    """Refuse what would keep the vectors from being written, before any is computed.
+def check_copy(data: Path, out: Path, place: Place, *, width: int | None) -> tuple[int, int]:
+    """Refuse what would keep numbers from being added to a copy, before any is computed.
 
     Args:
         data: File of the cells.
         out: The copy.
-        key: Name of the vectors in `obsm`.
-        channels: Numbers of a vector.
+        place: Where the numbers go.
+        width: Numbers of a cell; None for one a feature of the file.
+
+    Returns:
+        How many cells and features the file has.
 
     Raises:
         DataError: The file holds something else under the names that are written.
         OutputError: The disk is too full.
     """
-    folder = out.resolve().parent
     with open_file(data) as file, damage(str(data)):
-        if tenx_matrix(file) is None:
-            _refuse_collisions(file, str(data), key)
-            cells = file["obs"].attrs.get("_index") if "obs" in file else None
-            rows = len(file["obs"][cells]) if isinstance(cells, str) and cells in file["obs"] else 0
+        tenx = tenx_matrix(file)
+        if tenx is None:
+            _refuse_collisions(file, str(data), place)
+            cells, features = _length(file, "obs"), _length(file, "var")
         else:
-            rows = 0
-    needed, free = data.stat().st_size + 4 * rows * channels, shutil.disk_usage(folder).free
+            features, cells = (int(number) for number in tenx["shape"][()])
+    numbers = cells * (features if width is None else width)
+    needed, free = data.stat().st_size + 4 * numbers, shutil.disk_usage(out.resolve().parent).free
     if free < needed:
         raise OutputError(
             f"{out}: its disk has {free / 1e9:,.1f} GB left and {needed / 1e9:,.1f} GB are needed. Free some space or "
             "choose another disk."
         )
+    return cells, features
+
+
+def _length(file: h5py.File, name: str) -> int:
+    """Return the rows of a table of a file, 0 where that is not plain to see."""
+    index = file[name].attrs.get("_index") if name in file else None
+    return len(file[name][index]) if isinstance(index, str) and index in file[name] else 0
 
 
 def embed_cells(
@@ -117,26 +166,20 @@ def embed_cells(
     return vectors, matched
 
 
-def write_copy(
-    stream: CellStream,
-    out: Path,
-    key: str,
-    vectors: NDArray[np.float32],
-    record: dict[str, Any],
-    *,
-    overwrite: bool,
-    say: Callable[[str], None],
-) -> None:
-    """Copy the file byte for byte, add the vectors and the record, and give it the name `out`.
+@contextmanager
+def copied(stream: CellStream, out: Path, *, overwrite: bool, say: Callable[[str], None]) -> Iterator[h5py.File]:
+    """Copy the file of a stream byte for byte, open for what is added; it gets the name `out` when the block ends.
 
     A 10x file becomes an .h5ad file of the same counts.
+
+    Yields:
+        The copy.
 
     Raises:
         DataError: The file changed since it was read.
         OutputError: `out` cannot be written, or stands there by now.
     """
     import h5py
-    from anndata.io import write_elem
 
     with file_atomic(out) as beside:
         with open_file(stream.path) as source:
@@ -147,33 +190,66 @@ def write_copy(
         if not foreign:
             shutil.copyfile(stream.path, beside)
         stream.check_unchanged()
-        try:
-            with h5py.File(beside, "r+") as file:
-                for name in ("obsm", "uns"):
-                    _make_group(file, name)
-                write_elem(file["obsm"], key, vectors)
-                write_elem(file["uns"], _RECORD, record)
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise OutputError(f"{out}: the vectors cannot be added to the copy ({error}).") from error
+        with adding(out):
+            file = h5py.File(beside, "r+")
+        with file:
+            yield file
         check_new_file(out, overwrite=overwrite)  # by another process, meanwhile
 
 
-def _refuse_collisions(file: h5py.File, where: str, key: str) -> None:
+@contextmanager
+def adding(out: Path) -> Iterator[None]:
+    """Turn what libraries raise over a copy that takes no more into an `OutputError` that names it."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise OutputError(f"{out}: nothing can be added to the copy ({error}).") from error
+
+
+def write_record(file: h5py.File, place: Place, record: dict[str, Any]) -> None:
+    """Write the record of numbers into a copy."""
+    from anndata.io import write_elem
+
+    make_group(file, "uns")
+    write_elem(file["uns"], place.record, record)
+
+
+def write_vectors(
+    stream: CellStream,
+    out: Path,
+    vectors: NDArray[np.float32],
+    record: dict[str, Any],
+    *,
+    overwrite: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Copy the file of a stream and add vectors and their record, see `copied`."""
+    from anndata.io import write_elem
+
+    with copied(stream, out, overwrite=overwrite, say=say) as file, adding(out):
+        make_group(file, "obsm")
+        write_elem(file["obsm"], VECTORS.key, vectors)
+        write_record(file, VECTORS, record)
+
+
+def _refuse_collisions(file: h5py.File, where: str, place: Place) -> None:
     import h5py
 
-    for name in ("obsm", "uns"):
+    for name in (place.group, "uns"):
         compound = name == "obsm" and isinstance(file.get(name), h5py.Dataset) and file[name].dtype.names is not None
         if name in file and not isinstance(file[name], h5py.Group) and not compound:
             raise DataError(f"{where}: {name} is no group, so nothing can be added to it. Write the file again.")
-    vectors = file["obsm"].get(key) if isinstance(file.get("obsm"), h5py.Group) else None
-    if vectors is not None and not (isinstance(vectors, h5py.Dataset) and vectors.ndim == 2):
-        raise DataError(f"{where}: obsm[{key!r}] is there and holds no vectors of scgraph. Rename or remove it.")
-    record = file["uns"].get(_RECORD) if "uns" in file else None
-    if record is not None and not (isinstance(record, h5py.Group) and {"model", "vocabulary"} <= set(record)):
-        raise DataError(f"{where}: uns[{_RECORD!r}] is there and is no record of scgraph. Rename or remove it.")
+    record = file["uns"].get(place.record) if "uns" in file else None
+    ours = isinstance(record, h5py.Group) and place.fields <= set(record)
+    if record is not None and not ours:
+        raise DataError(f"{where}: uns[{place.record!r}] is there and is no record of scgraph. Rename or remove it.")
+    there = file[place.group].get(place.key) if isinstance(file.get(place.group), h5py.Group) else None
+    known = isinstance(there, h5py.Dataset) and there.ndim == 2 and (ours or place.group == "obsm")
+    if there is not None and not known:
+        raise DataError(f"{where}: {place} is there and holds no {place.what}. Rename or remove it.")
 
 
-def _make_group(file: h5py.File, name: str) -> None:
+def make_group(file: h5py.File, name: str) -> None:
     """Have a group of that name; the table of vectors of anndata 0.6 becomes one."""
     import h5py
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scgraph.cli import app as cli
-from tests.bad_inputs.helpers import TINY, Run, put, snapshot
+from tests.bad_inputs.helpers import COUNTS, TINY, Run, put, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ def fine(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model trained on `cells`."""
+    """A model trained on `cells`, on their counts too."""
     folder = tmp_path_factory.mktemp("model")
     with pytest.raises(SystemExit) as end:
-        cli.main(["pretrain", str(put(folder)), "--out", str(folder / "model"), *TINY])
+        cli.main(["pretrain", str(put(folder)), "--out", str(folder / "model"), *TINY, *COUNTS])
     assert end.value.code in (0, None)
     return folder / "model"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCH",
+    "COUNTS",
     "TINY",
     "Run",
     "cells",
@@ -27,6 +28,7 @@ __all__ = [
 
 TINY = ["--channels", "8", "--layers", "1", "--genes", "16", "--epochs", "1", "--set", "model.rank=4"]
 TINY += ["--set", "train.batch_size=8", "--device", "cpu"]
+COUNTS = ["--set", "model.cell_head=true", "--set", "train.count_loss=1"]
 BENCH = [*TINY, "--seeds", "1", "--set", "probe.epochs=2"]
 Run = Callable[..., str]
 

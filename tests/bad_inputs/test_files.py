@@ -113,7 +113,9 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
 def every_command_refuses(path: Path, model: Path, refused: Run, *names: object) -> None:
     refused(["prepare", path, "--out", "store"], *names)
     refused(["embed", model, path, "--out", "e.h5ad"], *names)
+    refused(["denoise", model, path, "--out", "d.h5ad"], *names)
     refused(["pretrain", path, "--out", "m", *TINY], *names)
+    refused(["bench", "--models", "none", "--transfer", path, "--out", "b", *TINY], *names)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -164,6 +166,8 @@ def test_28_29_a_cell_of_zeros_and_cells_of_one_gene(tmp_path: Path, model: Path
     fine(["pretrain", path, "--out", "m", *TINY], "without any count", "fewer than two genes")
     fine(["embed", model, path, "--out", "e.h5ad"])
     assert np.isfinite(anndata.read_h5ad("e.h5ad").obsm["X_scgraph"]).all()
+    fine(["denoise", model, path, "--out", "d.h5ad"], "cells without any count get zeros")
+    assert np.isfinite(anndata.read_h5ad("d.h5ad").layers["scgraph_denoised"]).all()
 
     def one_gene(adata: anndata.AnnData) -> None:
         rows = adata.X.tolil()
@@ -179,6 +183,7 @@ def test_32_33_genes_that_the_model_does_not_know(tmp_path: Path, model: Path, f
     for names, told in ((others, "0/30"), (["GENE1", *others[1:]], "1/30"), ([n.lower() for n in GENES], "case")):
         path = put(tmp_path, renamed(names))
         refused(["embed", model, path, *out], path, told)
+        refused(["denoise", model, path, *out], path, told)
         refused(["probe", model, path], path)
     ids = [f"ENSG{number:011d}" for number in range(1, 31)]
     fine(["embed", model, put(tmp_path, renamed([f"{one}.7" for one in ids])), *out], "30 of 30")

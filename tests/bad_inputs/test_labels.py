@@ -47,3 +47,29 @@ def test_34_labels_and_files_may_be_called_anything(tmp_path: Path, fine: Run) -
     fine(["bench", "--models", "none", "--data", path, "--out", "b", *BENCH])
     assert "T/NK ../../x" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
     assert not [found for found in tmp_path.rglob("*") if found.name.startswith("x")]
+
+
+# By case: the classes of the other file, the table of classes, what the message names.
+TRANSFERS: dict[str, tuple[list[str | None], str | None, tuple[str, ...]]] = {
+    "missing labels": ([None, *TWO[1:]], None, ("other.h5ad", "cell_type", "cell0")),
+    "one class": (["T"] * 60, None, ("other.h5ad", "one class", "'T'")),
+    "no class shared": (["X", "Y"] * 30, None, ("other.h5ad", "no class is shared", "'X'", "'T'", "--classes")),
+    "one class shared": (["T", "Y"] * 30, None, ("other.h5ad", "only one class ('T')", "--classes")),
+    "a table of three columns": (TWO, "T\tT\tT\n", ("map.tsv", "line 1")),
+    "an empty table": (TWO, "\n", ("map.tsv", "empty")),
+    "a class of neither": (TWO, "T\tT\nB\tNK\n", ("map.tsv", "column 2", "'NK'", "--transfer")),
+    "no table": (TWO, None, ("nowhere.tsv", "cannot be read")),
+}
+
+
+@pytest.mark.parametrize("case", TRANSFERS)
+def test_another_set_that_cannot_be_asked_about(case: str, tmp_path: Path, refused: Run) -> None:
+    classes, table, names = TRANSFERS[case]
+    path = put(tmp_path, lambda a: a.obs.__setitem__("cell_type", TWO), n=60)
+    put(tmp_path, lambda a: a.obs.__setitem__("cell_type", pd.Categorical(classes)), name="other.h5ad", n=60, seed=5)
+    words = ["bench", "--models", "none", "--data", path, "--transfer", "other.h5ad", "--out", "b", *BENCH]
+    if table is not None:
+        (tmp_path / "map.tsv").write_text(table)
+    if table is not None or "nowhere.tsv" in names:
+        words += ["--classes", "nowhere.tsv" if table is None else "map.tsv"]
+    refused(words, *names)

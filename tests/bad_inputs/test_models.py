@@ -103,6 +103,7 @@ def test_every_command_refuses_the_model(case: str, tmp_path: Path, model: Path,
     (tmp_path / "evil.py").write_text("open('RUN', 'w').close()\nclass Conv: pass\n")
     damage(saved)
     refused(["embed", saved, data, "--out", "e.h5ad"], *names)
+    refused(["denoise", saved, data, "--out", "d.h5ad"], *names)
     refused(["probe", saved, data], *names)
     refused(["graph", saved, "--out", "g.graphml"], *names)
     assert not (tmp_path / "RUN").exists()

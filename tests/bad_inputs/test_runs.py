@@ -39,6 +39,7 @@ def commands(data: Path, model: Path, folder: Path) -> list[list[object]]:
         ["prepare", data, "--out", folder / "st"],
         ["pretrain", data, "--out", folder / "m", *TINY],
         ["embed", model, data, "--out", folder / "e.h5ad"],
+        ["denoise", model, data, "--out", folder / "d.h5ad"],
         ["bench", "--models", "none", "--data", data, "--out", folder / "b", *BENCH],
         ["graph", model, "--out", folder / "g.graphml"],
         ["tune", *TUNE, "--data", data, "--out", folder / "t"],
@@ -46,13 +47,13 @@ def commands(data: Path, model: Path, folder: Path) -> list[list[object]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_51_a_place_where_nothing_can_be_written(number: int, tmp_path: Path, model: Path, refused: Run) -> None:
     # Not even root may write there; the permission bits of an ordinary folder mean nothing to root.
     refused(commands(put(tmp_path), model, Path("/proc"))[number], "/proc")
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_52_what_stands_there_stays(number: int, tmp_path: Path, model: Path, refused: Run) -> None:
     words = commands(put(tmp_path), model, tmp_path / "there")[number]
     out = Path(str(words[words.index("--out") + 1]))

@@ -25,6 +25,7 @@ COMMANDS = [
     "pretrain",
     "probe",
     "embed",
+    "denoise",
     "graph",
     "perturb",
     "profile",
@@ -63,6 +64,8 @@ def test_options_are_frozen() -> None:
                 "--layer",
                 "--values",
                 "--batch-key",
+                "--transfer",
+                "--classes",
                 "--drop-leaks",
                 "--seeds",
                 "--epochs",
@@ -134,6 +137,20 @@ def test_options_are_frozen() -> None:
         ),
         "embed": sorted(
             ["--out", "--layer", "--values", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]
+        ),
+        "denoise": sorted(
+            [
+                "--out",
+                "--layer-key",
+                "--scale",
+                "--layer",
+                "--values",
+                "--min-matched",
+                "--device",
+                "--allow-conv",
+                "--overwrite",
+                "--json",
+            ]
         ),
         "graph": sorted(
             [
@@ -351,6 +368,10 @@ def test_several_files_after_one_option() -> None:
         (["bench", "--models", SAGE, "--set", f'per_model."{SAGE}".chanels=7'], "Did you mean 'channels'"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
+        (["bench", "--classes", "map.tsv"], "--transfer"),
+        (["bench", "--uses", "transfer"], "--transfer FILE"),
+        (["denoise", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
+        (["denoise", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
         (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),
         (["perturb", "x.h5ad"], "--model"),

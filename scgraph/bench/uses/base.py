@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
 
-__all__ = ["Column", "Use", "UseContext", "use_row"]
+__all__ = ["ANY_LEVEL", "Column", "Use", "UseContext", "use_row"]
+
+ANY_LEVEL = "*"
+"""Level of a column that stands for one of every level there is, which follows its title."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.uses import USES
+from scgraph.bench.uses.base import ANY_LEVEL, Column
 from scgraph.bench.uses.summary import AGAINST
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.rows import BASELINES, UNTRAINED
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from rich.table import Table
-
-    from scgraph.bench.uses.base import Column
 
 __all__ = ["INTRODUCTION", "UsesTable", "across_tables", "asked_uses", "rich_uses", "set_tables", "uses_markdown"]
 
@@ -115,7 +114,17 @@ def _lines(tables: list[UsesTable]) -> list[str]:
 
 def _columns(frame: pd.DataFrame) -> dict[Key, Column]:
     there = set(zip(frame["use"], frame["level"], frame["metric"], strict=True))
-    keys = {(use.name, column.level, column.metric): column for use in USES for column in use.columns}
+    keys = {}
+    for use in USES:
+        for column in use.columns:
+            if column.level == ANY_LEVEL:
+                levels = sorted(level for name, level, metric in there if (name, metric) == (use.name, column.metric))
+                short = column.short if len(levels) == 1 else None
+                for level in levels:
+                    own = Column(level, column.metric, f"{column.title} {level}", short)
+                    keys[use.name, level, column.metric] = own
+            else:
+                keys[use.name, column.level, column.metric] = column
     return {key: column for key, column in keys.items() if key in there}
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "DEFAULT_LABEL",
     "ProbeSet",
     "notes_on_equal_splits",
+    "read_labelled",
     "read_probe_sets",
     "split_of",
 ]
@@ -64,9 +65,8 @@ def read_probe_sets(
     """
     sets: list[ProbeSet] = []
     for source in sources:
-        column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
         try:
-            cells = read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key)
+            read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
         except DataError as error:
             if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
                 raise DataError(
@@ -74,16 +74,37 @@ def read_probe_sets(
                     "their own."
                 ) from error
             raise
-        cells = _without_rare(cells, drop_classes_below)
+        cells = _without_rare(read.cells, drop_classes_below)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
             raise DataError(
                 f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file."
             )
-        labels = np.asarray(cells.labels).astype(str)
-        classes, codes = np.unique(labels, return_inverse=True)
-        sets.append(ProbeSet(cells, tuple(classes.tolist()), codes.astype(np.int64)))
+        sets.append(_of_cells(cells))
     return sets
+
+
+def read_labelled(
+    source: str | Path | AnnData,
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
+) -> ProbeSet:
+    """Read a labelled set that need not be divided: classes may be of any size.
+
+    Raises:
+        DataError: it cannot be used as it is, see `scgraph.data.read_cells`, or a cell has no label.
+    """
+    column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
+    return _of_cells(read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key))
+
+
+def _of_cells(cells: Cells) -> ProbeSet:
+    labels = np.asarray(cells.labels).astype(str)
+    classes, codes = np.unique(labels, return_inverse=True)
+    return ProbeSet(cells, tuple(classes.tolist()), codes.astype(np.int64))
 
 
 def _without_rare(cells: Cells, least: int) -> Cells:

@@ -1,0 +1,52 @@
+"""The command `scgraph denoise`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scgraph.cli.options import AllowConv, Device, Json, Layer, ValuesAs
+from scgraph.cli.terminal import say, show, write_json
+
+__all__ = [
+    "denoise",
+]
+
+
+def denoise(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model with a decoder of counts.")],
+    data: Annotated[str, typer.Argument(help="An .h5ad file.")],
+    out: Annotated[Path, typer.Option(help="The .h5ad file to write, with the layer.")],
+    layer_key: Annotated[str, typer.Option(help="Name of the layer that is written.")] = "scgraph_denoised",
+    scale: Annotated[
+        str, typer.Option(help="log1p, of counts per 10,000, or counts: as many as the cell has.")
+    ] = "log1p",
+    layer: Layer = None,
+    values: ValuesAs = None,
+    min_matched: Annotated[float, typer.Option(help="Share of the model's genes the file must hold.")] = 0.3,
+    device: Device = "auto",
+    allow_conv: AllowConv = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json_: Json = None,
+) -> None:
+    """Write the expression that a model expects of every cell into a layer of a copy of the file."""
+    from scgraph.api import denoise_file
+
+    record = denoise_file(
+        model,
+        data,
+        out=out,
+        layer=layer,
+        layer_key=layer_key,
+        scale=scale,
+        values=values,
+        min_matched=min_matched,
+        device=device or "auto",
+        allow_conv=allow_conv or [],
+        overwrite=overwrite,
+        say=say,
+    )
+    show(f"{record['cells']:,} cells, {record['genes']:,} genes each, in layers[{layer_key!r}] of {out}", json_)
+    write_json(json_, record)
