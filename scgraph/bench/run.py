@@ -97,6 +97,8 @@ def run_bench(
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
+    for note in plan.left_out:
+        say(note)
     folder = None
     is_new = out is not None and not Path(out).exists()
     if out is not None:
