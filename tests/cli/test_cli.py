@@ -63,6 +63,8 @@ def test_options_are_frozen() -> None:
                 "--layer",
                 "--values",
                 "--batch-key",
+                "--split",
+                "--uses",
                 "--drop-leaks",
                 "--seeds",
                 "--epochs",
