@@ -88,7 +88,7 @@ def render(report: BenchReport) -> str:
         tiles=_tiles(report),
         together=_together(report),
         uses=None if report.uses is None else report.uses.section(),
-        kind=_kind,
+        kind=row_kind,
         sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),

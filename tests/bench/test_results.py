@@ -14,6 +14,7 @@ from rich.console import Console
 from scgraph.bench.across_sets import across_sets
 from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.tables import headlines, rich_tables, summary_markdown
+from scgraph.bench.uses.summary import uses_frame
 from scgraph.bench.writing import write_tables
 from scgraph.reporting.environment import environment
 from scgraph.reporting.rows import model_order, row_kind
@@ -69,7 +70,7 @@ def test_order_of_models() -> None:
 def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
     frame = results_frame(rows({"majority": [0.1, 0.1], "tf": [0.80, 0.90], "gnn": [0.81, 0.92]}))
     summary = summarise(frame)
-    result = BenchResult(frame, summary, across_sets(frame), costs=(), notes=("a | b",), folder=tmp_path)
+    result = BenchResult(frame, summary, across_sets(frame), (), ("a | b",), tmp_path, uses_frame([]))
     write_tables(tmp_path, result, config_yaml="seeds: 2\n", environment={"cores": 2})
     text = (tmp_path / "summary.md").read_text()
     assert "| gnn | 0.865 ± 0.078 |" in text
