@@ -26,8 +26,8 @@ from scgraph.tune import run_tune
 from scgraph.tune.slots import Watch, is_gone
 from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
 from scgraph.tune.study import load_study, open_board
+from tests.forking import Forked
 from tests.helpers import make_cells
-from tests.tune.forking import Forked
 from tests.tune.helpers import FAKE, TINY, Server, make_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,13 +223,11 @@ def test_two_searches_that_begin_one_study_share_it(
     tiny_file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, storage: str, folders: str
 ) -> None:
     gate, logs = tmp_path_factory.mktemp("gate"), tmp_path_factory.mktemp("logs")
-    searches = []
-    for number, folder in enumerate(folders):
-        begin = partial(begin_together, gate, tmp_path / folder, tiny_file, tmp_path / storage)
-        with (logs / str(number)).open("w") as said, Path(os.devnull).open() as nothing:
-            searches.append(Forked(begin, stdin=nothing.fileno(), said=said.fileno()))
-    codes = [search.wait() for search in searches]
-    texts = [(logs / str(number)).read_text() for number in range(2)]
+    searches = [
+        Forked(partial(begin_together, gate, tmp_path / folder, tiny_file, tmp_path / storage), logs / str(number))
+        for number, folder in enumerate(folders)
+    ]
+    codes, texts = [search.wait() for search in searches], [search.said() for search in searches]
     assert codes == [0, 0], texts
     assert sum("were compared already" in text for text in texts) == (storage == "a/s.db")
     for folder in folders:

@@ -10,7 +10,6 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -22,11 +21,12 @@ from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
 from scgraph.tune.storage import open_storage, place_of
 from scgraph.tune.study import open_board
-from tests.tune.forking import Forked
+from tests.forking import Forked
 from tests.tune.helpers import Server, make_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def test_places_by_their_address(tmp_path: Path) -> None:
@@ -120,13 +120,9 @@ def test_processes_that_make_one_database_together_all_get_it(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     gate, logs = tmp_path_factory.mktemp("gate"), tmp_path_factory.mktemp("logs")
-    processes = []
-    for number in range(4):
-        with (logs / str(number)).open("w") as said, Path(os.devnull).open() as nothing:
-            run = partial(open_together, tmp_path / "study.db", gate)
-            processes.append(Forked(run, stdin=nothing.fileno(), said=said.fileno()))
-    codes = [process.wait() for process in processes]
-    assert [(code, (logs / str(number)).read_text()) for number, code in enumerate(codes)] == [(0, "0")] * 4
+    begin = partial(open_together, tmp_path / "study.db", gate)
+    processes = [Forked(begin, logs / str(number)) for number in range(4)]
+    assert [(process.wait(), process.said()) for process in processes] == [(0, "0")] * 4
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
 
 
