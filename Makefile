@@ -21,7 +21,7 @@ bench: $(RUN_STAMP) ## Compare gnn with tf on the PBMC cells that scanpy carries
 	$(VENV)/bin/scgraph bench $(BENCH_ARGS)
 
 test: $(DEV_STAMP) ## Run the tests, one process a core (PYTEST_ARGS adds options)
-	$(PY) -m pytest -n auto $(PYTEST_ARGS)
+	$(PY) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compiles it once, ten minutes)
 	bash scripts/ci-scatter.sh $(PY) $(SCATTER)

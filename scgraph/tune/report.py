@@ -188,7 +188,7 @@ def _section(report: StudyReport, model: str) -> dict[str, Any]:
     kind = report.job.tune.objective
     return {
         "name": model,
-        "counts": ", ".join(f"{count} trials {state}" for state, count in states.items()),
+        "counts": ", ".join(f"{count} trial{'s' * (count != 1)} {state}" for state, count in states.items()),
         "failures": [f"{count} failed: {reason}" for reason, count in reasons.items()],
         "figures": study_pictures(report.studies[model], NAMES[kind]),
         "best": [

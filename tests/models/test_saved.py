@@ -109,7 +109,7 @@ def test_another_model_is_not_saved_over_it(saved: Path) -> None:
 
 
 def test_a_kill_at_any_moment_of_a_save_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    process = helpers.start_child("saves", tmp_path, 24)
+    process = helpers.start_child(tmp_path, 24)
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     assert len(output.split()) == 24

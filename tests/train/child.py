@@ -1,4 +1,4 @@
-"""Runs in a process of its own so that it can be killed: a slow pretraining, or saves without end."""
+"""What runs in processes of their own so that they can be killed: a slow pretraining, and saves without end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,4 @@ def kill_saves(out: Path, times: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "train":
-        run_training(Path(sys.argv[2]))
-    else:
-        kill_saves(Path(sys.argv[2]), int(sys.argv[3]))
+    kill_saves(Path(sys.argv[1]), int(sys.argv[2]))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from scgraph.data.files.origin import Origin
 from scgraph.errors import ConfigError, ModelFileError, OutputError, TrainingError
 from scgraph.models import load_model
 from scgraph.train import pretrain
+from tests.forking import Forked
 from tests.train import helpers
+from tests.train.child import run_training
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
 STEPS = 25  # of an epoch
@@ -39,14 +41,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A run that got Ctrl-C in its first epoch and SIGKILL in its second, and then went on."""
-    out = tmp_path_factory.mktemp("disturbed") / "run"
+    out, logs = tmp_path_factory.mktemp("disturbed") / "run", tmp_path_factory.mktemp("logs")
     stops = []
     for number, (epoch, step) in ((signal.SIGINT, (0, 5)), (signal.SIGKILL, (1, 4))):
-        process = helpers.start_child("train", out)
+        process = Forked(partial(run_training, out), logs / number.name)
         _wait_for(out, process, epoch, step)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-        stops.append((process.returncode, errors, _progress(out)))
+        stops.append((process.wait(), process.said(), _progress(out)))
     result = pretrain(helpers.small_model(), helpers.small_training(), *helpers.parts(), out=out, resume=True)
     return {"out": out, "stops": stops, "result": result}
 
@@ -58,14 +59,14 @@ def _progress(out: Path) -> dict[str, Any]:
     return json.loads(header["__metadata__"]["progress"])
 
 
-def _wait_for(out: Path, process: subprocess.Popen[str], epoch: int, step: int) -> None:
+def _wait_for(out: Path, process: Forked, epoch: int, step: int) -> None:
     for _ in range(6000):
         if (out / "state" / "run.safetensors").exists():
             done = _progress(out)
             if (done["epoch"], done["step"]) >= (epoch, step):
                 return
         if process.poll() is not None:
-            raise AssertionError(process.communicate()[1])
+            raise AssertionError(process.said())
         time.sleep(0.01)
     raise AssertionError("the run does not come on")
 

@@ -63,6 +63,8 @@ def test_a_real_search_from_the_command_line(
     page = (out / "study.html").read_text()
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)  # nothing is fetched
     assert '<section id="model-1">' in page
+    assert "2 trials a model" in page
+    assert "2 trials complete" in page
     assert page.count("data:image/svg+xml") >= 3
 
     # What was found is what the bench takes.

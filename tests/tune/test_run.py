@@ -28,6 +28,7 @@ from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
 from scgraph.tune.study import load_study, open_board
 from tests.forking import Forked
 from tests.helpers import make_cells
+from tests.tune import searcher
 from tests.tune.helpers import FAKE, TINY, Server, make_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,9 +241,9 @@ def test_two_searches_that_begin_one_study_share_it(
     assert not list(tmp_path.rglob("*.guard"))
 
 
-def started(folder: Path, place: Place, workers: int, **config: Any) -> subprocess.Popen[str]:
+def started(folder: Path, place: Place, workers: int) -> subprocess.Popen[str]:
     """A search in a process of its own."""
-    job = replace(make_job(place, trials=200, **config), options={"seconds": 0.2})
+    job = replace(make_job(place, trials=200), options={"seconds": 0.2})
     words = [sys.executable, "-m", "tests.tune.searcher", str(folder / "logs"), str(workers)]
     process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdin is not None
@@ -302,14 +303,20 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_path: Path, server: Server) -> None:
     place = place_of(server.database(), tmp_path)
-    process = started(tmp_path, place, 1, patience_seconds=1)
-    lines_until(process, "[trial")
+    job = replace(make_job(place, trials=200, patience_seconds=1), options={"seconds": 0.2})
+    process = Forked(partial(searcher.run, job, tmp_path / "logs", 1), tmp_path / "said")
+    since = time.monotonic()
+    while "[trial" not in process.said():
+        assert process.poll() is None, process.said()
+        assert time.monotonic() - since < 60
+        time.sleep(0.05)
     server.stop()
     try:
-        said = rest(process)
-        assert process.returncode == 2
+        assert process.wait() == 2
+        said = process.said()
     finally:
         server.start()
     last = [line for line in said.splitlines() if line.startswith("scgraph:")]
