@@ -21,7 +21,7 @@ STEPS = """
 - step: small
   set:
     {model.channels: 8, model.layers: 1, model.rank: 2, train.genes: 8, train.batch_size: 16, train.epochs: 1,
-     probe.epochs: 2, components: 5}
+     components: 5}
 - step: wider
   set: {model.channels: 16, train.embed_genes: all}
 """

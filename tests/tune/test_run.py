@@ -151,7 +151,10 @@ def test_the_same_call_goes_on_and_another_is_refused(tiny_file: Path, tmp_path:
     for change, told in (
         ({"config": {"space": narrow}}, r"space.train.learning_rate was 0.001 to 0.03, log and is 0.01"),
         ({"config": {"objective": "mvp"}}, "directions was maximize and is minimize"),
-        ({"config": {"bench": {**TINY["bench"], "probe": {"epochs": 4}}}}, "bench.probe.epochs was 3 and is 4"),
+        (
+            {"config": {"bench": {**TINY["bench"], "probe": {"kind": "adam", "epochs": 4}}}},
+            "bench.probe.epochs was 3 and is 4",
+        ),
         ({"config": {"seed": 1}}, "seed was 0 and is 1"),
     ):
         with pytest.raises(ConfigError, match=told):

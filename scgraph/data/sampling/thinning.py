@@ -75,7 +75,8 @@ def counts_reference(values: NDArray[np.float32]) -> NDArray[np.int32]:
         ratio = x / x.min() * smallest
         whole = np.abs(ratio - np.rint(ratio)) < _LOOSE + _ROUNDED * ratio
         if (whole | (ratio >= _HIGHEST)).all():
-            return np.rint(ratio).astype(np.int32)
+            counts: NDArray[np.int32] = np.rint(ratio).astype(np.int32)
+            return counts
     return np.zeros(len(values), dtype=np.int32)
 
 
@@ -124,7 +125,7 @@ def thin_reference(
     """Thin the counts of one cell in plain numpy: what `thin_counts` must give."""
     of_gene = mix_array(start_of(key, stream(_THIN, seed, epoch)) + genes.astype(np.uint64) * GOLDEN)
     of_count = np.concatenate([np.arange(n, dtype=np.uint64) for n in counts])
-    hashes = mix_array(np.repeat(of_gene, counts) + of_count * GOLDEN)
+    hashes = mix_array(np.asarray(np.repeat(of_gene, counts) + of_count * GOLDEN, dtype=np.uint64))
     keep = (hashes >> _11) < np.uint64(share * 2.0**53)
     return np.bincount(np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)).astype(np.int32)
 
