@@ -244,7 +244,8 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     result = scgraph.bench(["gnn", "tf"], files, config=QUICK | {"seeds": 2}, out=out)
     pictures = {path.name: path for path in out.glob("*.png")}
     assert set(pictures) == {
-        *("scores-first.png", "scores-second.png", "features-first.png", "features-second.png", "difference.png")
+        *("scores-first.png", "scores-second.png", "features-first.png", "features-second.png", "difference.png"),
+        *("uses-first.png", "uses-second.png"),
     }
     for path in pictures.values():
         with Image.open(path) as image:

@@ -10,7 +10,7 @@ from scgraph.bench.uses import USES
 from scgraph.bench.uses.base import ANY_LEVEL, Column
 from scgraph.bench.uses.summary import AGAINST
 from scgraph.reporting.escape import for_markdown
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import row_kind
 from scgraph.reporting.tables import markdown_table, number, rich_table
 from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, records
 
@@ -93,8 +93,7 @@ def rich_uses(summary: pd.DataFrame) -> list[Table]:
         short = _table(group, f"{dataset!s}, {split!s} split, uses", _mean, columns)
         table = rich_table(short.title, short.header)
         for row in short.rows:
-            plain = row[0] in BASELINES or row[0].endswith(UNTRAINED)
-            table.add_row(*map(Text, row), style="dim" if plain else "")
+            table.add_row(*map(Text, row), style="" if row_kind(row[0]) in ("trained", "combined") else "dim")
         tables += [table] if columns else []
     return tables
 
