@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from scgraph.bench.baselines import ComponentRepresentation
-from scgraph.bench.reconstruction import components_of_visible, reconstruct
+from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
 from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.uses import chosen_uses
 from scgraph.bench.uses.hidden import HiddenPart, hide_genes, hide_in, hide_in_parts
 from scgraph.bench.uses.imputation import IMPUTATION, neighbors, ridge
 from scgraph.config import TrainConfig
+from scgraph.data import CellStore
 from scgraph.data.components import fit_components
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.nn import GeneModel
@@ -26,8 +27,6 @@ from tests.helpers import make_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from scgraph.data import CellStore
 
 
 def programs(n: int = 300, genes: int = 120, seed: int = 0) -> ad.AnnData:
@@ -89,6 +88,32 @@ def test_a_cell_that_shows_fewer_genes_than_there_are_components_is_no_error() -
     hidden = np.ones((4, 120), dtype=bool)
     hidden[:, :3] = False
     assert np.isfinite(components_of_visible(components, store, hidden)).all()
+
+
+def test_a_pooled_vector_takes_hidden_genes_for_unknown_and_not_for_unexpressed() -> None:
+    context = make_context(programs())
+    task, store = hide_in_parts(context), context.stores.probe.subset(context.split.test)
+    torch.manual_seed(0)
+    model = GeneModel(
+        120, conv="none", channels=4, layers=1, rank=2, cell_head=True, value_encoding="product", readout="pooled"
+    )
+    assert model.cell_head is not None
+    with torch.no_grad():
+        model.cell_head.table.zero_()
+        model.cell_head.bias[1:][task.genes - 1] = torch.from_numpy(np.log(task.means)).float()
+    by_values, by_counts = (
+        ModelRepresentation("none", model, TrainConfig(device="cpu", count_loss=weight), 0) for weight in (0, 1)
+    )
+    whole, part = by_counts(store), hide_in(store, task.genes, seed=0)
+    unknown, unexpressed = (vectors_of_visible(one, part.visible, part.hidden) for one in (by_counts, by_values))
+    assert np.linalg.norm(unknown - whole) < 0.9 * np.linalg.norm(unexpressed - whole)
+    nothing = vectors_of_visible(by_counts, store, np.zeros_like(part.hidden))
+    np.testing.assert_allclose(nothing, whole, atol=1e-4)
+    empty = part.visible.subset(np.arange(2))
+    empty = CellStore.from_arrays(
+        np.zeros(3, dtype=np.int64), empty.genes.array[:0], empty.values.array[:0], empty.keys, empty.vocabulary
+    )
+    assert not vectors_of_visible(by_counts, empty, np.ones((2, 120), dtype=bool)).any()
 
 
 @pytest.mark.parametrize("values", ["log1p", "sqrt"])
