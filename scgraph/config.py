@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from scgraph.errors import did_you_mean
+from scgraph.reporting.rows import BASELINES, WITH_MODEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -45,6 +48,15 @@ def _infinite(data: object, place: str = "") -> Iterator[tuple[str, float]]:
 
 def _path_text(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
+
+
+def _baseline_names(value: object) -> object:
+    known = (*BASELINES, WITH_MODEL)
+    names = (value,) if isinstance(value, str) else value
+    for name in names if isinstance(names, list | tuple) else ():
+        if name not in known:
+            raise ValueError(f"there is no baseline {name!r}.{did_you_mean(str(name), known)}")
+    return names
 
 
 PathText = Annotated[str, BeforeValidator(_path_text)]
@@ -266,6 +278,16 @@ class ProbeConfig(_Config):
     batch_size: Positive = Field(64, description="cells a step")
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
 
+    @model_validator(mode="after")
+    def _settings_are_of_the_kind(self) -> ProbeConfig:
+        changed = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+        if self.kind == "logistic" and changed:
+            raise ValueError(
+                f"{' and '.join(changed)} would change nothing, as logistic regression has no such settings: set "
+                "probe.kind to adam, or leave them out."
+            )
+        return self
+
 
 PARTS: Mapping[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {
     "model": ModelConfig,
@@ -338,7 +360,11 @@ class BenchConfig(PretrainConfig):
         0, description="leave cells out whose class has fewer cells than this; 0: refuse classes too small to split"
     )
     test_share: Share = Field(0.3, description="share of the cells in the test part")
-    components: Positive = Field(50, description="principal components of the baseline")
+    components: Positive = Field(50, description="principal components of the baselines")
+    baselines: Annotated[tuple[str, ...], BeforeValidator(_baseline_names)] = Field(
+        (*BASELINES, WITH_MODEL),
+        description="rows to compare with; pca+model: components beside the vectors of the first model",
+    )
     projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
     equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
 

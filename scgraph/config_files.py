@@ -141,6 +141,8 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
             known = known.model_fields[parent].annotation
         return f"there is no key {place!r}.{did_you_mean(last, known.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
+    if message.endswith(("?", ".")):  # it says already what would be right
+        return f"{place}: {message}"
     if not place:
         return f"{message}."
     return f"{place}: {message}, not {first['input']!r}."

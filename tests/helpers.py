@@ -27,10 +27,10 @@ QUICK: dict[str, Any] = {
     "model": {"channels": 8, "layers": 1, "rank": 4},
     "per_model": {"tf": {"conv_options": {"heads": 2}}},
     "train": {"genes": 16, "epochs": 2, "batch_size": 32},
-    "probe": {"epochs": 3},
     "seeds": 1,
     "n_top_genes": None,
     "components": 5,
+    "baselines": ["majority", "pca+logreg"],
 }
 
 

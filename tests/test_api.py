@@ -133,14 +133,14 @@ def test_embed_file_writes_a_copy_whole_or_not_at_all(model: Path, tmp_path: Pat
 
 
 def test_probe_scores_frozen_features() -> None:
-    config = QUICK | {"seeds": 3, "train": {**QUICK["train"], "genes": 40}, "probe": {"epochs": 300}}
+    config = QUICK | {"seeds": 3, "train": {**QUICK["train"], "genes": 40}, "probe": {"kind": "adam", "epochs": 300}}
     trained = scgraph.pretrain([make_cells(180)], model="gnn", config=config)
     saved = SavedModel(trained.model, trained.vocabulary, trained.model_config, trained.config, {}, {})
     rows = probe(saved, make_cells(180), config=config)
     assert [row["seed"] for row in rows] == [0, 1, 2]
     assert np.mean([row["accuracy"] for row in rows]) > 0.6  # one in three by chance
     assert rows == probe(saved, make_cells(180), config=config)
-    short = probe(saved, make_cells(180), config=config | {"probe": {"epochs": 1}})
+    short = probe(saved, make_cells(180), config=config | {"probe": {"kind": "adam", "epochs": 1}})
     assert short != rows
     assert short == probe(saved, make_cells(180), config=config | {"probe_per_model": {"gnn": {"epochs": 1}}})
 

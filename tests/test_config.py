@@ -181,9 +181,21 @@ def test_the_papers_settings_take_nothing_from_the_default_ones() -> None:
 def test_a_pretraining_takes_the_configuration_of_a_bench() -> None:
     """One file serves both: what only a bench needs is checked, and no part of a pretraining's settings."""
     assert as_pretrain_config("bench/default") == as_bench_config("bench/default")
-    assert as_pretrain_config({"probe": {"epochs": 3}, "train": {"epochs": 4}}).train.epochs == 4
+    assert as_pretrain_config({"probe": {"kind": "adam", "epochs": 3}, "train": {"epochs": 4}}).train.epochs == 4
     with pytest.raises(ConfigError, match=r"there is no key 'probe.epoch'. Did you mean 'epochs'"):
         as_pretrain_config({"probe": {"epoch": 3}})
     own = PretrainConfig(train=TrainConfig(epochs=4))
     assert as_pretrain_config(own) is own
     assert not {"probe", "probe_per_model", "seeds", "test_share"} & set(PretrainConfig.model_fields)
+
+
+def test_settings_that_a_probe_does_not_have_are_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        as_bench_config({"probe": {"epochs": 3, "batch_size": 8}})
+    assert str(caught.value) == (
+        "config: probe: epochs and batch_size would change nothing, as logistic regression has no such settings: set "
+        "probe.kind to adam, or leave them out."
+    )
+    assert as_bench_config({"probe": {"kind": "adam", "epochs": 3}}).probe.epochs == 3
+    written = as_bench_config("bench/paper").model_dump(mode="json")
+    assert as_bench_config(written).probe.kind == "adam"

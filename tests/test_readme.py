@@ -35,16 +35,17 @@ def test_python_example_of_the_readme(tmp_path: Path) -> None:
 def test_layer_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:
     layer = next(block for block in blocks("README.md") if "register_conv" in block)
     (tmp_path / "my_lab.py").write_text(layer)
-    run("from scgraph.testing import check_conv\nfrom my_lab import SAGEConv\ncheck_conv(SAGEConv)", tmp_path)
     suite, graphs = blocks("docs/layers.md")
     (tmp_path / "test_my_lab.py").write_text(suite)
-    run("import pytest, sys; sys.exit(pytest.main(['-q', 'test_my_lab.py']))", tmp_path)
-    run(graphs, tmp_path)
+    check = "from scgraph.testing import check_conv\nfrom my_lab import SAGEConv\ncheck_conv(SAGEConv)"
+    own_suite = "import pytest, sys; sys.exit(pytest.main(['-q', 'test_my_lab.py']))"
+    run("\n".join([check, graphs, own_suite]), tmp_path)
 
 
-def test_example_of_a_store(tmp_path: Path) -> None:
+def test_example_of_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = blocks("docs/data.md")
-    run(code, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
     assert (tmp_path / "store" / "shard-00002.genes").is_file()
 
 

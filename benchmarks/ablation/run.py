@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from benchmarks.harness.folder import kept_rows, resumable_folder
-from benchmarks.harness.options import Corpus, Out
+from benchmarks.harness.options import FEW_BASELINES, Corpus, Out
 from benchmarks.harness.script import command_line, entry_point, origin
 from benchmarks.harness.text import as_rows, markdown_table, number
 from scgraph.bench.measure import measure
@@ -57,8 +57,10 @@ def ablation(
 ) -> None:
     """Measure every step; the same command goes on after an interruption."""
     listed = read_steps(steps)
-    plans = [(name, words, bench_settings(BASE, [*words, *(set_ or [])], model={}, train={}, seeds=seeds))
-             for name, words in listed]  # fmt: skip
+    plans = []
+    for name, words in listed:
+        assigned = [FEW_BASELINES, *words, *(set_ or [])]
+        plans.append((name, words, bench_settings(BASE, assigned, model={}, train={}, seeds=seeds)))
     configs = {name: settings_by_model([model], settings) for name, _, settings in plans}
     sets = read_probe_sets(data, layer=layer, label=label, batch_key=batch_key)
     sources = read_corpus(corpus or [], layer=layer)

@@ -13,7 +13,7 @@ import typer
 from benchmarks.asymmetric.page import asymmetric_markdown, draw_asymmetric
 from benchmarks.asymmetric.point import REFERENCE, counted, measured, trained
 from benchmarks.harness.folder import read_rows, resumable_folder
-from benchmarks.harness.options import Out, whole_numbers
+from benchmarks.harness.options import FEW_BASELINES, Out, whole_numbers
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.cli.options import Label, Layer, Models, Overwrite, Set, bench_settings, model_names
 from scgraph.cli.terminal import say, show
@@ -59,7 +59,8 @@ def asymmetric(
     names, others = model_names(models), model_names(beside)
     if REFERENCE not in others:
         raise ConfigError(f"--beside: name {REFERENCE} too, whose multiply-adds the others get.")
-    settings = bench_settings("bench/default", set_, model={}, train={}, seeds=seeds, max_steps=steps)
+    words = [FEW_BASELINES, *(set_ or [])]
+    settings = bench_settings("bench/default", words, model={}, train={}, seeds=seeds, max_steps=steps)
     # Four heads, as tf has in bench/default: small widths leave no room for eight.
     few = {name: {"decoder_options": {"heads": 4}} for name in names}
     heads = {name: {"conv_options": {"heads": 4}} for name in names if model_name(name).conv == REFERENCE}

@@ -95,6 +95,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     """Pretrain and probe with every seed, then profile; return `rows` and `costs` of a `Point`."""
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
+    from scgraph.bench.classifier import fit_probe
     from scgraph.config import BenchConfig
     from scgraph.config_files import parse_config
     from scgraph.costs.profiling import profile
@@ -103,7 +104,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     from scgraph.data.sets.stores import make_stores
     from scgraph.models.settings import settings_by_model
     from scgraph.reporting.statistics import score
-    from scgraph.train import embed, linear_probe, pretrain, resolve_device
+    from scgraph.train import embed, pretrain, resolve_device
 
     # Behind the imports: a library that lacks memory while it is loaded fails in many ways.
     limit_memory(request.memory_gb, str(resolve_device(request.config["train"]["device"])))
@@ -132,7 +133,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
         x = embed(trained.model, prepared.probe, genes=request.genes, seed=seed, device=train.device)
         y = probe.codes
         parts = (split.train, split.validation, split.test)
-        found = linear_probe(
+        found = fit_probe(
             x[parts[0]], y[parts[0]], x[parts[1]], y[parts[1]], x[parts[2]], settings.probe,
             classes=len(probe.classes), seed=seed,
         )  # fmt: skip

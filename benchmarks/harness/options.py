@@ -9,9 +9,21 @@ import typer
 
 from scgraph.errors import ConfigError
 
-__all__ = ["BatchSize", "Channels", "Corpus", "MemoryGb", "Out", "Rank", "check_heads", "whole_numbers"]
+__all__ = [
+    "FEW_BASELINES",
+    "BatchSize",
+    "Channels",
+    "Corpus",
+    "MemoryGb",
+    "Out",
+    "Rank",
+    "check_heads",
+    "whole_numbers",
+]
 
 HEADS = 8
+FEW_BASELINES = "baselines=[majority, pca+logreg]"
+"""A setting of benches that run many times on the same cells: what every baseline reaches is measured by others."""
 
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
 Channels = Annotated[int, typer.Option(min=8, help="Width C; a multiple of 8.")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness.folder import kept_rows, resumable_folder
+from benchmarks.harness.options import FEW_BASELINES
 from benchmarks.harness.script import origin
 from benchmarks.harness.text import as_rows
 from benchmarks.table2.costs import stated_multiply_adds
@@ -76,7 +77,8 @@ class AccuracyRequest:
         if channels % self.scale:
             raise ConfigError(f"--scale {self.scale}: does not divide {channels} channels; use a power of two.")
         model, train = {"channels": channels // self.scale}, {"genes": genes}
-        return bench_settings("bench/paper", self.assignments, seeds=self.seeds, model=model, train=train)
+        words = [FEW_BASELINES, *self.assignments]
+        return bench_settings("bench/paper", words, seeds=self.seeds, model=model, train=train)
 
 
 def run_accuracy(

@@ -97,6 +97,7 @@ def _baselines(results: pd.DataFrame) -> str:
         [dataset, model, *(_mean_and_sd(part[part["model"] == model], metric) for metric in METRICS)]
         for dataset, part in first.groupby("dataset", sort=False)
         for model in BASELINES
+        if model in set(part["model"])
     ]
     return markdown_table(["set", "model", *METRICS.values()], rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.results import difference_columns
-from scgraph.reporting.rows import BASELINES, UNTRAINED, model_order
+from scgraph.reporting.rows import model_order, row_kind
 from scgraph.reporting.statistics import METRICS, paired_difference
 
 if TYPE_CHECKING:
@@ -82,5 +82,4 @@ def _averaged(table: pd.DataFrame, over: str) -> NDArray[np.float64]:
 
 def trained_models(frame: pd.DataFrame) -> list[str]:
     """Pretrained models of `across_sets` in order; baselines and untrained rows are context, not the claim."""
-    names = dict.fromkeys(str(name) for name in frame["model"])
-    return [name for name in names if name not in BASELINES and not name.endswith(UNTRAINED)]
+    return [name for name in dict.fromkeys(str(name) for name in frame["model"]) if row_kind(name) == "trained"]

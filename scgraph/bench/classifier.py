@@ -11,6 +11,8 @@ from scgraph.reporting.statistics import score
 from scgraph.train.probe import check_parts, linear_probe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from scgraph.config import ProbeConfig
@@ -68,6 +70,7 @@ def fit_classifier(
     validation_y: ArrayLike,
     *,
     classes: int,
+    penalties: Sequence[float] = INVERSE_PENALTIES,
 ) -> Classifier:
     """Fit a multinomial logistic regression on features, whatever they come from.
 
@@ -85,6 +88,7 @@ def fit_classifier(
         validation_x: features `[n_validation, C]`.
         validation_y: class codes `[n_validation]`.
         classes: number of classes.
+        penalties: C of scikit-learn to choose among, ascending.
 
     Raises:
         ConfigError: fewer than two classes, or a code outside of them.
@@ -99,7 +103,7 @@ def fit_classifier(
         fitted = [
             one
             for scaling in SCALINGS
-            for one in _path(np.asarray(train_x, np.float64), y, validation_x, validation_y, scaling)
+            for one in _path(np.asarray(train_x, np.float64), y, validation_x, validation_y, scaling, penalties)
         ]
     # The first of equals stands: stronger penalties first, then the order of the scalings.
     return max(
@@ -114,6 +118,7 @@ def _path(
     validation_x: NDArray[np.floating],
     validation_y: ArrayLike,
     scaling: Scaling,
+    penalties: Sequence[float],
 ) -> list[Classifier]:
     """Fit one regression a penalty."""
     from sklearn.linear_model import LogisticRegression
@@ -127,7 +132,7 @@ def _path(
     codes = np.unique(y)
     regression = LogisticRegression(solver="newton-cg", warm_start=True, max_iter=500)
     fitted = []
-    for penalty in INVERSE_PENALTIES:
+    for penalty in penalties:
         if len(codes) == 1:
             weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
         else:

@@ -6,11 +6,12 @@ Every function returns a `matplotlib.figure.Figure` of its own; no global state 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from scgraph.bench.projection import project
+from scgraph.bench.results import best_baseline
 from scgraph.reporting.drawing import (
     BASELINE_GRAY,
     FAINT,
@@ -28,7 +29,8 @@ from scgraph.reporting.drawing import (
     open_axis,
     plain,
 )
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import REGRESSION, UNTRAINED, row_kind
+from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -273,6 +275,8 @@ def cost_panels(
 ) -> Figure:
     """What a score costs: the metric over multiply-adds, memory saved for backward, and speed.
 
+    Lines mark `REGRESSION` (dashed) and the best baseline (dotted, where it is another).
+
     Args:
         summary: rows of `summarise` of one data set and split.
         metric: column prefix of the score.
@@ -281,11 +285,12 @@ def cost_panels(
     """
     from matplotlib.lines import Line2D
 
-    rows = [row for row in summary.to_dict("records") if not str(row["model"]).endswith(UNTRAINED)]
-    # The majority class would stretch the axis until the models lie on one line.
-    baselines = [row for row in rows if row["model"] in BASELINES and row["model"] != "majority"]
-    models = [row for row in rows if row["model"] not in BASELINES]
-    shades = colors or model_colors(row["model"] for row in rows)
+    rows = records(summary)
+    # The majority class would stretch the axis until the models lie on one line, and so would weak baselines.
+    lines: dict[str, Any] = {best_baseline(rows, metric=metric): ":", REGRESSION: "--"}
+    baselines = [row for row in rows if row["model"] in lines]
+    models = [row for row in rows if row_kind(row["model"]) == "trained"]
+    shades = colors or model_colors(row["model"] for row in (*baselines, *models))
     panels = {
         "multiply_adds": "multiply-adds of a cell",
         "saved_mb": "MB saved for backward, a cell",
@@ -295,7 +300,7 @@ def cost_panels(
     axes = figure.subplots(1, 3, sharey=True)
     for axis, (column, label) in zip(axes, panels.items(), strict=True):
         for row in baselines:
-            axis.axhline(row[f"{metric}_mean"], color=BASELINE_GRAY, linestyle="--", linewidth=1.3)
+            axis.axhline(row[f"{metric}_mean"], color=BASELINE_GRAY, linestyle=lines[row["model"]], linewidth=1.3)
         for index, row in enumerate(models):
             if not (row[column] > 0 and math.isfinite(row[f"{metric}_mean"])):
                 continue
@@ -329,7 +334,7 @@ def cost_panels(
             linestyle="none",
         )
         for i, row in enumerate(models)
-    ] + [Line2D([], [], color=BASELINE_GRAY, linestyle="--") for row in baselines]
+    ] + [Line2D([], [], color=BASELINE_GRAY, linestyle=lines[row["model"]]) for row in baselines]
     names = [model_label(str(row["model"])) for row in (*models, *baselines)]
     figure.legend(handles, names, loc="outside right center", frameon=False)
     return figure

@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.across_sets import trained_models
-from scgraph.bench.results import HEADLINE_METRIC
-from scgraph.reporting.rows import REGRESSION
+from scgraph.bench.results import HEADLINE_METRIC, best_baseline, first_graph_model
+from scgraph.reporting.rows import BESIDE, CONTROLS, PAIR, REGRESSION
 from scgraph.reporting.wording import interval, mean_and_sd, records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -21,8 +21,10 @@ __all__ = ["findings"]
 def findings(summary: pd.DataFrame) -> list[str]:
     """What keeps the headline honest, each difference paired by seed with its 95 % interval.
 
-    For every dataset and split: the gain over the untrained backbone, every model against logistic regression, and at
-    the end the row that is ahead, whichever it is. With one seed there is no interval, and nothing is compared.
+    For every dataset and split: the gain over the untrained backbone, every model against logistic regression on
+    components and against the best baseline, components with and without the vectors of a model, controls that do as
+    well as the graph model, and at the end the row that is ahead, whichever it is. With one seed there is no interval,
+    and nothing is compared.
     """
     found = []
     for (dataset, _), group in summary.groupby(["dataset", "split"], sort=False):
@@ -39,10 +41,50 @@ def findings(summary: pd.DataFrame) -> list[str]:
                 f"{where} macro-F1 minus that of logistic regression on principal components "
                 f"({mean_and_sd(own, HEADLINE_METRIC)}): {against}."
             )
+        found += [f"{where} {text}" for text in (*_best_baseline(rows, trained), *_combined(rows), *_controls(rows))]
         closing = _closing(rows)
         if closing:
             found.append(f"{where} {closing}")
     return found
+
+
+def _best_baseline(rows: Sequence[Mapping[str, Any]], trained: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the models are worth beside the best baseline, where that is another than `REGRESSION`."""
+    name = best_baseline(rows)
+    against = _listed(trained, "over_baseline")
+    if against and name != REGRESSION:
+        own = next(row for row in rows if row["model"] == name)
+        yield (
+            f"macro-F1 minus that of the best baseline, {name} ({mean_and_sd(own, HEADLINE_METRIC)}, picked by these "
+            f"test scores): {against}."
+        )
+
+
+def _combined(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether the vectors of a model add to components."""
+    for row in rows:
+        if math.isfinite(row["over_components_low"]):
+            model = row["model"].removeprefix(BESIDE)
+            shown = "" if row["over_components_low"] > 0 else f", so {model} is not shown to add to them"
+            yield (
+                f"components and {model} side by side ({row['model']}) minus these components alone ({PAIR}): "
+                f"{interval(row, 'over_components')}{shown}."
+            )
+
+
+def _controls(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The controls that the graph model is not ahead of."""
+    graph = first_graph_model(row["model"] for row in rows)
+    for row in rows:
+        if row["model"] in CONTROLS and row["to_graph_high"] >= 0:  # NaN is not
+            control = CONTROLS[row["model"]]
+            if row["to_graph_low"] > 0:
+                text = f"{control} does better than {graph}"
+            elif row["to_graph_difference"] >= 0:
+                text = f"{control} does as well as {graph}"
+            else:
+                text = f"{graph} is not shown to be ahead of {control}"
+            yield f"{text}: {row['model']} minus {graph} {interval(row, 'to_graph')}."
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -6,20 +6,21 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.baselines import fit_baselines, majority
+from scgraph.bench.baselines import NEEDS_COUNTS, ComponentBaselines, gene_regression, majority
 from scgraph.bench.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
-from scgraph.bench.representations import ModelRepresentation
+from scgraph.bench.representations import ModelRepresentation, SideBySide
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.bench.uses.base import UseContext
 from scgraph.bench.uses.measure import measure_uses
 from scgraph.bench.uses.summary import uses_csv, uses_frame
 from scgraph.config import ProbeConfig
+from scgraph.errors import DataError
 from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
-from scgraph.reporting.rows import UNTRAINED
+from scgraph.reporting.rows import BASELINES, BESIDE, PAIR, UNTRAINED, WITH_MODEL
 from scgraph.reporting.statistics import score
 from scgraph.train import pretrain
 
@@ -124,16 +125,20 @@ def measure(
                     if measured.uses:
                         write_atomic(folder / "uses.csv", uses_csv(uses_frame(measured.uses)))
                 say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
-        measured.note(penalties_note(probe.cells.name, measured.rows))
+        penalties = penalties_note(probe.cells.name, measured.rows)
+        if penalties:
+            measured.note(penalties)
     return measured
 
 
 def penalties_note(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the rows of a set chose on the validation part, and how often at the border of the grid."""
+    """Return what `fit_classifier` chose for the rows of a set, and how often at the border of its grid."""
     chosen: dict[str, list[float]] = {}
     for row in rows:
-        if row["dataset"] == dataset and "inverse_penalty" in row:
+        if row["dataset"] == dataset and "scaling" in row:
             chosen.setdefault(row["model"], []).append(row["inverse_penalty"])
+    if not chosen:
+        return ""
     least, most = min(INVERSE_PENALTIES), max(INVERSE_PENALTIES)
     every = [one for values in chosen.values() for one in values]
     border = sum(one in (least, most) for one in every)
@@ -157,6 +162,7 @@ class _Run:
         self.seed = seed
         self.name = planned.probe.cells.name
         self.split = planned.splits[seed]
+        self.components = ComponentBaselines(prepared.train, plan.settings.components, seed)
         self.first_row = len(measured.rows)
         measured.note(f"{self.name}: {self.split.how}")
         if seed == 0:
@@ -169,9 +175,31 @@ class _Run:
 
     def baselines(self) -> None:
         """Add the rows that no model is needed for."""
-        self._add("majority", majority(self._codes(self.split.train), len(self.split.test)))
-        for representation in fit_baselines(self.plan.settings, self.prepared.train, seed=self.seed):
+        split, store = self.split, self.prepared.probe
+        train_y, validation_y = self._codes(split.train), self._codes(split.validation)
+        for name in (name for name in BASELINES if name in self.plan.settings.baselines):
+            if name == "majority":
+                self._add(name, majority(train_y, len(split.test)))
+            elif name == "logreg":
+                train, validation, test = (
+                    store.subset(part).matrix() for part in (split.train, split.validation, split.test)
+                )
+                predictions, penalty = gene_regression(train, train_y, validation, validation_y, test)
+                self._add(name, predictions, inverse_penalty=penalty)
+            else:
+                self._components_row(name)
+
+    def _components_row(self, name: str, *, beside: Representation | None = None) -> None:
+        """Add a row of components, alone or those of `PAIR` beside another representation."""
+        try:
+            representation = self.components.fit(name if beside is None else PAIR)
+            if beside is not None:
+                representation = SideBySide.fit(name, (representation, beside), self.prepared.train)
             self.row(representation, ProbeConfig(kind="logistic"))
+        except DataError:
+            if beside is None and name not in NEEDS_COUNTS:
+                raise
+            self.measured.note(f"{self.name}: {name} needs counts, which its values do not tell, and is left out.")
 
     def model(self, name: str, network: Network | None, folder: Path | None, *, show_progress: bool) -> None:
         """Add the rows of one model, untrained and pretrained."""
@@ -211,6 +239,8 @@ class _Run:
             validation_mvp_loss=float(last["validation_mvp_loss"]),
             epochs=int(last["epoch"]) + 1,
         )
+        if WITH_MODEL in self.plan.settings.baselines and name == next(iter(self.plan.models)):
+            self._components_row(BESIDE + name, beside=pretrained)
 
     def row(self, representation: Representation, probe: ProbeConfig, **more: Any) -> None:
         """Add the row of a representation: its features of the labelled cells, probed."""

@@ -59,6 +59,7 @@ class BenchPlan:
         network: gene network of the models that are restricted to it or take hints from it.
         drop_leaks: corpus cells that stand in a test part are left out.
         notes: what must be said of sets, corpus and splits.
+        left_out: uses that a set cannot serve, and why; they stand in `notes` too.
     """
 
     models: dict[str, BenchConfig]
@@ -68,6 +69,7 @@ class BenchPlan:
     network: GeneEdges | None
     drop_leaks: bool
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def measured_on(self) -> tuple[CellStore, Network] | None:
@@ -127,6 +129,7 @@ def plan_bench(
         DataError: a set cannot be divided, or its genes do not match.
     """
     planned: list[PlannedSet] = []
+    left_out: list[str] = []
     notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + [*corpus.notes]
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
@@ -135,7 +138,8 @@ def plan_bench(
         on_first = network_on(network, first.train)
         light = not corpus.in_memory or not planned
         refused = {use.name: use.refuse(probe, settings) for use in uses}
-        notes += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
+        left_out += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
         served = tuple(use for use in uses if refused[use.name] is None)
         planned.append(PlannedSet(probe, splits, first if light else None, on_first, served))
-    return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, tuple(notes))
+    said = (*notes, *left_out)
+    return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, said, tuple(left_out))

@@ -12,10 +12,11 @@ import numpy as np
 from scgraph.bench import figures, tables
 from scgraph.bench.across_sets import trained_models
 from scgraph.bench.forest import difference_forest
+from scgraph.bench.results import best_baseline
 from scgraph.reporting import drawing
 from scgraph.reporting.drawing import png
 from scgraph.reporting.page import fill_template
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import REGRESSION, row_kind
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.reporting.wording import records
 
@@ -87,7 +88,7 @@ def render(report: BenchReport) -> str:
         tiles=_tiles(report),
         together=_together(report),
         uses=None if report.uses is None else report.uses.section(),
-        kind=_kind,
+        kind=row_kind,
         sections=[_section(report, dataset) for dataset in dict.fromkeys(report.summary["dataset"])],
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),
@@ -108,7 +109,7 @@ def pictures(report: BenchReport) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for dataset in dict.fromkeys(str(name) for name in report.summary["dataset"]):
         rows = report.summary[report.summary["dataset"] == dataset]
-        trained = {m: x for (name, m), x in report.features.items() if name == dataset and _kind(m) == "trained"}
+        trained = {m: x for (name, m), x in report.features.items() if name == dataset and row_kind(m) == "trained"}
         shades = drawing.model_colors(rows["model"])
         found[f"scores-{dataset}.png"] = png(figures.score_bars(rows, metrics=SCORES, colors=shades))
         if trained:
@@ -127,7 +128,7 @@ def _maps(report: BenchReport, dataset: str, features: Mapping[str, NDArray[np.f
         report.truths[dataset],
         report.classes[dataset],
         method=report.projection,
-        columns=_columns(sum(_kind(model) == "trained" for model in features)),
+        columns=_columns(sum(row_kind(model) == "trained" for model in features)),
         places={model: report.places[dataset, model] for model in features},
     )
 
@@ -150,7 +151,7 @@ def _together(report: BenchReport) -> dict[str, Any] | None:
         "rows": [
             {
                 "cells": tables.overall_cells(row | ({"model": f"{row['model']}, {row['split']}"} if several else {})),
-                "kind": _kind(str(row["model"])),
+                "kind": row_kind(str(row["model"])),
             }
             for row in records(report.overall)
         ],
@@ -162,7 +163,7 @@ def _together(report: BenchReport) -> dict[str, Any] | None:
 
 def _tiles(report: BenchReport) -> list[tuple[str, str]]:
     """Number and caption of what the headline compares: quality by data set, then costs, as ratios."""
-    trained = [str(name) for name in dict.fromkeys(report.summary["model"]) if _kind(str(name)) == "trained"]
+    trained = [str(name) for name in dict.fromkeys(report.summary["model"]) if row_kind(str(name)) == "trained"]
     first = next((name for name in trained if name != report.reference), None)
     if first is None or report.reference not in trained:
         return []
@@ -214,7 +215,7 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
     colors = drawing.model_colors(rows["model"])
     histories = report.histories[report.histories["dataset"] == dataset]
     features = {model: x for (name, model), x in report.features.items() if name == dataset}
-    trained = [model for model in features if _kind(model) == "trained"]
+    trained = [model for model in features if row_kind(model) == "trained"]
     ordered = {model: features[model] for model in (*trained, *(m for m in features if m not in trained))}
     classes = report.classes[dataset]
     as_records = records(rows)
@@ -236,7 +237,8 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
         ],
         "verdicts": tables.verdicts(rows, report.reference, margin=report.margin),
         "rows": [
-            {"cells": tables.table_cells(row, report.reference), "kind": _kind(str(row["model"]))} for row in as_records
+            {"cells": tables.table_cells(row, report.reference), "kind": row_kind(str(row["model"]))}
+            for row in as_records
         ],
         "confusions": None,
         **{name: drawing.data_uri(figure) for name, figure in pictures.items()},
@@ -244,11 +246,12 @@ def _section(report: BenchReport, dataset: str) -> dict[str, Any]:
 
 
 def _confusions(report: BenchReport, dataset: str) -> dict[str, NDArray[np.int64]]:
-    """Counts, true class x predicted class, of every trained model and the stronger baseline."""
+    """Counts, true class x predicted class, of every trained model, of `REGRESSION` and of the best baseline."""
+    shown = {REGRESSION, best_baseline(records(report.summary[report.summary["dataset"] == dataset]))}
     truth, count = report.truths[dataset], len(report.classes[dataset])
     found = {}
     for (name, model), predicted in report.predictions.items():
-        if name == dataset and _kind(model) != "untrained":
+        if name == dataset and (row_kind(model) == "trained" or model in shown):
             table = np.zeros((count, count), dtype=np.int64)
             np.add.at(table, (truth, predicted), 1)
             found[model] = table
@@ -258,9 +261,3 @@ def _confusions(report: BenchReport, dataset: str) -> dict[str, NDArray[np.int64
 def _columns(trained: int) -> int:
     """Panels a line, so that an untrained model stands below its trained one."""
     return next((n for n in (4, 3, 2) if trained % n == 0), min(max(trained, 2), 3))
-
-
-def _kind(model: str) -> str:
-    if model in BASELINES:
-        return "baseline"
-    return "untrained" if model.endswith(UNTRAINED) else "trained"

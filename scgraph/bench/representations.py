@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from scgraph.train import embed
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["ModelRepresentation", "Representation"]
+__all__ = ["ModelRepresentation", "Representation", "SideBySide"]
+
+_MOST_CELLS = 2000
 
 
 class Representation(Protocol):
@@ -49,3 +54,31 @@ class ModelRepresentation:
         """Return the vectors of all cells of a store, float32 `[n, C]`."""
         genes, device = self.train.genes_to_embed(), self.train.device
         return embed(self.model, store, genes=genes, seed=self.seed, device=device)
+
+
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """Several representations side by side, each at mean variance 1: the number of its columns gives it no weight.
+
+    Attributes:
+        name: that of the row.
+        blocks: the representations.
+        scales: root of the mean variance of the columns of each, on the cells it was fitted on.
+    """
+
+    name: str
+    blocks: tuple[Representation, ...]
+    scales: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, name: str, blocks: Sequence[Representation], store: CellStore) -> SideBySide:
+        """Measure the variances on the cells of a store, on 2,000 of them where there are more."""
+        cells = np.unique(np.linspace(0, len(store) - 1, min(len(store), _MOST_CELLS)).astype(np.int64))
+        sample = store.subset(cells)
+        scales = [float(np.sqrt(block(sample).astype(np.float64).var(axis=0).mean())) for block in blocks]
+        return cls(name, tuple(blocks), tuple(scale or 1.0 for scale in scales))
+
+    def __call__(self, store: CellStore) -> NDArray[np.float32]:
+        """Return the features of all cells of a store, float32 `[n, C_1 + C_2 + ...]`."""
+        parts = [block(store) / np.float32(scale) for block, scale in zip(self.blocks, self.scales, strict=True)]
+        return np.concatenate(parts, axis=1)

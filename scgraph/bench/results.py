@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.reporting.escape import csv_text
-from scgraph.reporting.rows import REGRESSION, UNTRAINED, model_order
+from scgraph.reporting.rows import CONTROLS, PAIR, REGRESSION, UNTRAINED, model_order, row_kind
 from scgraph.reporting.statistics import METRICS, PairedDifference, mean_sd, paired_difference
 
 if TYPE_CHECKING:
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULT_COLUMNS",
     "BenchResult",
+    "best_baseline",
     "difference_columns",
+    "first_graph_model",
     "results_csv",
     "results_frame",
     "summarise",
 ]
 
 HEADLINE_METRIC = "macro_f1"
-OVER = ("over_untrained", "over_regression", "to_leader")
-"""Further paired differences in `HEADLINE_METRIC`: to the model's untrained row, to `REGRESSION`, to the row with the
-largest mean."""
+OVER = ("over_untrained", "over_regression", "over_baseline", "over_components", "to_graph", "to_leader")
+"""Further paired differences in `HEADLINE_METRIC`: to the model's untrained row, to `REGRESSION`, to the baseline with
+the largest mean, of components beside a model to the same components alone, to the first graph model, and to the row
+with the largest mean of all."""
 KEY = ("dataset", "split", "model")
 COSTS = ("parameters", "multiply_adds", "saved_mb", "cells_per_second", "seconds_pretrain")
 LOSSES = ("mvp_loss", "validation_mvp_loss")
@@ -93,8 +96,7 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
 
     Columns: `dataset`, `split`, `model`, `n` (seeds); for every metric `_mean`, `_sd`, `_difference` (paired, model
     minus `reference`), `_low`, `_high` (95 % interval), `_p` and `_equivalent` (two one-sided tests within
-    ± `margin`); the same for macro-F1 minus that of the model's untrained row, of logistic regression and of the row
-    with the largest mean (`over_untrained`, `over_regression`, `to_leader`); means of losses, costs and sizes of the
+    ± `margin`); the same for macro-F1 minus that of other rows, see `OVER`; means of losses, costs and sizes of the
     parts. NaN and None where a value does not exist: one seed, no reference, a baseline without costs.
 
     Args:
@@ -109,7 +111,10 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
         by_seed = group.set_index("seed")
         against = by_seed[by_seed["model"] == reference]
         scores = {str(name): own[HEADLINE_METRIC] for name, own in by_seed.groupby("model", sort=False)}
-        leader = leading({name: mean_sd(own).mean for name, own in scores.items()})
+        means = {name: mean_sd(own).mean for name, own in scores.items()}
+        leader = leading(means)
+        baseline = leading({name: mean for name, mean in means.items() if row_kind(name) == "baseline"})
+        graph = first_graph_model(means, reference)
         for model in model_order(group["model"]):
             own = by_seed[by_seed["model"] == model]
             row: dict[str, Any] = {"dataset": dataset, "split": split, "model": model, "n": len(own)}
@@ -117,7 +122,9 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
                 whole = mean_sd(own[metric])
                 row |= {f"{metric}_mean": whole.mean, f"{metric}_sd": whole.sd}
                 row |= _difference(own[metric], against[metric], metric, margin, same=model == reference)
-            for name, other in zip(OVER, (model + UNTRAINED, REGRESSION, leader), strict=True):
+            alone = PAIR if row_kind(model) == "combined" else ""
+            others = (model + UNTRAINED, REGRESSION, baseline, alone, graph, leader)
+            for name, other in zip(OVER, others, strict=True):
                 same = model == other or other not in scores
                 row |= _difference(
                     own[HEADLINE_METRIC], scores.get(other, own[HEADLINE_METRIC]), name, margin, same=same
@@ -132,6 +139,17 @@ def leading(means: Mapping[str, float]) -> str:
     """The row with the largest mean, the first of `model_order` on a tie; `""` where none is a number."""
     finite = {name: means[name] for name in model_order(means) if math.isfinite(means[name])}
     return max(finite, key=lambda name: finite[name]) if finite else ""
+
+
+def first_graph_model(models: Iterable[str], reference: str = "tf") -> str:
+    """The first pretrained model that is neither the reference nor a control; `""` where there is none."""
+    names = [name for name in models if row_kind(name) == "trained"]
+    return next((name for name in names if name != reference and name not in CONTROLS), "")
+
+
+def best_baseline(rows: Iterable[Mapping[str, Any]], *, metric: str = HEADLINE_METRIC) -> str:
+    """The baseline with the largest mean among rows of a summary; `""` where there is none."""
+    return leading({row["model"]: row[f"{metric}_mean"] for row in rows if row_kind(row["model"]) == "baseline"})
 
 
 def _difference(own: pd.Series, against: pd.Series, metric: str, margin: float, *, same: bool) -> dict[str, Any]:

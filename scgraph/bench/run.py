@@ -108,6 +108,8 @@ def run_bench(
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
     check_genes(targets, plan)
+    for note in plan.left_out:
+        say(note)
     folder = None
     is_new = out is not None and not Path(out).exists()
     if out is not None:

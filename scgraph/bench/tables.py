@@ -9,9 +9,9 @@ from scgraph.bench.across_sets import trained_models
 from scgraph.bench.findings import findings
 from scgraph.bench.results import HEADLINE_METRIC
 from scgraph.reporting.escape import for_markdown
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import row_kind
 from scgraph.reporting.tables import environment_lines, markdown_table, number, quantity, rich_table
-from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, records
+from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, plus_minus, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,7 @@ def table_header(reference: str) -> list[str]:
         f"macro-F1 minus {reference} [95 %]",
         f"accuracy minus {reference} [95 %]",
         "equivalent: macro-F1 / accuracy",
+        "macro-F1 minus untrained [95 %]",
         "MVP loss",
         "seeds",
     ]
@@ -66,6 +67,7 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
         *(mean_and_sd(row, metric) for metric in METRIC_NAMES),
         *differences,
         verdict,
+        interval(row, "over_untrained"),
         number(row["validation_mvp_loss"], ".4f"),
         str(int(row["n"])),
     ]
@@ -144,7 +146,7 @@ def headlines(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0
     sentences = []
     for (dataset, split), group in summary.groupby(["dataset", "split"], sort=False):
         rows = {row["model"]: row for row in records(group)}
-        trained = [name for name in rows if name not in BASELINES and not name.endswith(UNTRAINED)]
+        trained = [name for name in rows if row_kind(name) == "trained"]
         if not trained:
             continue
         first = next((name for name in trained if name != reference), trained[0])
@@ -209,9 +211,9 @@ def legend(reference: str, margin: float) -> list[str]:
     """How to read the table."""
     return [
         f"Mean ± standard deviation over seeds on the test part. Differences are paired by seed, model minus "
-        f"{reference}, with a 95 % t interval; the seeds share cells, so it speaks of new seeds, not of new data. "
-        f"Equivalent: two one-sided t tests within ± {margin:g}, each at level 0.05. Multiply-adds and "
-        f"memory saved for the backward pass are for one cell.",
+        f"{reference} or minus its own untrained row, with a 95 % t interval; the seeds share cells, so it speaks of "
+        f"new seeds, not of new data. Equivalent: two one-sided t tests within ± {margin:g}, each at level 0.05. "
+        f"Multiply-adds and memory saved for the backward pass are for one cell.",
     ]
 
 
@@ -232,12 +234,24 @@ def rich_tables(
         rows = records(group)
         scores = rich_table(
             f"{dataset}, {split} split",
-            ["model", "macro-F1", "accuracy", f"macro-F1 minus {reference} [95 %]"],
+            [
+                "model",
+                "macro-F1",
+                "accuracy",
+                f"macro-F1 minus {reference}, ±\u00a095\u00a0%",
+                "minus untrained, ±\u00a095\u00a0%",
+            ],
         )
         for row in rows:
-            cells = table_cells(row, reference)
-            plain = row["model"] in BASELINES or str(row["model"]).endswith(UNTRAINED)
-            scores.add_row(*(Text(cells[i]) for i in (0, 1, 2, 4)), style="dim" if plain else "")
+            cells = [
+                str(row["model"]),
+                mean_and_sd(row, "macro_f1"),
+                number(row["accuracy_mean"], ".3f"),
+                "reference" if row["model"] == reference else plus_minus(row, "macro_f1"),
+                plus_minus(row, "over_untrained"),
+            ]
+            plain = row_kind(str(row["model"])) in ("baseline", "untrained")
+            scores.add_row(*map(Text, cells), style="dim" if plain else "")
         costs = rich_table("", cost_header())
         trained = [row for row in rows if math.isfinite(row["seconds_pretrain"])]
         for row in trained:

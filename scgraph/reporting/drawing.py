@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scgraph.reporting.escape import for_terminal
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import UNTRAINED, row_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,6 +59,7 @@ PETROFF = (
 )  # fmt: skip
 MARKERS = ("o", "^", "s", "D", "v", "P")
 BASELINE_GRAY = "#8a8f98"
+COMBINED_GRAY = "#5d636d"
 INK = "#22262d"
 FAINT = "#d9dce1"
 SOFT = "#9aa1ab"
@@ -68,13 +69,17 @@ MOST_CLASSES = 200
 
 
 def model_colors(models: Iterable[str]) -> dict[str, str]:
-    """One colour a model, the same in every figure; an untrained row has the colour of its model."""
+    """One colour a model, the same in every figure; an untrained row has the colour of its model.
+
+    Baselines are gray, and so are components beside a model, a darker one.
+    """
+    # The grays of the palette are left to the baselines.
+    vivid = [color for i, color in enumerate(PETROFF) if i not in (3, 8)]
+    grays = {"baseline": BASELINE_GRAY, "combined": COMBINED_GRAY}
     colors: dict[str, str] = {}
     for name in dict.fromkeys(m.removesuffix(UNTRAINED) for m in models):
-        # The grays of the palette are left to the baselines.
-        vivid = [color for i, color in enumerate(PETROFF) if i not in (3, 8)]
-        position = sum(n not in BASELINES for n in colors)
-        colors[name] = BASELINE_GRAY if name in BASELINES else vivid[position % len(vivid)]
+        position = sum(row_kind(n) == "trained" for n in colors)
+        colors[name] = grays.get(row_kind(name), vivid[position % len(vivid)])
     return colors | {name + UNTRAINED: color for name, color in colors.items()}
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["NOTHING", "interval", "mean_and_sd", "records"]
+__all__ = ["NOTHING", "interval", "mean_and_sd", "plus_minus", "records"]
 
 NOTHING = "-"
 
@@ -36,3 +36,9 @@ def interval(row: Mapping[str, Any], metric: str) -> str:
     if not math.isfinite(low):
         return f"{difference:+.3f} (n = 1)"
     return f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def plus_minus(row: Mapping[str, Any], metric: str) -> str:
+    """`interval` in less room, as `+0.012 ± 0.019`: half of its width behind the difference it lies around."""
+    difference, high = row[f"{metric}_difference"], row[f"{metric}_high"]
+    return f"{difference:+.3f} ± {high - difference:.3f}" if math.isfinite(high) else interval(row, metric)

@@ -48,11 +48,50 @@ def paired(one: str, other: str) -> str:
 
 
 def test_every_difference_is_paired_and_has_scipys_interval() -> None:
-    gain, against, closing = findings(summary(SCORES))
+    gain, against, control, closing = findings(summary(SCORES))
     assert gain.endswith(f"over the untrained backbone by gnn {paired('gnn', 'gnn untrained')}.")
     listed = ", ".join(f"{name} {paired(name, 'pca+logreg')}" for name in ("gnn", "tf", "mean"))
     assert against.endswith(f"logistic regression on principal components (0.730 ± 0.044): {listed}.")
+    assert control.endswith(
+        f"no gene-gene weights (mean) does better than gnn: mean minus gnn {paired('mean', 'gnn')}."
+    )
     assert f"the next, mean, minus it: {paired('mean', 'pca+logreg')}" in closing
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([0.66, 0.68, 0.66], "({}) does better than gnn: {} minus gnn "),
+        ([0.57, 0.60, 0.55], "({}) does as well as gnn: {} minus gnn "),
+        ([0.56, 0.58, 0.55], "gnn is not shown to be ahead of no "),
+        ([0.40, 0.43, 0.41], None),
+    ],
+)
+def test_a_control_that_the_graph_model_is_not_ahead_of_is_named(scores: list[float], said: str | None) -> None:
+    for control in ("mean", "none"):
+        kept = {name: values for name, values in SCORES.items() if name != "mean"}
+        found = [text for text in findings(summary({**kept, control: scores})) if f"({control})" in text]
+        assert len(found) == (said is not None)
+        assert all(said is not None and said.format(control, control) in text for text in found)
+
+
+def test_models_are_held_against_the_best_baseline_whichever_it_is() -> None:
+    found = findings(summary({**SCORES, "pca-pearson": [0.80, 0.83, 0.82], "pca-sqrt": [0.79, 0.80, 0.81]}))
+    (text,) = (text for text in found if "the best baseline" in text)
+    difference = text_of(np.asarray(SCORES["gnn"]) - np.asarray([0.80, 0.83, 0.82]))
+    assert "the best baseline, pca-pearson (0.817 ± 0.015, picked by these test scores): gnn " + difference in text
+    assert not any("best baseline" in text for text in findings(summary(SCORES)))  # the regression, said already
+
+
+def test_what_a_model_adds_to_components_is_said() -> None:
+    scores = {**SCORES, "pca-sqrt+pearson": [0.70, 0.71, 0.69]}
+    for beside, shown in (([0.75, 0.76, 0.75], True), ([0.70, 0.72, 0.69], False)):
+        frame = summary({**scores, "pca+gnn": beside})
+        (text,) = (text for text in findings(frame) if "(pca+gnn)" in text)
+        difference = text_of(np.asarray(beside) - np.asarray(scores["pca-sqrt+pearson"]))
+        assert f"minus these components alone (pca-sqrt+pearson): {difference}" in text
+        assert text.endswith(", so gnn is not shown to add to them.") is not shown
+        assert not any("pca+gnn " in text for text in findings(frame) if "over the untrained" in text)
 
 
 @pytest.mark.parametrize("ahead", list(SCORES))

@@ -113,7 +113,7 @@ def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
 
 def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path) -> None:
     """The labels change places within the donors of the test part, so that the split stays as it is."""
-    config = as_bench_config(QUICK | {"probe": {"epochs": 10, "learning_rate": 0.05}})
+    config = as_bench_config(QUICK)
     adata = make_cells()
     split = split_of(read_probe_sets([adata], batch_key="donor")[0], config, seed=0)
     other = adata.copy()

@@ -32,16 +32,23 @@ def test_what_was_chosen_stands_in_results_and_notes(tmp_path: Path) -> None:
 
 
 def test_a_choice_on_the_border_is_said() -> None:
-    inside = [{"dataset": "a", "model": "pca+logreg", "inverse_penalty": one} for one in (0.1, 100.0)]
-    other = [{"dataset": "a", "model": "majority"}, {"dataset": "b", "model": "tf", "inverse_penalty": 1e-4}]
+    logistic = {"dataset": "a", "scaling": "global"}
+    inside = [{**logistic, "model": "pca+logreg", "inverse_penalty": one} for one in (0.1, 100.0)]
+    other = [
+        {"dataset": "a", "model": "majority"},
+        {**logistic, "dataset": "b", "model": "tf", "inverse_penalty": 1e-4},
+    ]
     assert penalties_note("a", [*inside, *other]).endswith(": pca+logreg 0.1, 100.")
-    outside = [*inside, {"dataset": "a", "model": "gnn", "inverse_penalty": max(INVERSE_PENALTIES)}]
+    outside = [*inside, {**logistic, "model": "gnn", "inverse_penalty": max(INVERSE_PENALTIES)}]
     assert penalties_note("a", outside).endswith(": pca+logreg 0.1, 100; gnn 10000; 1 of 3 on the border.")
+    # The regression on genes has a grid of its own, and the paper's probe has none.
+    without = [{"dataset": "a", "model": "logreg", "inverse_penalty": 10.0}, {"dataset": "a", "model": "gnn"}]
+    assert penalties_note("a", without) == ""
 
 
 def test_the_grid_has_room_on_real_cells() -> None:
     """The 700 cells that scanpy carries chose the weakest penalty of the narrow grid .01 to 1."""
-    config = as_bench_config({"seeds": 3})
+    config = as_bench_config({"seeds": 3, "baselines": ["pca+logreg"]})
     measured = measure(plan_bench({}, read_probe_sets(["pbmc68k_reduced"]), NO_CORPUS, config))
     chosen = [row["inverse_penalty"] for row in measured.rows if row["model"] == "pca+logreg"]
     assert len(chosen) == 3

@@ -14,9 +14,10 @@ from rich.console import Console
 from scgraph.bench.across_sets import across_sets
 from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.tables import headlines, rich_tables, summary_markdown
+from scgraph.bench.uses.summary import uses_frame
 from scgraph.bench.writing import write_tables
 from scgraph.reporting.environment import environment
-from scgraph.reporting.rows import model_order
+from scgraph.reporting.rows import model_order, row_kind
 from scgraph.reporting.tables import quantity
 
 if TYPE_CHECKING:
@@ -60,12 +61,16 @@ def test_rows_that_cannot_be_told_apart_are_refused() -> None:
 def test_order_of_models() -> None:
     names = ["tf untrained", "tf", "pca+logreg", "gnn untrained", "gnn", "majority"]
     assert model_order(names) == ["majority", "pca+logreg", "tf untrained", "tf", "gnn untrained", "gnn"]
+    names = ["pca+gnn", "gnn", "gnn untrained", "tf", "logreg", "pca-sqrt+pearson", "pca-sqrt"]
+    assert model_order(names) == ["pca-sqrt", "pca-sqrt+pearson", "logreg", "gnn untrained", "gnn", "pca+gnn", "tf"]
+    kinds = ["combined", "trained", "untrained", "trained", "baseline", "baseline", "baseline"]
+    assert [row_kind(name) for name in names] == kinds
 
 
 def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
     frame = results_frame(rows({"majority": [0.1, 0.1], "tf": [0.80, 0.90], "gnn": [0.81, 0.92]}))
     summary = summarise(frame)
-    result = BenchResult(frame, summary, across_sets(frame), costs=(), notes=("a | b",), folder=tmp_path)
+    result = BenchResult(frame, summary, across_sets(frame), (), ("a | b",), tmp_path, uses_frame([]))
     write_tables(tmp_path, result, config_yaml="seeds: 2\n", environment={"cores": 2})
     text = (tmp_path / "summary.md").read_text()
     assert "| gnn | 0.865 ± 0.078 |" in text
@@ -77,13 +82,22 @@ def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_terminal_table_fits_80_columns() -> None:
-    models = {"majority": [0.1, 0.2], "gnn untrained": [0.5, 0.4], "tf": [0.80, 0.90], "gnn": [0.81, 0.92]}
+    models = {
+        "majority": [0.1, 0.2],
+        "pca-sqrt+pearson": [0.8, 0.85],
+        "gnn-linear untrained": [0.5, 0.4],
+        "gnn-linear": [0.81, 0.92],
+        "tf": [0.80, 0.90],
+    }
     console = Console(width=80, record=True, file=__import__("io").StringIO())
     console.print(rich_tables(summarise(results_frame(rows(models)))))
     text = console.export_text()
     assert "…" not in text
     assert "0.865 ± 0.078" in text
-    assert "+0.015 [" in text
+    minus_tf, minus_untrained = [0.01, 0.02], [0.31, 0.52]
+    for difference in (minus_tf, minus_untrained):
+        half = 12.706204736432095 * np.std(difference, ddof=1) / math.sqrt(2)
+        assert f"{np.mean(difference):+.3f} ± {half:.3f}" in text
 
 
 def test_headline_says_what_the_numbers_say() -> None:

@@ -21,7 +21,7 @@ STEPS = """
 - step: small
   set:
     {model.channels: 8, model.layers: 1, model.rank: 2, train.genes: 8, train.batch_size: 16, train.epochs: 1,
-     probe.epochs: 2, components: 5}
+     components: 5}
 - step: wider
   set: {model.channels: 16, train.embed_genes: all}
 """
@@ -66,11 +66,18 @@ def test_rows_are_benches_and_a_run_goes_on(cells_file: Path, script: Script, tm
 
 
 @pytest.mark.parametrize("text", ["[]", "- step: a", "3", "- {step: a, set: {}}\n- {step: a, set: {}}"])
-def test_a_file_that_lists_no_steps_is_refused(text: str, cells_file: Path, script: Script, tmp_path: Path) -> None:
+def test_a_file_that_lists_no_steps_is_refused(
+    text: str, cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks.ablation import run as ablation
+
     (tmp_path / "steps.yaml").write_text(text)
-    done = script("ablation", "--data", cells_file.name, "--out", "found", "--steps", "steps.yaml")
-    assert done.returncode == 2
-    assert "steps.yaml" in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        ablation.main(
+            ["--data", str(cells_file), "--out", str(tmp_path / "found"), "--steps", str(tmp_path / "steps.yaml")]
+        )
+    assert ended.value.code == 2
+    assert "steps.yaml" in capsys.readouterr().err
     assert not (tmp_path / "found").exists()
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMALL = [
     "--panels", "40", "--budgets", "16", "--channels", "16", "--layers", "1", "--rounds", "1", "--seconds", "0",
     "--models", "asym:gnn", "--beside", "tf", "--vocabulary", "400",
-    "--set", "train.genes=12", "--set", "train.batch_size=16", "--set", "train.epochs=1", "--set", "probe.epochs=2",
+    "--set", "train.genes=12", "--set", "train.batch_size=16", "--set", "train.epochs=1",
     "--set", "components=5", "--set", "model.rank=2", "--set", "model.layers=1",
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 QUICK = [
     f"--set={word}"
     for word in (
-        "model.layers=1", "model.channels=8", "train.epochs=1", "train.batch_size=32", "probe.epochs=2", "seeds=1",
+        "model.layers=1", "model.channels=8", "train.epochs=1", "train.batch_size=32", "seeds=1",
     )
 ]  # fmt: skip
 

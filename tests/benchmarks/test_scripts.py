@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.benchmarks.conftest import ROOT
+from tests.forking import Forked
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
+    from pathlib import Path
 
 QUESTIONS = sorted(path.parent.name for path in ROOT.glob("benchmarks/*/run.py"))
 
@@ -22,12 +25,19 @@ def test_folders_without_a_script_are_the_harness_and_the_results() -> None:
     assert len(QUESTIONS) >= 12
 
 
+def show_help(question: str) -> None:
+    name = f"benchmarks.{question}.run"
+    sys.modules.pop(name, None)
+    sys.argv = [name, "--help"]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_help_of_every_script(question: str, script: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = script(question, "--help")
-    assert done.returncode == 0, done.stderr
+def test_help_of_every_script(question: str, tmp_path: Path) -> None:
+    script = Forked(partial(show_help, question), tmp_path / "said")
+    assert script.wait() == 0, script.said()
     command = f"python -m benchmarks.{question}.run"
-    assert command in done.stdout
+    assert command in script.said()
     assert command in (ROOT / "benchmarks" / question / "run.py").read_text(encoding="utf-8")
 
 

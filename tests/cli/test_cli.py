@@ -64,6 +64,8 @@ def test_options_are_frozen() -> None:
                 "--layer",
                 "--values",
                 "--batch-key",
+                "--split",
+                "--uses",
                 "--transfer",
                 "--classes",
                 "--drop-leaks",

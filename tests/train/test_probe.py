@@ -32,7 +32,9 @@ def parts() -> Parts:
 
 def probe(parts: Parts, *, seed: int = 0, **config: Any) -> Any:
     given = {key: value for key, value in parts.items() if key != "test_y"}
-    return linear_probe(**given, config=ProbeConfig(**{"epochs": 15} | config), classes=CLASSES, seed=seed)
+    return linear_probe(
+        **given, config=ProbeConfig(**{"kind": "adam", "epochs": 15} | config), classes=CLASSES, seed=seed
+    )
 
 
 def test_it_finds_the_classes_and_says_when(parts: Parts) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scgraph.tune import supervisor
 from tests.helpers import make_cells
+from tests.tune.forking import ForkedWorker
 from tests.tune.helpers import Server
 
 if TYPE_CHECKING:
@@ -59,3 +63,10 @@ def storage_address(request: pytest.FixtureRequest, tmp_path: Path) -> str | Non
         return f"sqlite:///{tmp_path / 'study.db'}"
     address: str = request.getfixturevalue("server").database()
     return address
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the workers of a search, which are real processes all the same."""
+    forking = SimpleNamespace(Popen=ForkedWorker, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(supervisor, "subprocess", forking)

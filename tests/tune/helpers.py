@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
         "model": {"channels": 8, "layers": 1, "rank": 4},
         "per_model": {"tf": {"conv_options": {"heads": 2}}},
         "train": {"genes": 16, "epochs": 2, "batch_size": 32},
-        "probe": {"epochs": 3},
+        "probe": {"kind": "adam", "epochs": 3},
         "seeds": 1,
         "components": 5,
     },

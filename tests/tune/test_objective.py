@@ -115,7 +115,7 @@ def test_a_trial_counts_by_the_best_epoch_of_its_probe(tiny_file: Path, monkeypa
 
     monkeypatch.setattr("scgraph.bench.classifier.linear_probe", probe)
     measure, _ = objective(tiny_file, objective="probe")
-    assert measure("gnn", {**VALUES, "probe.kind": "adam"}, quiet).values == (0.9,)
+    assert measure("gnn", VALUES, quiet).values == (0.9,)
 
 
 def test_a_layer_of_pyg_is_measured_and_its_cost_counted(tiny_file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,17 +12,21 @@ import threading
 import time
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from scgraph.cli import app as cli
+from scgraph.cli.terminal import say
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.tune import run_tune
 from scgraph.tune.slots import Watch, is_gone
 from scgraph.tune.storage import Place, open_storage, place_of, quiet_optuna
 from scgraph.tune.study import load_study, open_board
+from tests.forking import Forked
 from tests.helpers import make_cells
 from tests.tune.helpers import FAKE, TINY, Server, make_job
 
@@ -82,12 +87,14 @@ def check_none_lost(trials: Any, *, slots: int) -> None:
         assert not own["state"].isin(["running", "waiting"]).any()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_worker_that_reads_for_long_loses_no_trial(tiny_file: Path, tmp_path: Path) -> None:
     patient = {"trials": 2, "heartbeat_seconds": 0.2, "lost_after_seconds": 1.0}
     trials = search(tiny_file, tmp_path / "out", config=patient, options={"reading": 3.0}).trials
     assert trials["state"].tolist() == ["complete", "complete"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("storage_address", STORAGES, indirect=True)
 def test_killed_workers_lose_no_trial(tiny_file: Path, tmp_path: Path, storage_address: str | None) -> None:
     said: list[str] = []
@@ -126,6 +133,7 @@ def test_four_workers_hundred_trials_two_killed(tiny_file: Path, tmp_path: Path,
     assert counted["train.learning_rate"].nunique() == 100
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_one_worker_searches_the_same_whether_killed_or_not(tiny_file: Path, tmp_path: Path) -> None:
     config = {"trials": 5, "startup_trials": 2, "pruner": {"kind": "none"}}
     plain = search(tiny_file, tmp_path / "plain", config=config).trials
@@ -137,6 +145,7 @@ def test_one_worker_searches_the_same_whether_killed_or_not(tiny_file: Path, tmp
     assert plain["train.learning_rate"].nunique() == 5
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_same_call_goes_on_and_another_is_refused(tiny_file: Path, tmp_path: Path) -> None:
     out, said = tmp_path / "out", []
     first = search(tiny_file, out, config={"trials": 2})
@@ -151,7 +160,10 @@ def test_the_same_call_goes_on_and_another_is_refused(tiny_file: Path, tmp_path:
     for change, told in (
         ({"config": {"space": narrow}}, r"space.train.learning_rate was 0.001 to 0.03, log and is 0.01"),
         ({"config": {"objective": "mvp"}}, "directions was maximize and is minimize"),
-        ({"config": {"bench": {**TINY["bench"], "probe": {"epochs": 4}}}}, "bench.probe.epochs was 3 and is 4"),
+        (
+            {"config": {"bench": {**TINY["bench"], "probe": {"kind": "adam", "epochs": 4}}}},
+            "bench.probe.epochs was 3 and is 4",
+        ),
         ({"config": {"seed": 1}}, "seed was 0 and is 1"),
     ):
         with pytest.raises(ConfigError, match=told):
@@ -161,6 +173,7 @@ def test_the_same_call_goes_on_and_another_is_refused(tiny_file: Path, tmp_path:
     assert (out / "journal.log").read_bytes() == journal
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_damaged_journal_goes_on_with_every_finished_trial(tiny_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = search(tiny_file, out, config={"trials": 3})
@@ -173,6 +186,7 @@ def test_a_damaged_journal_goes_on_with_every_finished_trial(tiny_file: Path, tm
     assert more.trials["state"].tolist() == ["complete"] * 4
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_every_trial_failing_is_one_message(tiny_file: Path, tmp_path: Path) -> None:
     models = ("none", "mean", "gcn")
     fail = {"none": "nan", "mean": "memory", "gcn": "error"}
@@ -184,54 +198,45 @@ def test_every_trial_failing_is_one_message(tiny_file: Path, tmp_path: Path) -> 
         assert (tmp_path / "out" / "trials.csv").read_text().count(reason) == 2
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_that_keep_dying_end_the_search(tiny_file: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Workers died 2 times"):
         search(tiny_file, tmp_path / "out", config={"restarts": 1}, options=kill_orders(tmp_path / "kills", 9))
 
 
-TOGETHER = """
-import os, sys, time
-from pathlib import Path
-from scgraph.cli import app as cli
-from scgraph.cli.terminal import say
-from tests.tune.test_run import search
+def begin_together(gate: Path, out: Path, data: Path, storage: Path) -> None:
+    """The command in a process of its own, that begins when the other one is there."""
+    (gate / str(os.getpid())).touch()
+    until = time.monotonic() + 60
+    while len(list(gate.iterdir())) < 2:
+        assert time.monotonic() < until, "the other does not come"
+        time.sleep(0.005)
+    final = storage.parent == out and storage.suffix == ".db"
 
-data, out, storage, gate = map(Path, sys.argv[1:])
+    def command(*_: object, **__: object) -> None:
+        search(data, out, storage=storage, config={"trials": 4}, final=final, say=say)
 
-def command(*_, **__):
-    search(data, out, storage=storage, config={"trials": 4}, final="a/s.db" in sys.argv[3], say=say)
-
-(gate / str(os.getpid())).touch()
-deadline = time.monotonic() + 60
-while len(list(gate.iterdir())) < 2:
-    assert time.monotonic() < deadline, 'the others do not come'
-    time.sleep(0.005)
-cli.app = command
-cli.main([])
-"""
+    cli.app = command  # type: ignore[assignment]
+    cli.main([])
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(("storage", "folders"), [("s.db", "ab"), ("a/s.db", "aa"), ("a/s.log", "aa")])
 def test_two_searches_that_begin_one_study_share_it(
-    tiny_file: Path, tmp_path: Path, storage: str, folders: str
+    tiny_file: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, storage: str, folders: str
 ) -> None:
-    (gate := tmp_path / "gate").mkdir()
+    gate, logs = tmp_path_factory.mktemp("gate"), tmp_path_factory.mktemp("logs")
     searches = [
-        subprocess.Popen(
-            [sys.executable, "-c", TOGETHER, *map(str, (tiny_file, tmp_path / folder, tmp_path / storage, gate))],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for folder in folders
+        Forked(partial(begin_together, gate, tmp_path / folder, tiny_file, tmp_path / storage), logs / str(number))
+        for number, folder in enumerate(folders)
     ]
-    texts = [rest(search) for search in searches]
-    assert [search.returncode for search in searches] == [0, 0], texts
+    codes, texts = [search.wait() for search in searches], [search.said() for search in searches]
+    assert codes == [0, 0], texts
     assert sum("were compared already" in text for text in texts) == (storage == "a/s.db")
     for folder in folders:
         trials = pd.read_csv(tmp_path / folder / "trials.csv")
         assert sorted(trials.loc[trials["state"] == "complete", "slot"]) == [0, 1, 2, 3]
-    assert {path.name for path in tmp_path.iterdir()} == {*folders, "gate", storage.split("/")[0]}
+    assert {path.name for path in tmp_path.iterdir()} == {*folders, storage.split("/")[0]}
     assert not list(tmp_path.rglob("*.guard"))
 
 
@@ -320,6 +325,7 @@ def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_pa
         assert not any(trial.state.name == "RUNNING" and trial.user_attrs["slot"] < 3 for trial in board.trials())
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("storage_address", ["journal", "postgresql"], indirect=True)
 def test_no_file_holds_the_password(
     tiny_file: Path, tmp_path: Path, storage_address: str | None, monkeypatch: pytest.MonkeyPatch

@@ -92,12 +92,12 @@ def test_wrong_spaces_are_named(space: dict[str, Any], told: str) -> None:
 
 def test_values_reach_one_model_alone() -> None:
     base = base_settings(as_tune_config({}))
-    values = {"model.channels": 32, "model.conv_options.heads": 8, "train.learning_rate": 0.02, "probe.epochs": 7}
+    values = {"model.channels": 32, "model.conv_options.heads": 8, "train.learning_rate": 0.02, "probe.kind": "adam"}
     changed = with_values("tf", values, base)
     before, after = (settings_by_model(["tf", "gnn"], settings) for settings in (base, changed))
     tf = after["tf"]
     assert (tf.model.channels, tf.model.conv_options) == (32, {"heads": 8})
-    assert (tf.train.learning_rate, tf.probe.epochs) == (0.02, 7)
+    assert (tf.train.learning_rate, tf.probe.kind) == (0.02, "adam")
     assert after["gnn"] == before["gnn"]
     assert trial_settings("tf", values, before["tf"]) == tf  # what a trial runs is what the bench at the end runs
 

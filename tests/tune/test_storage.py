@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import socket
 import sqlite3
-import subprocess
 import sys
+import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,6 +21,7 @@ from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.tune import storage as storages
 from scgraph.tune.storage import open_storage, place_of
 from scgraph.tune.study import open_board
+from tests.forking import Forked
 from tests.tune.helpers import Server, make_job
 
 if TYPE_CHECKING:
@@ -93,31 +97,33 @@ def test_a_locked_database_is_one_message(tmp_path: Path, monkeypatch: pytest.Mo
         other.close()
 
 
-TOGETHER = """
-import os, sys, time
-from pathlib import Path
-import alembic.command, alembic.config, alembic.migration, alembic.script, optuna.storages._rdb.storage
-from scgraph.tune.storage import open_storage, place_of
-from scgraph.tune.study import open_board
-from tests.tune.helpers import Server, make_job
+def open_together(database: Path, gate: Path) -> None:
+    # What opening imports, so that all open at one moment.
+    for name in (
+        "alembic.command",
+        "alembic.config",
+        "alembic.migration",
+        "alembic.script",
+        "optuna.storages._rdb.storage",
+    ):
+        importlib.import_module(name)
+    (gate / str(os.getpid())).touch()
+    until = time.monotonic() + 60
+    while len(list(gate.iterdir())) < 4:
+        assert time.monotonic() < until, "the others do not come"
+        time.sleep(0.001)
+    with open_storage(place_of(str(database), database.parent)) as storage:
+        sys.stdout.write(str(len(storage.get_all_studies())))
 
-database, gate = Path(sys.argv[1]), Path(sys.argv[2])
-(gate / str(os.getpid())).touch()
-deadline = time.monotonic() + 60
-while len(list(gate.iterdir())) < 4:
-    assert time.monotonic() < deadline, 'the others do not come'
-    time.sleep(0.001)
-with open_storage(place_of(database, database.parent)) as storage:
-    print(len(storage.get_all_studies()))
-"""
 
-
-def test_processes_that_make_one_database_together_all_get_it(tmp_path: Path) -> None:
-    (gate := tmp_path / "gate").mkdir()
-    words = [sys.executable, "-c", TOGETHER, str(tmp_path / "study.db"), str(gate)]
-    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [process.communicate(timeout=90) for process in processes] == [("0\n", "")] * 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gate", "study.db"]
+def test_processes_that_make_one_database_together_all_get_it(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    gate, logs = tmp_path_factory.mktemp("gate"), tmp_path_factory.mktemp("logs")
+    begin = partial(open_together, tmp_path / "study.db", gate)
+    processes = [Forked(begin, logs / str(number)) for number in range(4)]
+    assert [(process.wait(), process.said()) for process in processes] == [(0, "0")] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
 
 
 def test_a_server_that_is_not_there_is_one_message(tmp_path: Path) -> None:

@@ -38,19 +38,19 @@ __all__ = [
 
 _SHARE, _THIN = 4, 5
 _11 = np.uint64(11)
-_UNITS = 16
-_LOOSE, _ROUNDED = 1e-3, 1e-4
-"""How far a multiple may be from a whole one: what logarithms in float32 leave, as counts are to be exact."""
-
-_HIGHEST = 1000
-"""Above, a multiple is not told from its neighbours."""
+_EXACT = (16, 1e-3, 1e-4, 1000.0)
+_ROUNDED = (4, 0.01, 0.002, 50.0)
+"""How many counts the smallest value may be worth, how far a multiple may be from a whole one, at 0 and for each count
+more, and above which count it is not told from its neighbours: of logarithms in float32, and of logarithms that were
+rounded to three decimals, as files often hold."""
 
 
 def counts_of(indptr: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return the counts that log1p of counts per 10,000 were made of: ``c = (eᵛ - 1) / u``.
 
     The unit ``u``, what one count is worth, is a cell's own: its smallest value is one count, or 2 to 16 where one
-    does not fit, and all others are whole multiples. Counts of genes that are left out are not needed.
+    does not fit, and all others are whole multiples; 1 to 4 of logarithms that were rounded to three decimals, where
+    counts above 50 may be off by a hundredth. Counts of genes that are left out are not needed.
 
     Args:
         indptr: Row starts `[n + 1]`.
@@ -62,7 +62,8 @@ def counts_of(indptr: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray
     counts = np.zeros(len(values), dtype=np.int32)
 
     def part(first: int, last: int) -> None:
-        _counts(indptr[first : last + 1], values, counts)
+        for units, loose, growing, highest in (_EXACT, _ROUNDED):
+            _counts(indptr[first : last + 1], values, counts, units, loose, growing, highest)
 
     in_threads(part, len(indptr) - 1, len(values))
     return counts
@@ -71,12 +72,13 @@ def counts_of(indptr: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray
 def counts_reference(values: NDArray[np.float32]) -> NDArray[np.int32]:
     """Return the counts of one cell in plain numpy: what `counts_of` must give."""
     x = np.expm1(values.astype(np.float64))
-    for smallest in range(1, _UNITS + 1):
-        ratio = x / x.min() * smallest
-        whole = np.abs(ratio - np.rint(ratio)) < _LOOSE + _ROUNDED * ratio
-        if (whole | (ratio >= _HIGHEST)).all():
-            counts: NDArray[np.int32] = np.rint(ratio).astype(np.int32)
-            return counts
+    for units, loose, growing, highest in (_EXACT, _ROUNDED):
+        for smallest in range(1, units + 1):
+            ratio = x / x.min() * smallest
+            whole = np.abs(ratio - np.rint(ratio)) < loose + growing * ratio
+            if (whole | (ratio >= highest)).all():
+                counts: NDArray[np.int32] = np.rint(ratio).astype(np.int32)
+                return counts
     return np.zeros(len(values), dtype=np.int32)
 
 
@@ -180,19 +182,27 @@ def thin_cells(cells: Cells, share: float, *, seed: int) -> Cells:
 
 
 @kernel
-def _counts(indptr: NDArray[np.int64], values: NDArray[np.float32], counts: NDArray[np.int32]) -> None:
+def _counts(
+    indptr: NDArray[np.int64],
+    values: NDArray[np.float32],
+    counts: NDArray[np.int32],
+    units: int,
+    loose: float,
+    growing: float,
+    highest: float,
+) -> None:
     for row in range(len(indptr) - 1):
         first, last = indptr[row], indptr[row + 1]
-        if first == last:
+        if first == last or counts[first] > 0:
             continue
         least = np.inf
         for at in range(first, last):
             least = min(least, np.expm1(np.float64(values[at])))
-        for smallest in range(1, _UNITS + 1):
+        for smallest in range(1, units + 1):
             whole = True
             for at in range(first, last):
                 ratio = np.expm1(np.float64(values[at])) / least * smallest
-                if ratio < _HIGHEST and abs(ratio - np.rint(ratio)) >= _LOOSE + _ROUNDED * ratio:
+                if ratio < highest and abs(ratio - np.rint(ratio)) >= loose + growing * ratio:
                     whole = False
                     break
             if whole:

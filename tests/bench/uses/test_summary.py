@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from scgraph.bench.uses.page import UsesPage
 from scgraph.bench.uses.summary import USES_COLUMNS, summarise_uses, uses_across_sets, uses_csv, uses_frame
@@ -103,3 +104,16 @@ def test_the_file_has_one_row_a_draw() -> None:
     read = pd.read_csv(io.StringIO(uses_csv(uses_frame(rows))))
     assert tuple(read.columns) == USES_COLUMNS
     assert read["value"].tolist() == [0.8, 0.6, 0.9, 0.7]
+
+
+def test_the_terminal_table_fits_80_columns() -> None:
+    names = ["pca+logreg", "gnn-linear untrained", "gnn-linear", "asym:gnn untrained", "asym:gnn"]
+    rows = []
+    for use, level in (("few", "5"), ("shallow", "0.2"), ("batches", ""), ("neighbors", "")):
+        rows += make_uses({name: [[0.5], [0.6]] for name in names}, use=use, level=level)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(*rich_uses(summarise_uses(uses_frame(rows))))
+    text = console.export_text()
+    assert "…" not in text
+    assert "5 labels   20 % depth   batches   neighbours" in text
+    assert text.count("0.550") == 4 * len(names)

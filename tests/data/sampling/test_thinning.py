@@ -64,6 +64,18 @@ def test_the_smallest_value_may_be_worth_several_counts() -> None:
     np.testing.assert_array_equal(counts_of(np.array([0, 5]), values), [2, 3, 7, 40, 3000])
 
 
+def test_rounded_logarithms_give_their_counts_too() -> None:
+    counts = _counts(50, 400)
+    values = _log(counts)
+    values.data = np.round(values.data, 3)
+    back = counts_of(values.indptr.astype(np.int64), values.data)
+    small = counts.data < 50
+    assert (back[small] == counts.data[small]).mean() > 0.99
+    np.testing.assert_allclose(back[~small], counts.data[~small], rtol=0.01)
+    for first, last in pairwise(values.indptr.tolist()):
+        np.testing.assert_array_equal(back[first:last], counts_reference(values.data[first:last]))
+
+
 def test_values_that_are_no_multiples_give_no_counts() -> None:
     values = np.log1p(np.array([1.0, 1.37, 2.61, 3.14, 5.55, 8.21])).astype(np.float32)
     whole = np.log1p(np.array([1.0, 2.0, 5.0])).astype(np.float32)

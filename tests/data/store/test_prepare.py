@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anndata
@@ -20,9 +18,11 @@ from scipy import sparse
 
 from scgraph.data import CellStore, Vocabulary, highly_variable, prepare, read_cells
 from scgraph.data.files import stream as streaming
+from scgraph.data.store.writing import StoreWriter
 from scgraph.errors import ConfigError, DataError, ModelFileError, OutputError
 from tests.data.files.test_bad_files import DAMAGES as BAD_FILES
 from tests.data.files.test_bad_matrix import DAMAGES as BAD_MATRICES
+from tests.forking import Forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,44 +214,39 @@ def test_nothing_is_overwritten_unasked_and_only_stores_when_asked(h5ad: Path) -
     assert sorted(path.name for path in h5ad.parent.iterdir()) == ["cells.h5ad", "store"]
 
 
-CHILD = """
-import sys, time
-from scgraph.data import prepare; from scgraph.data.files import stream as streaming
-from scgraph.data.store.writing import StoreWriter
-streaming._ENTRIES = 150
-slow = StoreWriter.add
-def add(*arguments, **options):
-    time.sleep(0.01)
-    slow(*arguments, **options)
-StoreWriter.add = add
-print("ready", flush=True)
-prepare(sys.argv[2:], out=sys.argv[1], shard_cells=5, overwrite=True)
-"""
+def prepare_slowly(h5ad: Path, store: Path, *, overwrite: bool) -> None:
+    """In a process of its own: small parts, and some time between them."""
+    slow = StoreWriter.add
+
+    def add(*arguments: Any, **options: Any) -> None:
+        time.sleep(0.01)
+        slow(*arguments, **options)
+
+    StoreWriter.add = add  # type: ignore[method-assign]
+    streaming._ENTRIES = 150
+    prepare([h5ad], out=store, shard_cells=5, overwrite=overwrite)
 
 
 @pytest.mark.parametrize("stands", [False, True])
-def test_a_kill_leaves_no_half_store_and_the_same_command_starts_again(h5ad: Path, *, stands: bool) -> None:
+def test_a_kill_leaves_no_half_store_and_the_same_command_starts_again(
+    h5ad: Path, tmp_path_factory: pytest.TempPathFactory, *, stands: bool
+) -> None:
     store = h5ad.parent / "store"
     if stands:
         prepare([h5ad], out=store)
     expected = in_memory([h5ad])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    log = tmp_path_factory.mktemp("logs") / "child"
     caught = 0
     for delay in (0.0, 0.03, 0.08, 0.13):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(store), str(h5ad)], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
+        child = Forked(partial(prepare_slowly, h5ad, store, overwrite=True), log)
         for _ in range(1000):
             with contextlib.suppress(FileNotFoundError):  # the folder may get its name while it is looked at
                 if any(h5ad.parent.glob(".store.*/new/shard-*")):
                     break
             time.sleep(0.005)
         time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         child.wait()
-        child.stdout.close()
         caught += any(h5ad.parent.glob(".store.*"))
         if store.exists():
             equal(CellStore.open(store, verify=True), expected)
@@ -263,22 +258,11 @@ def test_a_kill_leaves_no_half_store_and_the_same_command_starts_again(h5ad: Pat
     assert sorted(path.name for path in h5ad.parent.iterdir()) == ["cells.h5ad", "store"]
 
 
-def test_two_at_once_leave_one_whole_store(h5ad: Path) -> None:
-    store = h5ad.parent / "store"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    program = CHILD.replace("overwrite=True", "overwrite=False")
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(store), str(h5ad)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    said = [child.communicate(timeout=90)[1] for child in children]
-    codes = [child.returncode for child in children]
+def test_two_at_once_leave_one_whole_store(h5ad: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    store, logs = h5ad.parent / "store", tmp_path_factory.mktemp("logs")
+    run = partial(prepare_slowly, h5ad, store, overwrite=False)
+    children = [Forked(run, logs / str(number)) for number in range(2)]
+    codes, said = [child.wait() for child in children], [child.said() for child in children]
     assert 0 in codes, said
     for code, text in zip(codes, said, strict=True):
         assert not code or text.splitlines()[-1].endswith("Choose another folder, or say --overwrite."), text
