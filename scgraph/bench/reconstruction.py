@@ -30,20 +30,23 @@ _RIDGE = 1e-3
 """Times the identity, for cells that show fewer genes than there are components."""
 
 
-def components_of_visible(components: Components, visible: CellStore, hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
+def components_of_visible(
+    components: Components, width: int, visible: CellStore, hidden: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """Return the components that fit the visible genes best: ``argmin_z Σ_g∉H (t_g(x) - m_g - P_g z)²``.
 
     Taking a hidden gene for an unexpressed one, or for its mean, would pull all components towards that.
 
     Args:
         components: fitted on whole cells; t, m and P as there.
+        width: how many of them, the first, are fitted; K.
         visible: cells without what is hidden.
         hidden: H, ``[n, V]``, all genes of the vocabulary.
 
     Returns:
         ``[n, K]``.
     """
-    loadings = components.loadings.astype(np.float32)
+    loadings = components.loadings[:, :width].astype(np.float32)
     genes = components.transform.genes - 1
     first, second = np.triu_indices(loadings.shape[1])
     products = loadings[:, first] * loadings[:, second]
@@ -78,7 +81,7 @@ def reconstruct(
     if not isinstance(transform, LogValues) or not np.isin(genes, transform.genes).all():
         return None
     at = np.searchsorted(transform.genes, genes)
-    values = np.maximum(components.centre[at] + features @ components.loadings[at].T, 0)
+    values = np.maximum(components.centre[at] + features @ components.loadings[at, : features.shape[1]].T, 0)
     return np.square(values) if transform.roots else np.expm1(values)
 
 

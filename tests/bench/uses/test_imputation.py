@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scgraph.bench.baselines import ComponentRepresentation
+from scgraph.bench.baselines import ComponentBaselines, ComponentRepresentation
 from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
 from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.uses import chosen_uses
@@ -22,6 +22,7 @@ from scgraph.data import CellStore
 from scgraph.data.components import fit_components
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.nn import GeneModel
+from scgraph.reporting.rows import PAIR
 from tests.bench.uses.helpers import GeneValues, make_context
 from tests.helpers import make_cells
 
@@ -69,7 +70,7 @@ def test_components_fit_the_visible_genes_and_nothing_else() -> None:
     components = fit_components(context.stores.train, "log1p", 5, seed=0)
     store = context.stores.probe
     part = hide_in(store, np.arange(1, 121), seed=0)
-    z = components_of_visible(components, part.visible, part.hidden)
+    z = components_of_visible(components, 5, part.visible, part.hidden)
     values = dense(part)
     for row in (0, 17):
         seen = ~part.hidden[row]
@@ -77,7 +78,7 @@ def test_components_fit_the_visible_genes_and_nothing_else() -> None:
         np.testing.assert_allclose(z[row], by_hand, atol=0.1)
     none = replace(part, hidden=np.zeros_like(part.hidden), visible=store)
     np.testing.assert_allclose(
-        components_of_visible(components, none.visible, none.hidden), components(store), atol=0.05
+        components_of_visible(components, 5, none.visible, none.hidden), components(store), atol=0.05
     )
 
 
@@ -87,7 +88,7 @@ def test_a_cell_that_shows_fewer_genes_than_there_are_components_is_no_error() -
     store = context.stores.probe.subset(np.arange(4))
     hidden = np.ones((4, 120), dtype=bool)
     hidden[:, :3] = False
-    assert np.isfinite(components_of_visible(components, store, hidden)).all()
+    assert np.isfinite(components_of_visible(components, 50, store, hidden)).all()
 
 
 def test_a_pooled_vector_takes_hidden_genes_for_unknown_and_not_for_unexpressed() -> None:
@@ -134,7 +135,7 @@ def test_components_are_turned_back_to_fractions(values: Any) -> None:
 def test_every_way_is_ahead_of_the_gene_means_where_cells_have_programs() -> None:
     context = make_context(programs())
     components = fit_components(context.stores.train, "log1p", 5, seed=0)
-    rows = IMPUTATION.measure(ComponentRepresentation("pca+logreg", components), context)
+    rows = IMPUTATION.measure(ComponentRepresentation("pca+logreg", components, 4), context)
     values = {row["level"]: row["value"] for row in rows}
     assert set(values) == {"own", "ridge", "neighbors"}
     assert all(row["metric"] == "deviance_explained" for row in rows)
@@ -148,6 +149,16 @@ def test_every_way_is_ahead_of_the_gene_means_where_cells_have_programs() -> Non
     noise = {row["level"]: row["value"] for row in IMPUTATION.measure(Noise(), context)}
     assert set(noise) == {"ridge", "neighbors"}
     assert all(abs(value) < 0.1 for value in noise.values()), noise
+
+
+def test_blocks_side_by_side_are_fitted_to_the_visible_genes_each() -> None:
+    context = make_context(programs())
+    pair = ComponentBaselines(context.stores.train, 5, 0).fit(PAIR)
+    task = hide_in_parts(context)
+    values = {row["level"]: row["value"] for row in IMPUTATION.measure(pair, context)}
+    assert set(values) == {"ridge", "neighbors"}
+    plain = tuple(pair(part.visible) for part in (task.train, task.validation, task.test))
+    assert values["ridge"] > task.score(list(ridge(task, plain)))
 
 
 def test_a_decoder_is_asked_where_it_is_trained_on_counts() -> None:
