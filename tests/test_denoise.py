@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import h5py
@@ -176,9 +176,10 @@ def test_refusals_come_before_computing(model: Path, tmp_path: Path, monkeypatch
     assert "mine" in adata.layers
 
 
-@pytest.mark.parametrize("decoder", [{}, {"model": {"cell_head": True}, "train": {"cell_loss": 1.0}}])
-def test_a_model_without_a_decoder_of_counts_is_refused(tmp_path: Path, decoder: dict[str, Any]) -> None:
-    scgraph.pretrain([make_cells()], model="none", config=merged(QUICK, decoder), out=tmp_path / "none")
+@pytest.mark.parametrize("decoder", [{"cell_head": False}, {"cell_head": True}], ids=["no head", "a head for values"])
+def test_a_model_without_a_decoder_of_counts_is_refused(tmp_path: Path, decoder: dict[str, bool]) -> None:
+    values = {"model": decoder, "train": {"count_loss": 0.0, "mvp_loss": 1.0, "cell_loss": float(decoder["cell_head"])}}
+    scgraph.pretrain([make_cells()], model="none", config=merged(QUICK, values), out=tmp_path / "none")
     adata = make_cells()
     with pytest.raises(ConfigError, match="no decoder that was trained on counts"):
         scgraph.denoise(adata, tmp_path / "none")

@@ -80,5 +80,9 @@ class SideBySide:
 
     def __call__(self, store: CellStore) -> NDArray[np.float32]:
         """Return the features of all cells of a store, float32 `[n, C_1 + C_2 + ...]`."""
-        parts = [block(store) / np.float32(scale) for block, scale in zip(self.blocks, self.scales, strict=True)]
+        return self.joined([block(store) for block in self.blocks])
+
+    def joined(self, features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Put features of the blocks side by side, each at its scale."""
+        parts = [block / np.float32(scale) for block, scale in zip(features, self.scales, strict=True)]
         return np.concatenate(parts, axis=1)

@@ -286,7 +286,7 @@ def _decoder_of(model: SavedModel | str | Path, allow_conv: Collection[str]) -> 
         name = saved.model_config.name() if isinstance(model, SavedModel) else str(model)
         raise ConfigError(
             f"{name}: has no decoder that was trained on counts, so it expects none. Pretrain a model with a cell head "
-            "and the loss on counts (model.cell_head=true, train.count_loss=1)."
+            "and the loss on counts, as `scgraph pretrain` does by default (model.cell_head, train.count_loss)."
         )
     return saved
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.bench.baselines import ComponentRepresentation
-from scgraph.bench.reconstruction import components_of_visible, reconstruct
-from scgraph.bench.representations import ModelRepresentation
+from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
+from scgraph.bench.representations import ModelRepresentation, SideBySide
 from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.bench.uses.hidden import hide_in_parts
 from scgraph.data.sampling.thinning import thin_cells
@@ -43,8 +43,8 @@ def measure(representation: Representation, context: UseContext) -> list[dict[st
     - `own`: what the representation says of all genes by itself: the decoder of a model that was trained on counts,
       components turned back into values. Where there is none, there is no such row.
 
-    The train cells have half of their genes hidden too. Features of components are those that fit the visible genes
-    best.
+    The train cells have half of their genes hidden too. Features are those of `scgraph.bench.reconstruction`:
+    components that fit the visible genes best, vectors of models with the hidden genes filled in.
     """
     task = hide_in_parts(context)
     parts = (task.train, task.validation, task.test)
@@ -104,7 +104,11 @@ def _own(representation: Representation, task: HiddenGenes, features: Features) 
 
 def _features(representation: Representation, part: HiddenPart) -> NDArray[np.float32]:
     if isinstance(representation, ComponentRepresentation):
-        return components_of_visible(representation.components, part.visible, part.hidden)
+        return components_of_visible(representation.components, representation.width, part.visible, part.hidden)
+    if isinstance(representation, ModelRepresentation):
+        return vectors_of_visible(representation, part.visible, part.hidden)
+    if isinstance(representation, SideBySide):
+        return representation.joined([_features(block, part) for block in representation.blocks])
     return representation(part.visible)
 
 

@@ -11,23 +11,23 @@ import pandas as pd
 import pytest
 import torch
 
-from scgraph.bench.baselines import ComponentRepresentation
-from scgraph.bench.reconstruction import components_of_visible, reconstruct
+from scgraph.bench.baselines import ComponentBaselines, ComponentRepresentation
+from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
 from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.uses import chosen_uses
 from scgraph.bench.uses.hidden import HiddenPart, hide_genes, hide_in, hide_in_parts
 from scgraph.bench.uses.imputation import IMPUTATION, neighbors, ridge
 from scgraph.config import TrainConfig
+from scgraph.data import CellStore
 from scgraph.data.components import fit_components
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.nn import GeneModel
+from scgraph.reporting.rows import PAIR
 from tests.bench.uses.helpers import GeneValues, make_context
 from tests.helpers import make_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from scgraph.data import CellStore
 
 
 def programs(n: int = 300, genes: int = 120, seed: int = 0) -> ad.AnnData:
@@ -70,7 +70,7 @@ def test_components_fit_the_visible_genes_and_nothing_else() -> None:
     components = fit_components(context.stores.train, "log1p", 5, seed=0)
     store = context.stores.probe
     part = hide_in(store, np.arange(1, 121), seed=0)
-    z = components_of_visible(components, part.visible, part.hidden)
+    z = components_of_visible(components, 5, part.visible, part.hidden)
     values = dense(part)
     for row in (0, 17):
         seen = ~part.hidden[row]
@@ -78,7 +78,7 @@ def test_components_fit_the_visible_genes_and_nothing_else() -> None:
         np.testing.assert_allclose(z[row], by_hand, atol=0.1)
     none = replace(part, hidden=np.zeros_like(part.hidden), visible=store)
     np.testing.assert_allclose(
-        components_of_visible(components, none.visible, none.hidden), components(store), atol=0.05
+        components_of_visible(components, 5, none.visible, none.hidden), components(store), atol=0.05
     )
 
 
@@ -88,7 +88,33 @@ def test_a_cell_that_shows_fewer_genes_than_there_are_components_is_no_error() -
     store = context.stores.probe.subset(np.arange(4))
     hidden = np.ones((4, 120), dtype=bool)
     hidden[:, :3] = False
-    assert np.isfinite(components_of_visible(components, store, hidden)).all()
+    assert np.isfinite(components_of_visible(components, 50, store, hidden)).all()
+
+
+def test_a_pooled_vector_takes_hidden_genes_for_unknown_and_not_for_unexpressed() -> None:
+    context = make_context(programs())
+    task, store = hide_in_parts(context), context.stores.probe.subset(context.split.test)
+    torch.manual_seed(0)
+    model = GeneModel(
+        120, conv="none", channels=4, layers=1, rank=2, cell_head=True, value_encoding="product", readout="pooled"
+    )
+    assert model.cell_head is not None
+    with torch.no_grad():
+        model.cell_head.table.zero_()
+        model.cell_head.bias[1:][task.genes - 1] = torch.from_numpy(np.log(task.means)).float()
+    by_values, by_counts = (
+        ModelRepresentation("none", model, TrainConfig(device="cpu", count_loss=weight), 0) for weight in (0, 1)
+    )
+    whole, part = by_counts(store), hide_in(store, task.genes, seed=0)
+    unknown, unexpressed = (vectors_of_visible(one, part.visible, part.hidden) for one in (by_counts, by_values))
+    assert np.linalg.norm(unknown - whole) < 0.9 * np.linalg.norm(unexpressed - whole)
+    nothing = vectors_of_visible(by_counts, store, np.zeros_like(part.hidden))
+    np.testing.assert_allclose(nothing, whole, atol=1e-4)
+    empty = part.visible.subset(np.arange(2))
+    empty = CellStore.from_arrays(
+        np.zeros(3, dtype=np.int64), empty.genes.array[:0], empty.values.array[:0], empty.keys, empty.vocabulary
+    )
+    assert not vectors_of_visible(by_counts, empty, np.ones((2, 120), dtype=bool)).any()
 
 
 @pytest.mark.parametrize("values", ["log1p", "sqrt"])
@@ -109,7 +135,7 @@ def test_components_are_turned_back_to_fractions(values: Any) -> None:
 def test_every_way_is_ahead_of_the_gene_means_where_cells_have_programs() -> None:
     context = make_context(programs())
     components = fit_components(context.stores.train, "log1p", 5, seed=0)
-    rows = IMPUTATION.measure(ComponentRepresentation("pca+logreg", components), context)
+    rows = IMPUTATION.measure(ComponentRepresentation("pca+logreg", components, 4), context)
     values = {row["level"]: row["value"] for row in rows}
     assert set(values) == {"own", "ridge", "neighbors"}
     assert all(row["metric"] == "deviance_explained" for row in rows)
@@ -123,6 +149,16 @@ def test_every_way_is_ahead_of_the_gene_means_where_cells_have_programs() -> Non
     noise = {row["level"]: row["value"] for row in IMPUTATION.measure(Noise(), context)}
     assert set(noise) == {"ridge", "neighbors"}
     assert all(abs(value) < 0.1 for value in noise.values()), noise
+
+
+def test_blocks_side_by_side_are_fitted_to_the_visible_genes_each() -> None:
+    context = make_context(programs())
+    pair = ComponentBaselines(context.stores.train, 5, 0).fit(PAIR)
+    task = hide_in_parts(context)
+    values = {row["level"]: row["value"] for row in IMPUTATION.measure(pair, context)}
+    assert set(values) == {"ridge", "neighbors"}
+    plain = tuple(pair(part.visible) for part in (task.train, task.validation, task.test))
+    assert values["ridge"] > task.score(list(ridge(task, plain)))
 
 
 def test_a_decoder_is_asked_where_it_is_trained_on_counts() -> None:
