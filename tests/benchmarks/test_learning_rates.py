@@ -76,7 +76,7 @@ def test_movement_is_of_one_seed_and_gains_are_paired_by_it() -> None:
 
 
 def test_shipped_rates_are_those_that_were_measured() -> None:
-    shipped = load_yaml("bench/default")
+    shipped = load_yaml("bench/mvp")
     own = {name: settings["learning_rate"] for name, settings in shipped["train_per_model"].items()}
     assert shipped["train"]["learning_rate"] == SHARED
     measured = taken(pd.DataFrame(read_rows(POINTS)))

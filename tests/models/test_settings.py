@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
     from scgraph.config import BenchConfig
 
-OWN = load_yaml("bench/default")["train_per_model"]["tf"]["learning_rate"]
-GENERAL = load_yaml("bench/default")["train"]["learning_rate"]
+MVP = "bench/mvp"
+OWN = load_yaml(MVP)["train_per_model"]["tf"]["learning_rate"]
+GENERAL = load_yaml(MVP)["train"]["learning_rate"]
 
 
 def rate(config: BenchConfig, model: str = "tf") -> float:
     return settings_by_model([model], config)[model].train.learning_rate
 
 
-def test_the_default_has_a_rate_for_tf() -> None:
-    config = as_bench_config({})
+def test_the_preset_of_masked_values_has_a_rate_for_tf() -> None:
+    config = as_bench_config(MVP)
     assert (rate(config), rate(config, "gnn")) == (OWN, GENERAL)
     assert OWN < GENERAL
 
@@ -43,27 +44,27 @@ def test_the_papers_rate_is_that_of_all_models(model: str) -> None:
     assert rate(as_bench_config("bench/paper"), model) == 2e-4
 
 
-def test_a_rate_for_all_models_goes_before_that_of_the_default(tmp_path: Path) -> None:
+def test_a_rate_for_all_models_goes_before_that_of_a_preset(tmp_path: Path) -> None:
     given = {"train": {"learning_rate": 0.004}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(given))
     for config in (
         as_bench_config(given),
         as_bench_config(tmp_path / "mine.yaml"),
-        bench_settings("bench/default", ["train.learning_rate=0.004"], model={}, train={}),
-        base_settings(as_tune_config({"bench": given})),
+        bench_settings(MVP, ["train.learning_rate=0.004"], model={}, train={}),
+        base_settings(as_tune_config({"base": MVP, "bench": given})),
     ):
         assert rate(config) == rate(config, "gnn") == 0.004
 
 
 def test_a_rate_for_one_model_goes_before_that_for_all() -> None:
     words = ["train.learning_rate=0.004", "train_per_model.tf.learning_rate=0.003"]
-    config = bench_settings("bench/default", words, model={}, train={})
+    config = bench_settings(MVP, words, model={}, train={})
     assert (rate(config), rate(config, "gnn")) == (0.003, 0.004)
 
 
 def test_a_config_that_was_written_is_read_back() -> None:
-    written = as_bench_config({}).model_dump(mode="json")
-    assert as_bench_config(written) == as_bench_config({})
+    written = as_bench_config(MVP).model_dump(mode="json")
+    assert as_bench_config(written) == as_bench_config(MVP)
     older = {key: value for key, value in written.items() if key != "train_per_model"}
     assert rate(as_bench_config(older)) == GENERAL
 
@@ -76,7 +77,9 @@ def test_only_what_is_named_is_replaced() -> None:
 
 
 def test_pretraining_alone_takes_it_too(tmp_path: Path) -> None:
-    config = {"model": QUICK["model"], "train": QUICK["train"], "per_model": QUICK["per_model"]}
+    rates = {"train_per_model": {"tf": {"learning_rate": OWN}}}
+    train = QUICK["train"] | {"learning_rate": GENERAL}
+    config = {"model": QUICK["model"], "train": train, "per_model": QUICK["per_model"]} | rates
     for model, expected in (("tf", OWN), ("gnn", GENERAL)):
         scgraph.pretrain([make_cells()], model=model, config=config, out=tmp_path / model)
         assert scgraph.load_model(tmp_path / model).metadata["training"]["learning_rate"] == expected

@@ -1,0 +1,1 @@
+"""Are the embeddings worth taking?"""
