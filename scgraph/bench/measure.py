@@ -14,6 +14,7 @@ from scgraph.bench.uses.base import UseContext
 from scgraph.bench.uses.measure import measure_uses
 from scgraph.bench.uses.summary import uses_csv, uses_frame
 from scgraph.config import ProbeConfig
+from scgraph.data.components import known_counts
 from scgraph.errors import DataError
 from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
@@ -191,15 +192,19 @@ class _Run:
 
     def _components_row(self, name: str, *, beside: Representation | None = None) -> None:
         """Add a row of components, alone or those of `PAIR` beside another representation."""
+        components = name if beside is None else PAIR
         try:
-            representation = self.components.fit(name if beside is None else PAIR)
-            if beside is not None:
-                representation = SideBySide.fit(name, (representation, beside), self.prepared.train)
-            self.row(representation, ProbeConfig(kind="logistic"))
+            representation = self.components.fit(components)
+            if components in NEEDS_COUNTS:
+                known_counts(self.prepared.probe)
         except DataError:
-            if beside is None and name not in NEEDS_COUNTS:
+            if components not in NEEDS_COUNTS:
                 raise
             self.measured.note(f"{self.name}: {name} needs counts, which its values do not tell, and is left out.")
+            return
+        if beside is not None:
+            representation = SideBySide.fit(name, (representation, beside), self.prepared.train)
+        self.row(representation, ProbeConfig(kind="logistic"))
 
     def model(self, name: str, network: Network | None, folder: Path | None, *, show_progress: bool) -> None:
         """Add the rows of one model, untrained and pretrained."""

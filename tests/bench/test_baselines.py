@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from scgraph.bench.baselines import PAIRED, ComponentBaselines, gene_regression, majority
+from scgraph.bench.baselines import GENE_PENALTIES, PAIRED, ComponentBaselines, gene_regression, majority
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.bench.representations import SideBySide
@@ -123,6 +123,9 @@ def test_the_regression_on_genes_chooses_on_the_validation_part() -> None:
         predictions, chosen = gene_regression(x[:120], y, x[120:400], alone.predict(x[120:400]), x[400:])
         assert chosen <= penalty * 1.01
         assert (predictions == alone.predict(x[400:])).mean() > 0.95
+    # One cell that every penalty has right: the strongest.
+    right = np.flatnonzero(LogisticRegression(C=1e-3).fit(x[:120], y).predict(x[:120]) == y)[:1]
+    assert gene_regression(x[:120], y, x[right], y[right], x[400:])[1] == min(GENE_PENALTIES)
 
 
 def store_of_cells() -> CellStore:

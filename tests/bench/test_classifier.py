@@ -98,10 +98,12 @@ def test_classes_may_lack_in_the_train_part() -> None:
     assert set(fit_classifier(x[:20], only, x[200:], y[200:], classes=4).predict(x)) == {0}
 
 
-def test_a_constant_feature_changes_nothing() -> None:
+def test_a_feature_that_varies_by_rounding_alone_changes_nothing() -> None:
     x, y = classes_of(600)
-    wider = np.concatenate([x, np.full((600, 1), 1e3, np.float32)], axis=1)
-    wider[300:, -1] += 1e-4  # below the rounding of the value
+    constant = np.full((600, 1), 1e3, np.float32)
+    constant[::7] = np.nextafter(constant[0], np.float32(2e3))
+    constant[300:] += 0.05  # a thousand times as much
+    wider = np.concatenate([x, constant], axis=1)
     plain, other = (fit_classifier(v[:200], y[:200], v[200:300], y[200:300], classes=3) for v in (x, wider))
     assert (plain.predict(x[300:]) == other.predict(wider[300:])).mean() > 0.99
 

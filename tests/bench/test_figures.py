@@ -98,6 +98,15 @@ def test_numbers_of_classes_at_one_place_do_not_lie_on_each_other() -> None:
     assert apart[~np.eye(30, dtype=bool)].min() > 0.03
 
 
+def test_costs_are_drawn_beside_the_usual_and_the_best_baseline_alone() -> None:
+    scores = {"majority": [0.1], "pca+logreg": [0.7], "pca-sqrt": [0.6], "pca-pearson": [0.75], "gnn": [0.8]}
+    summary = summarise(results_frame(rows({**scores, "pca+gnn": [0.9]})))
+    figure = figures.cost_panels(summary)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gnn", "pca+logreg", "pca-pearson"]
+    heights = [line.get_ydata()[0] for line in figure.axes[0].lines if len(set(line.get_xdata())) == 2]
+    assert sorted(heights) == [0.7, 0.75]
+
+
 def test_costs_leave_out_what_was_not_measured() -> None:
     found = rows({"majority": [0.1], "pca+logreg": [0.7], "tf": [0.8]})
     found[-1]["multiply_adds"] = 2e9

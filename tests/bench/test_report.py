@@ -6,16 +6,22 @@ import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from scgraph.bench import figures
 from scgraph.bench.across_sets import across_sets
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
+from scgraph.bench.tables import summary_markdown
 from scgraph.costs.profiling import Costs
+from scgraph.reporting.wording import interval, records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CLASSES = ("B cell", "<b>bold</b>", "T/NK é", "$x_1$")
 MODELS = ("majority", "pca+logreg", "gnn untrained", "gnn", "tf untrained", "tf")
@@ -132,6 +138,36 @@ def test_everything_is_shown(page: tuple[str, Page]) -> None:
     ):
         assert wanted in text
     assert "gnn reaches macro-F1" in text
+
+
+def test_of_many_baselines_the_usual_and_the_best_have_confusions(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = ("majority", "pca-sqrt", "pca+logreg", "pca-pearson", "gnn untrained", "gnn", "pca+gnn", "tf")
+    report = make_report(models=models, sets=("one",))
+    shown: list[str] = []
+    real = figures.confusion_matrices
+
+    def watched(confusions: dict[str, Any], *args: Any) -> Figure:
+        shown.extend(confusions)
+        return real(confusions, *args)
+
+    monkeypatch.setattr(figures, "confusion_matrices", watched)
+    predicted = {("one", model): next(iter(report.predictions.values())) for model in models}
+    html = render(replace(report, predictions=predicted))
+    assert shown == ["pca+logreg", "pca-pearson", "gnn", "tf"]
+    assert html.count('<tr class="baseline">') == 4
+    assert '<tr class="combined"><td>pca+gnn</td>' in html
+
+
+def test_what_training_adds_is_a_column_of_the_page_and_the_summary(page: tuple[str, Page]) -> None:
+    report = make_report()
+    gained = interval(records(report.summary[report.summary["model"] == "gnn"])[0], "over_untrained")
+    assert f"<td>{gained}</td>" in page[0]
+    text = summary_markdown(report.summary)
+    header, row = (
+        next(line for line in text.splitlines() if line.startswith(start)) for start in ("| model", "| gnn |")
+    )
+    place = header.split(" | ").index("macro-F1 minus untrained [95 %]")
+    assert row.split(" | ")[place] == gained
 
 
 def test_labels_are_text_not_markup(page: tuple[str, Page]) -> None:
