@@ -103,14 +103,14 @@ def fit_components(
     if len(store) > MOST_CELLS:
         rows = np.random.default_rng(seed).choice(len(store), MOST_CELLS, replace=False)
         store = store.subset(np.sort(rows))
-    transform: _Values
+    transform: LogValues | ScaledValues | Residuals
     if values == "pearson":
         transform = Residuals.fit(store, n_top)
     elif values == "scaled":
         transform = ScaledValues.fit(store, n_top)
     else:
         transform = LogValues(_variable(store.matrix(), n_top), roots=values == "sqrt")
-    matrix = transform(store)
+    matrix = transform(store) if isinstance(transform, LogValues) else _dense_values(store, transform)
     number = min(components, min(matrix.shape) - 1)
     if number < 1:
         raise ConfigError("Principal components need at least two cells and two genes.")
@@ -118,7 +118,16 @@ def fit_components(
     # These products are small: threads of the linear algebra library cost more than they give.
     with threadpool_limits(1):
         pca = PCA(number, svd_solver=solver, random_state=seed).fit(matrix)
-    return Components(transform, pca.components_.T, pca.mean_)
+    return Components(transform, pca.components_.T.astype(np.float64), pca.mean_.astype(np.float64))
+
+
+def _dense_values(store: CellStore, transform: ScaledValues | Residuals) -> NDArray[np.float32]:
+    """Transform all cells of a store block by block, with half the digits: dense values need the memory."""
+    values = np.empty((len(store), len(transform.genes)), dtype=np.float32)
+    for first in range(0, len(store), _BLOCK):
+        rows = np.arange(first, min(first + _BLOCK, len(store)))
+        values[rows] = transform(store.subset(rows))
+    return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +164,9 @@ class ScaledValues:
         deviations = np.sqrt(np.maximum(squares - means**2, 0) * len(store) / max(len(store) - 1, 1))
         return cls(genes, means, np.where(deviations > 0, deviations, 1.0))
 
-    def __call__(self, store: CellStore) -> Matrix:
+    def __call__(self, store: CellStore) -> NDArray[np.float64]:
         """Transform the values of a store."""
-        scaled = (store.matrix()[:, self.genes - 1].toarray() - self.means) / self.deviations
+        scaled: NDArray[np.float64] = (store.matrix()[:, self.genes - 1].toarray() - self.means) / self.deviations
         return np.minimum(scaled, _LARGEST_SCALED, out=scaled)
 
 
@@ -177,7 +186,10 @@ class Residuals:
         fitted = cls(genes, sums[genes - 1] / sums.sum(), float(np.sqrt(len(store))))
         if n_top is None or n_top >= len(genes):
             return fitted
-        top = np.sort(np.argsort(-fitted(store).var(axis=0), kind="stable")[:n_top])
+        residuals = _dense_values(store, fitted)
+        columns = [residuals[:, first : first + _BLOCK] for first in range(0, residuals.shape[1], _BLOCK)]
+        variance = np.concatenate([block.var(axis=0, dtype=np.float64) for block in columns])
+        top = np.sort(np.argsort(-variance, kind="stable")[:n_top])
         return cls(genes[top], fitted.shares[top], fitted.largest)
 
     def __call__(self, store: CellStore) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 
 from scgraph.data import CellStore, Vocabulary, read_cells
-from scgraph.data.components import ComponentValues, fit_components
+from scgraph.data.components import ComponentValues, Residuals, ScaledValues, fit_components
 from scgraph.errors import ConfigError, DataError
 
 
@@ -70,6 +70,24 @@ def test_variable_genes_alone_are_read(values: ComponentValues) -> None:
     counts = _counts()
     fitted = fit_components(_store(counts, 80), values, 4, seed=0, n_top=30)
     assert fitted.loadings.shape == (30, 4)
+
+
+@pytest.mark.parametrize("cls", [ScaledValues, Residuals])
+def test_dense_values_of_many_cells_are_made_block_by_block(
+    cls: type[ScaledValues | Residuals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whole, with their intermediate results, those of 20,000 cells would take tens of gigabytes."""
+    asked: list[int] = []
+    real = cls.__call__
+
+    def watched(self: ScaledValues | Residuals, store: CellStore) -> np.ndarray:
+        asked.append(len(store))
+        return real(self, store)
+
+    monkeypatch.setattr(cls, "__call__", watched)
+    fit_components(_store(_counts(2500, 20), 20), "pearson" if cls is Residuals else "scaled", 3, seed=0, n_top=15)
+    assert sum(asked) in (2500, 5000)  # residuals once more, to choose the genes
+    assert max(asked) <= 1024
 
 
 def test_few_cells_give_few_components_and_one_gene_none() -> None:
