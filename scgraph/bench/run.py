@@ -68,7 +68,8 @@ def run_bench(
             ``"random"``, and which the use ``"batches"`` holds out in turn.
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
         uses: what else every representation is asked, of `scgraph.bench.uses.USES`: ``"few"``, ``"shallow"``,
-            ``"batches"``, ``"neighbors"``; none: only all labels; None: what the configuration says.
+            ``"batches"``, ``"neighbors"``, ``"imputation"``, ``"scib"``; none: only all labels; None: what the
+            configuration says.
         transfer: labelled cells that are classified after learning from each set, which the use ``"transfer"`` scores.
         classes: table of two columns, divided by a tab: a class of `data`, a class of `transfer` that means the same;
             None: classes of the same name, case and blanks around it ignored.
