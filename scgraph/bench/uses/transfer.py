@@ -156,7 +156,7 @@ def _store(target: Target, context: UseContext) -> CellStore:
 
 TRANSFER = Use(
     name="transfer",
-    help="cells of another file (--transfer), the classifier of whole sets; macro-F1 over shared classes",
+    help="cells of another file (--transfer), the classifier of this set; macro-F1 over shared classes",
     columns=(Column(ANY_LEVEL, "macro_f1", "to", "transfer"),),
     measure=partial(measure, targets={}),
 )
