@@ -108,7 +108,8 @@ def run_bench(
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
-    check_genes(targets, plan)
+    known = {one.probe.cells.name: one.first.train.vocabulary for one in plan.sets if one.first is not None}
+    check_genes(targets, known, min_matched=settings.min_matched)
     for note in plan.left_out:
         say(note)
     folder = None
