@@ -68,7 +68,8 @@ def run_bench(
             ``"random"``, and which the use ``"batches"`` holds out in turn.
         drop_leaks: leave corpus cells out that stand in a test part; otherwise they are counted and kept.
         uses: what else every representation is asked, of `scgraph.bench.uses.USES`: ``"few"``, ``"shallow"``,
-            ``"batches"``, ``"neighbors"``; none: only all labels; None: what the configuration says.
+            ``"batches"``, ``"neighbors"``, ``"imputation"``, ``"scib"``; none: only all labels; None: what the
+            configuration says.
         transfer: labelled cells that are classified after learning from each set, which the use ``"transfer"`` scores.
         classes: table of two columns, divided by a tab: a class of `data`, a class of `transfer` that means the same;
             None: classes of the same name, case and blanks around it ignored.
@@ -107,7 +108,8 @@ def run_bench(
     read_as = (None, None) if any(map(is_store, corpus)) else (layer, values)
     sources = read_corpus(corpus, layer=read_as[0], values=read_as[1])
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
-    check_genes(targets, plan)
+    known = {one.probe.cells.name: one.first.train.vocabulary for one in plan.sets if one.first is not None}
+    check_genes(targets, known, min_matched=settings.min_matched)
     for note in plan.left_out:
         say(note)
     folder = None

@@ -92,6 +92,7 @@ def denoise(
     for note in cells.notes:
         say(note)
     decoding = _Decoding.of(saved, cells, adata.var, scale=kind, min_matched=min_matched, device=device)
+    say(_size_note(place, *adata.shape))
     expected = np.tile(decoding.blank, (adata.n_obs, 1))
     for rows, part in decoding.parts(cells):
         expected[np.ix_(rows, decoding.columns)] = part
@@ -137,7 +138,7 @@ def denoise_file(
         say(note)
     decoding = _Decoding.of(saved, stream, _features(data, layer), scale=kind, min_matched=min_matched, device=device)
     cells, features = len(stream.obs_names), len(decoding.blank)
-    say(f"{place} is dense: {cells:,} cells of {features:,} features are {4 * cells * features / 1e9:,.2f} GB")
+    say(_size_note(place, cells, features))
     counted = np.zeros(cells, dtype=bool)
     with copied(stream, out, overwrite=overwrite, say=say) as file:
         with adding(out):
@@ -303,6 +304,10 @@ def _scale(scale: str) -> Scale:
     if scale not in get_args(Scale):
         raise ConfigError(f"scale: {scale!r} is not known.{did_you_mean(scale, get_args(Scale))}")
     return cast("Scale", scale)
+
+
+def _size_note(place: Place, cells: int, features: int) -> str:
+    return f"{place} is dense: {cells:,} cells of {features:,} features are {4 * cells * features / 1e9:,.2f} GB"
 
 
 def _tell_empty(empty: NDArray[np.str_], say: Callable[[str], None]) -> None:

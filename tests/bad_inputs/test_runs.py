@@ -19,7 +19,7 @@ from tests.bad_inputs.helpers import BENCH, TINY, Run, put, snapshot
 from tests.bad_inputs.processes import run_at_once
 
 TUNE = ["--models", "none", "--no-final", "--trials", "1"]
-for setting in ("bench.train.epochs=1", "bench.train.genes=16", "bench.train.batch_size=8", "bench.probe.epochs=2"):
+for setting in ("bench.train.epochs=1", "bench.train.genes=16", "bench.train.batch_size=8"):
     TUNE += ["--set", setting]
 TUNE += ["--set", "space.model.channels=[8,16]", "--set", "space.model.layers=[1]"]
 

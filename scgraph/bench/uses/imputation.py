@@ -125,8 +125,8 @@ IMPUTATION = Use(
     name="imputation",
     help="half of the genes of test cells hidden; deviance explained of their counts",
     columns=(
-        Column("own", "deviance_explained", "hidden counts, own decoder", "imputation"),
-        Column("ridge", "deviance_explained", "hidden counts, ridge"),
+        Column("own", "deviance_explained", "hidden counts, own decoder"),
+        Column("ridge", "deviance_explained", "hidden counts, ridge", "imputation"),
         Column("neighbors", "deviance_explained", "hidden counts, 30 neighbours"),
     ),
     measure=measure,

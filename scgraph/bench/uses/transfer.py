@@ -18,16 +18,15 @@ from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.bench.plan import BenchPlan
     from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
-    from scgraph.data import Cells, CellStore
+    from scgraph.data import Cells, CellStore, Vocabulary
     from scgraph.data.sets.classes import Pairs, SharedClasses
     from scgraph.data.sets.labelled import ProbeSet
 
@@ -116,16 +115,20 @@ def _target(source: ProbeSet, other: ProbeSet, pairs: Pairs | None) -> Target:
     return Target(other.cells.subset(rows), truth[rows], shared, note)
 
 
-def check_genes(targets: Targets, plan: BenchPlan) -> None:
+def check_genes(targets: Targets, vocabularies: Mapping[str, Vocabulary], *, min_matched: float) -> None:
     """Refuse files that lack the genes that models learn from, before the first is trained.
+
+    Args:
+        targets: what will be asked.
+        vocabularies: genes of the models, by the name of the set.
+        min_matched: least share of them that a file must have.
 
     Raises:
         DataError: as said; names the file.
     """
-    for planned in plan.sets:
-        if planned.first is not None:
-            for target in targets[planned.probe.cells.name]:
-                planned.first.train.vocabulary.require(target.cells, min_matched=plan.settings.min_matched)
+    for name, vocabulary in vocabularies.items():
+        for target in targets[name]:
+            vocabulary.require(target.cells, min_matched=min_matched)
 
 
 def transfer_use(targets: Targets) -> Use:
@@ -156,7 +159,7 @@ def _store(target: Target, context: UseContext) -> CellStore:
 
 TRANSFER = Use(
     name="transfer",
-    help="cells of another file (--transfer), the classifier of whole sets; macro-F1 over shared classes",
+    help="cells of another file (--transfer), the classifier of this set; macro-F1 over shared classes",
     columns=(Column(ANY_LEVEL, "macro_f1", "to", "transfer"),),
     measure=partial(measure, targets={}),
 )
