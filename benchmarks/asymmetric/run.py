@@ -60,8 +60,8 @@ def asymmetric(
     if REFERENCE not in others:
         raise ConfigError(f"--beside: name {REFERENCE} too, whose multiply-adds the others get.")
     words = [FEW_BASELINES, *(set_ or [])]
-    settings = bench_settings("bench/default", words, model={}, train={}, seeds=seeds, max_steps=steps)
-    # Four heads, as tf has in bench/default: small widths leave no room for eight.
+    settings = bench_settings("bench/mvp", words, model={}, train={}, seeds=seeds, max_steps=steps)
+    # Four heads, as tf has in bench/mvp: small widths leave no room for eight.
     few = {name: {"decoder_options": {"heads": 4}} for name in names}
     heads = {name: {"conv_options": {"heads": 4}} for name in names if model_name(name).conv == REFERENCE}
     settings = settings.model_copy(update={"per_model": merged(few, heads, settings.per_model)})

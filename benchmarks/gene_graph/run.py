@@ -47,7 +47,7 @@ def gene_graph(
     layer: Layer = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Pretrain with the settings of bench/default and with each variant, then check every graph."""
+    """Pretrain with the settings of bench/mvp and with each variant, then check every graph."""
     import pandas as pd
 
     from benchmarks.gene_graph.parts import page, setting_row
@@ -58,11 +58,11 @@ def gene_graph(
     from scgraph.genes.picture import draw_network, figure_bytes
     from scgraph.models import load_model
 
-    settings = {DEFAULT: bench_settings("bench/default", [], model={}, train={})}
+    settings = {DEFAULT: bench_settings("bench/mvp", [], model={}, train={})}
     for word in variant or []:
         if word in settings:
             raise ConfigError(f"--variant {word}: is named twice.")
-        settings[word] = bench_settings("bench/default", [word], model={}, train={})
+        settings[word] = bench_settings("bench/mvp", [word], model={}, train={})
     resume = (out / MODELS).is_dir()
     folder = prepare_output_folder(out, overwrite=overwrite, resume=resume and not overwrite, owned=OWNED)
     start, begun = time.perf_counter(), origin("gene_graph")

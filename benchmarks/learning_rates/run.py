@@ -41,7 +41,7 @@ def learning_rates(
     rates: Annotated[str, typer.Option(help="Learning rates of pretraining.")] = "0.01,0.005,0.003,0.002,0.001,0.0005",
     processors: Annotated[str, typer.Option(help=f"Of {', '.join(PROCESSORS)}.")] = "native,default",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions: split, pretraining and probe.")] = 3,
-    config: Config = "bench/default",
+    config: Config = "bench/mvp",
     set_: Set = None,
     label: Label = None,
     layer: Layer = None,

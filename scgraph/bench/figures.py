@@ -98,10 +98,10 @@ def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Map
 
 
 def loss_curves(histories: pd.DataFrame, *, colors: Mapping[str, str] | None = None) -> Figure:
-    """Masked-value loss per epoch on the train and validation part; the mean of the seeds and their range.
+    """Loss of the pretraining per epoch on the train and validation part; the mean of the seeds and their range.
 
     Args:
-        histories: columns model, seed, epoch, train_mvp_loss, validation_mvp_loss, of one corpus.
+        histories: columns model, seed, epoch, train_loss, validation_loss, of one corpus.
         colors: of `model_colors`.
     """
     from matplotlib.lines import Line2D
@@ -109,7 +109,7 @@ def loss_curves(histories: pd.DataFrame, *, colors: Mapping[str, str] | None = N
 
     models = list(dict.fromkeys(str(name) for name in histories["model"]))
     shades = colors or model_colors(models)
-    panels = {"train_mvp_loss": "train part", "validation_mvp_loss": "validation part"}
+    panels = {"train_loss": "train part", "validation_loss": "validation part"}
     figure = new_figure(9.6, 3.5)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
@@ -124,7 +124,7 @@ def loss_curves(histories: pd.DataFrame, *, colors: Mapping[str, str] | None = N
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axis.grid(axis="y", color=FAINT, linewidth=0.7)
         open_axis(axis)
-    axes[0].set_ylabel("MVP loss")
+    axes[0].set_ylabel("loss")
     lines = [Line2D([], [], color=shades[name], linewidth=2.2) for name in models]
     figure.legend(lines, [model_label(name) for name in models], loc="outside right center", frameon=False)
     return figure

@@ -240,6 +240,8 @@ class _Run:
             settings.probe,
             parameters=pretrained.parameters,
             seconds_pretrain=seconds,
+            loss=float(last["train_loss"]),
+            validation_loss=float(last["validation_loss"]),
             mvp_loss=float(last["train_mvp_loss"]),
             validation_mvp_loss=float(last["validation_mvp_loss"]),
             epochs=int(last["epoch"]) + 1,

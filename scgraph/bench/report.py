@@ -41,7 +41,7 @@ class BenchReport:
 
     Attributes:
         summary: of `scgraph.bench.results.summarise`.
-        histories: columns dataset, model, seed, epoch, train_mvp_loss, validation_mvp_loss.
+        histories: columns dataset, model, seed, epoch, train_loss, validation_loss.
         classes: names of the classes, by dataset.
         truths: class codes of the test part of the first seed, by dataset, `[n]`.
         features: features of those cells, by dataset and model, `[n, C]`.

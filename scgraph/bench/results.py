@@ -36,7 +36,7 @@ the largest mean, of components beside a model to the same components alone, to 
 with the largest mean of all."""
 KEY = ("dataset", "split", "model")
 COSTS = ("parameters", "multiply_adds", "saved_mb", "cells_per_second", "seconds_pretrain")
-LOSSES = ("mvp_loss", "validation_mvp_loss")
+LOSSES = ("loss", "validation_loss", "mvp_loss", "validation_mvp_loss")
 SIZES = ("n_train", "n_validation", "n_test")
 RESULT_COLUMNS = ("dataset", "split", "seed", "model", *METRICS, *LOSSES, *COSTS, *SIZES)
 REQUIRED = ("dataset", "split", "seed", "model", *METRICS)
@@ -130,7 +130,8 @@ def summarise(results: pd.DataFrame, reference: str = "tf", *, margin: float = 0
                     own[HEADLINE_METRIC], scores.get(other, own[HEADLINE_METRIC]), name, margin, same=same
                 )
             for name in (*LOSSES, *COSTS, *SIZES):
-                row[name] = mean_sd(own[name]).mean
+                # Results of earlier versions lack some.
+                row[name] = mean_sd(own[name]).mean if name in own else math.nan
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -50,7 +50,7 @@ def table_header(reference: str) -> list[str]:
         f"accuracy minus {reference} [95 %]",
         "equivalent: macro-F1 / accuracy",
         "macro-F1 minus untrained [95 %]",
-        "MVP loss",
+        "loss",
         "seeds",
     ]
 
@@ -68,9 +68,15 @@ def table_cells(row: Mapping[str, Any], reference: str) -> list[str]:
         *differences,
         verdict,
         interval(row, "over_untrained"),
-        number(row["validation_mvp_loss"], ".4f"),
+        number(_loss(row), ".4f"),
         str(int(row["n"])),
     ]
+
+
+def _loss(row: Mapping[str, Any]) -> float:
+    """The loss of the pretraining on the validation part; results of earlier versions have that of masked values."""
+    loss = row.get("validation_loss", math.nan)
+    return float(loss if math.isfinite(loss) else row["validation_mvp_loss"])
 
 
 def verdicts(summary: pd.DataFrame, reference: str = "tf", *, margin: float = 0.01) -> list[str]:

@@ -33,7 +33,7 @@ def tune(
     models: Models = "gnn,tf",
     trials: Annotated[int | None, typer.Option(help="Finished trials of every model.")] = None,
     objective: Annotated[
-        Literal["mvp", "probe", "mvp-cost", "probe-cost"] | None,
+        Literal["loss", "probe", "loss-cost", "probe-cost"] | None,
         typer.Option(help="Validation loss or validation macro-F1, alone or with multiply-adds."),
     ] = None,
     storage: Annotated[

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["count_loss", "masked_value_loss", "mvp_loss", "neighbor_loss"]
+__all__ = ["count_loss", "masked_value_loss", "mvp_loss", "neighbor_loss", "validation_loss"]
 
 
 def mvp_loss(prediction: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -106,3 +106,35 @@ def masked_value_loss(model: CellModel, store: CellStore, config: TrainConfig) -
     finally:
         model.train(was_training)
     return total / masked if masked else float("nan")
+
+
+def validation_loss(model: CellModel, store: CellStore, config: TrainConfig) -> float:
+    """Return a loss of all cells that models of other settings compare by, as one configuration measures it.
+
+    Of masked values where `config` masks some, see `masked_value_loss`; otherwise `count_loss` of the counts that its
+    thinning leaves, a cell counting once. The network stays on its device and in its mode.
+
+    Args:
+        model: the network; one that masks nothing has a cell head.
+        store: the cells, on the vocabulary of the network.
+        config: what is shown, hidden and thinned.
+    """
+    if config.mvp_loss > 0:
+        return masked_value_loss(model, store, config)
+    weight, was_training, total, cells = next(model.parameters()), model.training, 0.0, 0
+    bags = model.pooled_readout is not None
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in CellLoader(store, config, shuffle=False, zeros=model.sees_zeros, bags=bags):
+                seen = batch.to(weight.device)
+                assert seen.count_genes is not None
+                assert seen.count_shares is not None
+                assert seen.count_cells is not None
+                out = model(seen.genes, seen.values.to(weight.dtype), seen.mask, padded=batch.padded, bag=seen.bag)
+                loss = count_loss(model.log_shares(out.cell), seen.count_genes, seen.count_shares, seen.count_cells)
+                total += float(loss) * len(batch.rows)
+                cells += len(batch.rows)
+    finally:
+        model.train(was_training)
+    return total / cells if cells else float("nan")

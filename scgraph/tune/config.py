@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DIRECTIONS", "Objective", "PrunerConfig", "Range", "TuneConfig", "as_tune_config", "base_settings"]
 
-Objective = Literal["mvp", "probe", "mvp-cost", "probe-cost"]
+Objective = Literal["loss", "probe", "loss-cost", "probe-cost"]
 """Validation loss of masked value prediction, or validation macro-F1 of the probe; alone, or with multiply-adds."""
 
 DIRECTIONS: dict[str, tuple[Literal["minimize", "maximize"], ...]] = {
-    "mvp": ("minimize",),
+    "loss": ("minimize",),
     "probe": ("maximize",),
-    "mvp-cost": ("minimize", "minimize"),
+    "loss-cost": ("minimize", "minimize"),
     "probe-cost": ("maximize", "minimize"),
 }
 
@@ -130,4 +130,9 @@ def base_settings(config: TuneConfig) -> BenchConfig:
     base = parse_config(BenchConfig, whole, source=source)
     if base.train.devices * base.train.nodes > 1:
         raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
+    if not (base.train.mvp_loss or (base.train.count_loss and base.model.cell_head)):
+        raise ConfigError(
+            "bench.train: a search compares losses on masked values or counts, and the base has neither; set "
+            "train.mvp_loss, or train.count_loss and model.cell_head."
+        )
     return base

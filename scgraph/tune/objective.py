@@ -19,7 +19,7 @@ from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
 from scgraph.nn import Restriction
-from scgraph.train import embed, masked_value_loss, pretrain, resolve_device
+from scgraph.train import embed, validation_loss, pretrain, resolve_device
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import trial_settings
 
@@ -139,7 +139,7 @@ class Objective:
         self.settings = {model: job.settings(model) for model in job.models}
         self.kind = job.tune.objective
         self.seed = job.tune.seed
-        # Networks trained with other mask shares or numbers of genes compare under those of the base.
+        # Networks trained with other mask shares, thinning or numbers of genes compare under those of the base.
         self.judged_by = job.bench.train.model_copy(update={"seed": self.seed})
         self.on_cpu = resolve_device(job.bench.train.device).type == "cpu"
         sets, corpus = read_data(job)
@@ -173,12 +173,12 @@ class Objective:
             epochs.append(ran)
         attributes: dict[str, Any] = {
             "seconds": round(time.perf_counter() - start, 2),
-            "validation_mvp_loss": sum(losses) / len(losses),
+            "validation_loss": sum(losses) / len(losses),
             "epochs": ", ".join(map(str, epochs)),
         }
         if len(self.sets) > 1:
             attributes["per_set"] = {p.name: scores[i] if self._probes else losses[i] for i, p in enumerate(self.sets)}
-        value = attributes["validation_mvp_loss"]
+        value = attributes["validation_loss"]
         if self._probes:
             value = attributes["validation_macro_f1"] = sum(scores) / len(scores)
         cost = _multiply_adds(own, len(self.sets[0].train.vocabulary), needed=len(DIRECTIONS[self.kind]) > 1)
@@ -200,7 +200,7 @@ class Objective:
         losses: list[float] = []
 
         def after_epoch(model: CellModel, epoch: int) -> None:
-            losses.append(masked_value_loss(model, parts.validation, judged_by))
+            losses.append(validation_loss(model, parts.validation, judged_by))
             if not math.isfinite(losses[-1]):
                 raise TrainingError(f"The validation loss is {losses[-1]} after epoch {epoch}.")
             report(losses[-1], epoch)
@@ -217,7 +217,7 @@ class Objective:
         )
         loss = losses[-1]
         if train_config.patience is not None:
-            loss = masked_value_loss(trained.model, parts.validation, judged_by)
+            loss = validation_loss(trained.model, parts.validation, judged_by)
         score = math.nan
         if self._probes:
             score = validation_macro_f1(trained, parts, train_config, settings.probe, seed=self.seed)

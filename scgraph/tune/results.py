@@ -31,15 +31,15 @@ __all__ = [
 ]
 
 NAMES = {
-    "mvp": ("validation loss",),
+    "loss": ("validation loss",),
     "probe": ("validation macro-F1",),
-    "mvp-cost": ("validation loss", "multiply-adds"),
+    "loss-cost": ("validation loss", "multiply-adds"),
     "probe-cost": ("validation macro-F1", "multiply-adds"),
 }
 """What the values of a trial are called."""
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
-ATTRIBUTES = ("epochs", "seconds", "validation_mvp_loss", "validation_macro_f1", "multiply_adds", "per_set")
+ATTRIBUTES = ("epochs", "seconds", "validation_loss", "validation_macro_f1", "multiply_adds", "per_set")
 
 
 @dataclass(frozen=True)

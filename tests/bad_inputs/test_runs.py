@@ -162,7 +162,7 @@ def test_63_another_search_in_the_same_place(tmp_path: Path, fine: Run, refused:
     begun = ["tune", *TUNE, "--data", data, "--out", "t"]
     fine(begun)
     refused([*begun, "--set", "space.model.channels=[8,32]"], "channels")
-    refused([*begun, "--objective", "mvp"], "objective")
+    refused([*begun, "--objective", "loss"], "objective")
     refused([*begun, "--seed", "7"], "seed")
     other = put(tmp_path, name="other.h5ad", seed=9, n=60)
     refused([other if word == data else word for word in begun], "data 1 was")

@@ -71,7 +71,8 @@ def test_names_of_baselines_are_checked_at_once() -> None:
 def test_what_needs_counts_is_left_out_and_said_where_there_are_none() -> None:
     adata = make_cells()
     adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
-    plan = plan_bench(settings_by_model(["none"], ALL), read_probe_sets([adata], values="linear"), NO_CORPUS, ALL)
+    whole = as_bench_config({**ALL.model_dump(), "train": {**ALL.train.model_dump(), "thinning": None}})
+    plan = plan_bench(settings_by_model(["none"], whole), read_probe_sets([adata], values="linear"), NO_CORPUS, whole)
     measured = measure(plan)
     lacking = ("pca-pearson", "pca-pearson-hvg", PAIR, "pca+none")
     rows = [row["model"] for row in measured.rows]

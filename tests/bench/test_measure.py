@@ -66,12 +66,7 @@ def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
     assert rows["accuracy"].between(0, 1).all()
     assert (rows["n_train"] + rows["n_validation"] + rows["n_test"]).unique().tolist() == [90]
     trained = rows[rows["model"].isin(["gnn", "tf"])]
-    assert (
-        trained[["mvp_loss", "validation_mvp_loss", "multiply_adds", "saved_mb", "seconds_pretrain"]]
-        .notna()
-        .all()
-        .all()
-    )
+    assert trained[["loss", "validation_loss", "multiply_adds", "saved_mb", "seconds_pretrain"]].notna().all().all()
     assert rows.loc[rows["model"] == "majority", "multiply_adds"].isna().all()
     # Majority of three equal classes, and classes that PCA tells apart.
     assert rows.loc[rows["model"] == "majority", "accuracy"].tolist() == pytest.approx([1 / 3, 1 / 3], abs=0.05)
@@ -259,7 +254,7 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 'id="all"' in (out / "report.html").read_text()
     (out / "features-gone.png").write_text("of a set that is not in the next bench")
     scgraph.bench(["none"], files[:1], config=QUICK, out=out, overwrite=True)
-    assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png"}
+    assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png", "uses-first.png"}
 
 
 def test_a_set_without_the_batch_column_is_named(cells_file: Path, tmp_path: Path) -> None:

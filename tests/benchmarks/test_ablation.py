@@ -27,14 +27,14 @@ STEPS = """
 """
 
 
-def test_shipped_steps_end_at_the_default_settings() -> None:
+def test_shipped_steps_end_at_the_settings_of_masked_values() -> None:
     from benchmarks.ablation.run import BASE, STEPS, read_steps
     from scgraph.cli.options import bench_settings
     from scgraph.config_files import as_bench_config
 
     steps = read_steps(STEPS)
     last = bench_settings(BASE, steps[-1][1], model={}, train={}).model_dump()
-    default = as_bench_config("bench/default").model_dump()
+    default = as_bench_config("bench/mvp").model_dump()
     assert last["model"] == default["model"]
     assert last["train"] | {"epochs": 0} == default["train"] | {"epochs": 0}  # the default cuts them by max_steps
     assert last["n_top_genes"] == default["n_top_genes"]

@@ -25,7 +25,7 @@ def test_widths_meet_the_budget() -> None:
     from scgraph.config_files import as_bench_config
     from scgraph.models.settings import settings_by_model
 
-    base = as_bench_config({})
+    base = as_bench_config("bench/mvp")
     own = with_budget(["tf", "gnn", "xtrimogene", "asym:gnn-linear"], base, 64)
     by_model = settings_by_model([name for name in own.per_model if name != "gat"], own)
     adds = {name: _adds(settings.model, own) for name, settings in by_model.items()}

@@ -54,13 +54,13 @@ def test_trials_never_see_the_test_part(tmp_path: Path) -> None:
     other.write_h5ad(second)
     before, after = (objective(path)[0]("gnn", VALUES, quiet) for path in (first, second))
     assert before.values == after.values
-    assert before.attributes["validation_mvp_loss"] == after.attributes["validation_mvp_loss"]
+    assert before.attributes["validation_loss"] == after.attributes["validation_loss"]
     # The same change in the validation part is seen, so the test would notice.
     other = adata.copy()
     other.X[split.validation] = np.random.default_rng(3).poisson(5.0, size=other.X[split.validation].shape)
     other.write_h5ad(second)
     changed = objective(second)[0]("gnn", VALUES, quiet)
-    assert changed.attributes["validation_mvp_loss"] != before.attributes["validation_mvp_loss"]
+    assert changed.attributes["validation_loss"] != before.attributes["validation_loss"]
 
 
 def test_what_a_trial_is_given_holds_no_test_cell(tiny_file: Path) -> None:
@@ -94,7 +94,7 @@ def test_every_seed_at_the_end_is_scored_on_the_same_unseen_cells(tiny_file: Pat
 
 
 def test_values_are_the_settings_of_the_trial(tiny_file: Path) -> None:
-    measure, job = objective(tiny_file, objective="mvp-cost")
+    measure, job = objective(tiny_file, objective="loss-cost")
     reported: list[tuple[float, int]] = []
     outcome = measure("gnn", VALUES, lambda loss, epoch: reported.append((loss, epoch)))
     loss, cost = outcome.values
@@ -120,7 +120,7 @@ def test_a_trial_counts_by_the_best_epoch_of_its_probe(tiny_file: Path, monkeypa
 
 def test_a_layer_of_pyg_is_measured_and_its_cost_counted(tiny_file: Path) -> None:
     sage = "torch_geometric.nn.SAGEConv"
-    job = replace(make_job(Place("journal", "x", "x"), models=(sage,), objective="mvp-cost"), data=[str(tiny_file)])
+    job = replace(make_job(Place("journal", "x", "x"), models=(sage,), objective="loss-cost"), data=[str(tiny_file)])
     assert "model.conv_options.top_k" in job.space(sage)
     outcome = Objective(job)(sage, {"model.conv_options.top_k": 8}, quiet)
     assert math.isfinite(outcome.values[0])
@@ -128,7 +128,7 @@ def test_a_layer_of_pyg_is_measured_and_its_cost_counted(tiny_file: Path) -> Non
 
 
 def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None:
-    measure, job = objective(tiny_file, objective="mvp")
+    measure, job = objective(tiny_file, objective="loss")
     parts = measure.sets[0]
     config = job.bench.train_for(len(parts.train), seed=0)
     trained = pretrain(job.settings("none").model, config, parts.train, parts.validation, progress=False)
@@ -190,8 +190,8 @@ def test_the_gene_network_is_part_of_a_study(tiny_file: Path, tmp_path: Path) ->
 
     path = tmp_path / "edges.tsv"
     path.write_text("".join(f"GENE{at}\tGENE{at + 1}\n" for at in range(39)))
-    measure, job = objective(tiny_file, objective="mvp-cost", bench={"network": str(path)})
-    free, without = objective(tiny_file, objective="mvp-cost")
+    measure, job = objective(tiny_file, objective="loss-cost", bench={"network": str(path)})
+    free, without = objective(tiny_file, objective="loss-cost")
     restricted, complete = measure("gnn", VALUES, quiet), free("gnn", VALUES, quiet)
     assert restricted.values[0] != complete.values[0]
     assert restricted.values[1] < complete.values[1]  # no product of weights with features

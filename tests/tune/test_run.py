@@ -160,7 +160,7 @@ def test_the_same_call_goes_on_and_another_is_refused(tiny_file: Path, tmp_path:
     narrow = {"model": {"channels": [8, 16], "layers": None}, "train": {"learning_rate": [0.01]}}
     for change, told in (
         ({"config": {"space": narrow}}, r"space.train.learning_rate was 0.001 to 0.03, log and is 0.01"),
-        ({"config": {"objective": "mvp"}}, "directions was maximize and is minimize"),
+        ({"config": {"objective": "loss"}}, "directions was maximize and is minimize"),
         (
             {"config": {"bench": {**TINY["bench"], "probe": {"kind": "adam", "epochs": 4}}}},
             "bench.probe.epochs was 3 and is 4",

@@ -90,6 +90,7 @@ def test_no_use_leaves_no_trace(cells_file: Path, tmp_path: Path) -> None:
             "1",
         ),
         *("--channels", "8", "--layers", "1", "--set", "model.rank=4", "--uses", "none", "--set", "components=5"),
+        *("--set", "train.batch_size=32"),
     )
     assert done.returncode == 0, done.stderr
     assert not [path.name for path in (tmp_path / "out").iterdir() if "uses" in path.name]
