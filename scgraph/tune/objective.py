@@ -19,7 +19,7 @@ from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
 from scgraph.nn import Restriction
-from scgraph.train import embed, validation_loss, pretrain, resolve_device
+from scgraph.train import embed, pretrain, resolve_device, validation_loss
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import trial_settings
 
