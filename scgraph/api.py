@@ -61,7 +61,7 @@ def pretrain(
     show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Pretrained:
-    """Pretrain a model by masked value prediction.
+    """Pretrain a model without labels, as the settings say.
 
     A share of the cells (`validation_share`) is held out to measure the loss; the vocabulary comes from the
     others. A store brings its own vocabulary.

@@ -59,7 +59,7 @@ def pretrain(
     overwrite: Overwrite = False,
     json_: Json = None,
 ) -> None:
-    """Pretrain a model by masked value prediction and save it."""
+    """Pretrain a model without labels and save it."""
     from scgraph.api import pretrain as run
 
     settings = bench_settings(

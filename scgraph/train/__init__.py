@@ -1,4 +1,4 @@
-"""Training: masked value prediction, vectors of cells, the linear probe.
+"""Training: pretraining without labels, vectors of cells, the linear probe.
 
 The public functions are loaded when first used: every command asks `scgraph.train.distributed.world` which process it
 is, and need not wait for torch. Lightning is imported when `pretrain` trains in this process; nothing else imports it.
@@ -12,7 +12,7 @@ from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
     from scgraph.train.embedding import embed
-    from scgraph.train.loss import masked_value_loss, mvp_loss
+    from scgraph.train.loss import masked_value_loss, mvp_loss, validation_loss
     from scgraph.train.pretraining import Pretrained, pretrain
     from scgraph.train.probe import ProbeResult, linear_probe
     from scgraph.train.trainer import resolve_device
@@ -26,6 +26,7 @@ __all__ = [
     "mvp_loss",
     "pretrain",
     "resolve_device",
+    "validation_loss",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -39,5 +40,6 @@ __getattr__, __dir__ = lazy_names(
         "mvp_loss": "scgraph.train.loss",
         "pretrain": "scgraph.train.pretraining",
         "resolve_device": "scgraph.train.trainer",
+        "validation_loss": "scgraph.train.loss",
     },
 )
