@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from scgraph.config import TrainConfig
 from scgraph.models import initial_model, load_model
-from scgraph.train import embed, pretrain
+from scgraph.train import embed, masked_value_loss, pretrain, validation_loss
 from scgraph.train.loader import make_loader
 from scgraph.train.loss import count_loss, neighbor_loss
 from scgraph.train.neighbors import linear_vectors, neighbor_targets
@@ -199,3 +199,16 @@ def test_batches_show_the_blocks_genes_that_are_in_the_bag() -> None:
 def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainConfig(**changes)
+
+
+def test_the_loss_that_searches_compare_by_is_that_of_the_run_on_its_own_settings() -> None:
+    store = helpers.counted_store()
+    train, validation = store.subset(np.arange(100)), store.subset(np.arange(100, 120))
+    training = helpers.counts_training(epochs=1)
+    trained = pretrain(helpers.pooled_model(), training, train, validation)
+    own = trained.history["validation_loss"].iloc[-1]
+    assert validation_loss(trained.model, validation, training) == pytest.approx(own, rel=1e-4)
+    shallower = training.model_copy(update={"thinning": (0.1, 0.1)})
+    assert validation_loss(trained.model, validation, shallower) != pytest.approx(own, rel=1e-4)
+    masked = helpers.small_training()
+    assert validation_loss(trained.model, validation, masked) == masked_value_loss(trained.model, validation, masked)
