@@ -19,6 +19,7 @@ class Arrangement:
 
     Attributes:
         settings: settings of `model` that build it.
+        usual_training: the same of `train`.
         summary: what it is, in a few words, for the tables.
     """
 
@@ -49,6 +50,7 @@ class ModelName:
     conv: str
     prefix: str = ""
     usual: Mapping[str, Any] = field(default_factory=dict)
+    usual_training: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
 
     @property
@@ -67,7 +69,15 @@ PRESETS: Mapping[str, ModelName] = {
     "xtrimogene": ModelName(
         "tf",
         "asym:",
-        usual={"value_encoding": "discretised", "decoder": "performer"},
+        usual={
+            **{"value_encoding": "discretised", "decoder": "performer"},
+            **{"values": "log1p", "readout": "mean", "cell_layers": 0},
+        },
+        # Learned bins of logarithms have no components to start at: masked values teach it.
+        usual_training={
+            **{"mvp_loss": 1.0, "count_loss": 0.0, "neighbor_loss": 0.0},
+            **{"thinning": None, "start": "random", "freeze_values": False},
+        },
         summary="asym:tf with a performer decoder and discretised values, after xTrimoGene",
     )
 }

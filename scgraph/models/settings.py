@@ -112,6 +112,7 @@ def _laid_over(name: str, config: Settings) -> Settings:
             own = getattr(config, PER_MODEL[part])
             parts[part] = own.get(name, own.get(named.key, {}))
     parts["model"] = merged(dict(named.usual), parts["model"], named.settings)
+    parts["train"] = merged(dict(named.usual_training), parts["train"])
     return with_parts(config, parts, source=f"model {name}")
 
 

@@ -29,8 +29,8 @@ def test_bars_have_the_length_of_the_means() -> None:
 
 def test_curves_show_the_mean_of_the_seeds() -> None:
     history = pd.DataFrame(
-        {"model": "gnn", "seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1], "train_mvp_loss": [4.0, 2.0, 2.0, 1.0],
-         "validation_mvp_loss": [5.0, 3.0, 3.0, 2.0]}
+        {"model": "gnn", "seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1], "train_loss": [4.0, 2.0, 2.0, 1.0],
+         "validation_loss": [5.0, 3.0, 3.0, 2.0]}
     )  # fmt: skip
     train, validation = figures.loss_curves(history).axes
     assert train.lines[0].get_ydata() == pytest.approx([3.0, 1.5])

@@ -57,7 +57,7 @@ def make_report(
             for s in range(seeds)
             for e in range(4)
         ],
-        columns=["dataset", "model", "seed", "epoch", "train_mvp_loss", "validation_mvp_loss"],
+        columns=["dataset", "model", "seed", "epoch", "train_loss", "validation_loss"],
     )
     truths = {d: rng.integers(0, len(CLASSES), 30) for d in sets}
     featured = [m for m in models if m not in ("majority", "pca+logreg")]

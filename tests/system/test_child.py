@@ -55,7 +55,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_a_child_imports_a_layer_of_the_current_folder_and_no_stranger(here: Path, start: str) -> None:
     if start == "tune":
         words = ["tune", "--data", "cells.h5ad", "--models", "my_lab:Own", "--trials", "1", "--no-final"]
-        sets = [f"bench.{setting}" for setting in [*SETTINGS, "probe.epochs=2"]]
+        sets = [f"bench.{setting}" for setting in SETTINGS]
     else:
         words = ["pretrain", "cells.h5ad", "--model", "my_lab:Own", "--devices", "2", "--device", "cpu"]
         sets = SETTINGS

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scgraph.config import BenchConfig, ModelConfig
-from scgraph.config_files import as_bench_config
+from scgraph.config_files import as_bench_config, load_yaml, merged
 from scgraph.data.sampling.genes import mask_reference
 from scgraph.data.sampling.zeros import zeros_reference
 from scgraph.errors import ConfigError, ModelFileError
@@ -175,7 +175,8 @@ def test_a_decoder_that_is_not_registered_is_never_imported(config: ModelConfig,
 
 
 def test_names_say_the_arrangement() -> None:
-    base = as_bench_config({"model": {"value_encoding": "linear"}, "per_model": {"asym:gnn": {"decoder_layers": 3}}})
+    own = {"model": {"value_encoding": "linear"}, "per_model": {"asym:gnn": {"decoder_layers": 3}}}
+    base = as_bench_config(merged(load_yaml("bench/mvp"), own))
     names = ["gnn", "asym:gnn", "xtrimogene", "asym:torch_geometric.nn.SAGEConv"]
     configs = {name: own.model for name, own in settings_by_model(names, base).items()}
     assert [config.asymmetric for config in configs.values()] == [False, True, True, True]
@@ -195,8 +196,13 @@ def test_names_say_the_arrangement() -> None:
     for taken in ("xtrimogene", "asym:mine"):
         with pytest.raises(ConfigError, match="stands for an asymmetric model"):
             register_conv(taken)
+    assert configs["xtrimogene"].readout == "mean"
+    # It cannot start at components, and does not where others do; for it alone that is refused.
+    default = as_bench_config({})
+    assert settings_by_model(["xtrimogene"], default)["xtrimogene"].train.start == "random"
+    assert settings_by_model(["gnn"], default)["gnn"].train.start == "pca"
     with pytest.raises(ConfigError, match="pca sets the table"):
-        settings_by_model(["xtrimogene"], BenchConfig(model={"value_encoding": "product"}, train={"start": "pca"}))  # type: ignore[arg-type]
+        settings_by_model(["xtrimogene"], as_bench_config({"train_per_model": {"xtrimogene": {"start": "pca"}}}))
 
 
 @pytest.mark.parametrize("asymmetric", [False, True])

@@ -21,6 +21,7 @@ __all__ = [
 
 
 TINY: dict[str, Any] = {
+    "base": "bench/mvp",
     "trials": 3,
     "startup_trials": 20,
     "heartbeat_seconds": 0.5,
@@ -34,7 +35,17 @@ TINY: dict[str, Any] = {
         "seeds": 1,
         "components": 5,
     },
-    "space": {"model": {"channels": [8, 16], "layers": None}},
+    "space": {
+        "model": {"channels": [8, 16], "layers": None, "cell_layers": None},
+        "train": {
+            "learning_rate": {"low": 1e-3, "high": 3e-2, "log": True},
+            "weight_decay": {"low": 1e-3, "high": 0.3, "log": True},
+            "mask_share": {"low": 0.1, "high": 0.5},
+            "cell_loss": {"low": 1.0, "high": 100.0, "log": True},
+            "neighbors": None,
+            "count_loss": None,
+        },
+    },
 }
 
 

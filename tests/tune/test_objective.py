@@ -15,7 +15,7 @@ from scgraph.data.sets.corpus import NO_CORPUS, FileCorpus
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneModel
-from scgraph.train import linear_probe, masked_value_loss, pretrain
+from scgraph.train import linear_probe, masked_value_loss, pretrain, validation_loss
 from scgraph.tune.objective import Objective, data_identity, parts_of, reason_of
 from scgraph.tune.space import trial_settings
 from scgraph.tune.storage import Place
@@ -140,6 +140,21 @@ def test_trials_with_other_mask_shares_are_judged_alike(tiny_file: Path) -> None
     assert at_base == pytest.approx(trained.history["validation_mvp_loss"].iloc[-1], rel=1e-5)
     more = masked_value_loss(trained.model, parts.validation, config.model_copy(update={"mask_share": 0.5}))
     assert more != pytest.approx(at_base, rel=1e-3)
+
+
+def test_trials_that_mask_nothing_are_judged_by_counts(tiny_file: Path) -> None:
+    measure, job = objective(tiny_file, objective="loss", base="bench/default")
+    parts = measure.sets[0]
+    shallower = {"train.thinning": (0.1, 0.2)}
+    own = trial_settings("none", shallower, job.settings("none"))
+    tried = pretrain(own.model, own.train_for(len(parts.train), seed=0), parts.train, progress=False).model
+    base = job.bench.train_for(len(parts.train), seed=0)
+    judged = validation_loss(tried, parts.validation, base)
+    assert measure("none", shallower, quiet).values == (judged,)
+    assert judged != validation_loss(tried, parts.validation, own.train)
+    lone = {"train": {"count_loss": 0.0}}
+    with pytest.raises(ConfigError, match="a search compares losses on masked values or counts"):
+        objective(tiny_file, base="bench/default", bench=lone)
 
 
 def test_the_mean_over_sets_decides(tiny_file: Path, tmp_path: Path) -> None:

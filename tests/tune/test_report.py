@@ -163,4 +163,4 @@ def test_shipped_searches_are_laid_over_the_default() -> None:
     wide = as_tune_config("tune/wide")
     assert wide.trials == 100
     assert wide.space["train"]["learning_rate"] == as_tune_config("tune/default").space["train"]["learning_rate"]
-    assert wide.space["model"]["value_encoding"] == ["product", "linear"]
+    assert wide.space["model"]["values"] == ["sqrt", "pearson", "sqrt+pearson"]

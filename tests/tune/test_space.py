@@ -78,7 +78,7 @@ def test_a_conv_brings_its_own_space_and_a_study_may_change_it() -> None:
         ({"train": {"mask_share": [0.5, 1.5]}}, "space.train.mask_share: 1.5 is not possible"),
         ({"train": {"mask_share": {"low": 0.5, "high": 0.1}}}, "low .0.5. must not lie above high"),
         ({"train": {"mask_share": {"low": 0, "high": 0.1, "log": True}}}, "must be above 0 where log is true"),
-        ({"train": {"mask_share": {"low": 0.1, "hihg": 0.2}}}, "Did you mean 'high'"),
+        ({"train": {"learning_rate": {"low": 0.001, "hihg": 0.2}}}, "Did you mean 'high'"),
         ({"train": {"mask_share": 0.5}}, "0.5 is no search space. Give a list of choices"),
         ({"train": {"mask_share": []}}, "is no search space"),
         ({"model": {"conv_options": {"haeds": [1]}}}, "haeds"),

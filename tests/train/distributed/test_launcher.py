@@ -269,6 +269,19 @@ def test_early_stopping_and_dropout_on_two_devices_without_a_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_counts_and_neighbors_on_two_devices_end_as_on_one(workers: list[Any]) -> None:
+    store = helpers.counted_store()
+    parts = store.subset(np.arange(99)), store.subset(np.arange(99, 120))  # the last batch is of unequal shares
+    all_parts = {"mvp_loss": 1.0, "count_loss": 0.1, "neighbor_loss": 1.0, "start": "pca", "freeze_values": True}
+    training = helpers.counts_training(epochs=2, schedule="cosine", **all_parts)
+    config = helpers.pooled_model(cell_layers=1)
+    one, two = (pretrain(config, training.model_copy(update={"devices": devices}), *parts) for devices in (1, 2))
+    columns = one.history.columns.difference(CLOCKS)
+    np.testing.assert_allclose(two.history[columns], one.history[columns], rtol=1e-3, atol=1e-4)
+    for name, weight in one.model.state_dict().items():
+        torch.testing.assert_close(two.model.state_dict()[name], weight, atol=1e-3, rtol=1e-3)
+
+
 def test_two_devices_read_a_store_where_it_lies(
     workers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
