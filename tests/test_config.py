@@ -11,6 +11,7 @@ from scgraph.cli.options import assignments
 from scgraph.config import BenchConfig, ModelConfig, PretrainConfig, TrainConfig
 from scgraph.config_files import as_bench_config, as_pretrain_config, config_names, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError
+from scgraph.models.settings import settings_by_model
 from scgraph.nn import AsymmetricModel, GeneModel
 from scgraph.nn.cell_model import CellModel
 from scgraph.nn.encoder import GeneEncoder
@@ -155,13 +156,12 @@ def test_genes_to_embed() -> None:
     assert TrainConfig(genes=9, embed_genes="all").genes_to_embed() is None
 
 
-@pytest.mark.parametrize(
-    "model",
-    [{"model": {}}, {"model": {"value_encoding": "product"}, "per_model": {"tf": {"value_encoding": "linear"}}}],
-)
-def test_a_start_at_components_needs_the_product_encoding(model: dict[str, Any]) -> None:
+def test_a_start_at_components_needs_the_product_encoding() -> None:
     with pytest.raises(ConfigError, match=r"x: train\.start pca sets the table of the product encoding"):
-        parse_config(BenchConfig, {**model, "train": {"start": "pca"}}, source="x")
+        parse_config(BenchConfig, {"model": {}, "train": {"start": "pca"}}, source="x")
+    of_one = as_bench_config({"per_model": {"tf": {"value_encoding": "linear"}}})
+    with pytest.raises(ConfigError, match=r"model tf: train\.start pca sets the table of the product encoding"):
+        settings_by_model(["gnn", "tf"], of_one)
 
 
 def test_the_papers_settings_take_nothing_from_the_default_ones() -> None:

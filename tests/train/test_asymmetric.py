@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.config import BenchConfig, ModelConfig
+from scgraph.config import ModelConfig
 from scgraph.config_files import as_bench_config, load_yaml, merged
 from scgraph.data.sampling.genes import mask_reference
 from scgraph.data.sampling.zeros import zeros_reference
