@@ -12,6 +12,7 @@ from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError
 from scgraph.train import resolve_device
 from scgraph.train.distributed.world import find_world
+from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,7 @@ def plan_bench(
 
     Raises:
         ConfigError: a store is asked for highly variable genes.
-        DataError: a set cannot be divided, or its genes do not match.
+        DataError: a set cannot be divided, its genes do not match, or its counts are not known where they are thinned.
     """
     planned: list[PlannedSet] = []
     left_out: list[str] = []
@@ -135,6 +136,8 @@ def plan_bench(
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
         notes += notes_on_equal_splits(probe.cells.name, splits)
         first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
+        if any(own.train.thinning is not None for own in models.values()):
+            check_counts(first.train)
         on_first = network_on(network, first.train)
         light = not corpus.in_memory or not planned
         refused = {use.name: use.refuse(probe, settings) for use in uses}

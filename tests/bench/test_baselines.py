@@ -82,6 +82,13 @@ def test_what_needs_counts_is_left_out_and_said_where_there_are_none() -> None:
         assert measured.notes.count(note) == 1
 
 
+def test_cells_that_cannot_be_thinned_are_refused_while_the_plan_is_made() -> None:
+    adata = make_cells()
+    adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
+    with pytest.raises(DataError, match=r"train\.thinning needs counts.*set train\.thinning to null"):
+        plan_bench(settings_by_model(["none"], ALL), read_probe_sets([adata], values="linear"), NO_CORPUS, ALL)
+
+
 def test_each_decomposition_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[tuple[str, int]] = []
 
