@@ -18,7 +18,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bench: $(RUN_STAMP) ## Compare gnn with tf on the PBMC cells that scanpy carries; leaves a results folder
-	$(VENV)/bin/scgraph bench $(BENCH_ARGS)
+	$(VENV)/bin/scgraph bench --set max_steps=250 $(BENCH_ARGS)
 
 test: $(DEV_STAMP) ## Run the tests, one process a core (PYTEST_ARGS adds options)
 	$(PY) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
