@@ -278,15 +278,13 @@ class ProbeConfig(_Config):
     batch_size: Positive = Field(64, description="cells a step")
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
 
-    @model_validator(mode="after")
-    def _settings_are_of_the_kind(self) -> ProbeConfig:
+    def without_effect(self) -> str:
+        """Say which settings change nothing, as they are of the other kind; empty where none does."""
         changed = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
-        if self.kind == "logistic" and changed:
-            raise ValueError(
-                f"{' and '.join(changed)} would change nothing, as logistic regression has no such settings: set "
-                "probe.kind to adam, or leave them out."
-            )
-        return self
+        if self.kind == "adam" or not changed:
+            return ""
+        named = " and ".join(f"probe.{name}" for name in changed)
+        return f"{named}: no effect, as logistic regression has no such settings; they are of probe.kind adam."
 
 
 PARTS: Mapping[str, type[ModelConfig | TrainConfig | ProbeConfig]] = {

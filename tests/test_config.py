@@ -189,13 +189,14 @@ def test_a_pretraining_takes_the_configuration_of_a_bench() -> None:
     assert not {"probe", "probe_per_model", "seeds", "test_share"} & set(PretrainConfig.model_fields)
 
 
-def test_settings_that_a_probe_does_not_have_are_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        as_bench_config({"probe": {"epochs": 3, "batch_size": 8}})
-    assert str(caught.value) == (
-        "config: probe: epochs and batch_size would change nothing, as logistic regression has no such settings: set "
-        "probe.kind to adam, or leave them out."
+def test_settings_that_a_probe_does_not_have_are_said_to_have_no_effect() -> None:
+    probe = as_bench_config({"probe": {"epochs": 3, "batch_size": 8}}).probe
+    assert probe.without_effect() == (
+        "probe.epochs and probe.batch_size: no effect, as logistic regression has no such settings; they are of "
+        "probe.kind adam."
     )
+    assert as_bench_config({}).probe.without_effect() == ""
+    assert as_bench_config({"probe": {"kind": "adam", "epochs": 3}}).probe.without_effect() == ""
     assert as_bench_config({"probe": {"kind": "adam", "epochs": 3}}).probe.epochs == 3
     written = as_bench_config("bench/paper").model_dump(mode="json")
     assert as_bench_config(written).probe.kind == "adam"

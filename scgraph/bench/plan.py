@@ -144,5 +144,6 @@ def plan_bench(
         left_out += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
         served = tuple(use for use in uses if refused[use.name] is None)
         planned.append(PlannedSet(probe, splits, first if light else None, on_first, served))
+    notes += dict.fromkeys(note for own in models.values() if (note := own.probe.without_effect()))
     said = (*notes, *left_out)
     return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, said, tuple(left_out))

@@ -153,6 +153,8 @@ def run_tune(
         notes = probe.cells.notes if graph is None else (*probe.cells.notes, *graph.on(parts.train.vocabulary).notes)
         for note in notes:
             say(f"{probe.cells.name}: {note}")
+    if note := job.bench.probe.without_effect():
+        say(f"bench.{note}")
     identity = data_identity(sets, sources, graph)
     if not drop_leaks:
         identity["leaks"] = "kept"

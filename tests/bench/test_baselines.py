@@ -89,6 +89,12 @@ def test_cells_that_cannot_be_thinned_are_refused_while_the_plan_is_made() -> No
         plan_bench(settings_by_model(["none"], ALL), read_probe_sets([adata], values="linear"), NO_CORPUS, ALL)
 
 
+def test_settings_of_the_other_probe_are_a_note() -> None:
+    config = as_bench_config({**ALL.model_dump(), "probe": {"epochs": 3}})
+    plan = plan_bench(settings_by_model(["none"], config), read_probe_sets([make_cells()]), NO_CORPUS, config)
+    assert [note for note in plan.notes if "probe.epochs" in note] == [config.probe.without_effect()]
+
+
 def test_each_decomposition_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[tuple[str, int]] = []
 
