@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 import numpy as np
 from scipy import sparse
 
-from scgraph.data.sampling.thinning import counts_of
+from scgraph.data.sampling.thinning import counts_of, rows_without_counts
 from scgraph.data.sets.hvg import normalized_dispersion
 from scgraph.errors import ConfigError, DataError, did_you_mean
 
@@ -217,15 +217,15 @@ def known_counts(store: CellStore) -> sparse.csr_matrix:
         DataError: Those of some cells are not known; names the first.
     """
     matrix = store.matrix()
-    counts = counts_of(matrix.indptr.astype(np.int64), matrix.data).astype(np.float64)
-    matrix = sparse.csr_matrix((counts, matrix.indices, matrix.indptr), shape=matrix.shape)
-    lost = np.flatnonzero((np.diff(matrix.indptr) > 0) & (matrix.sum(axis=1).A1 == 0))
+    indptr = matrix.indptr.astype(np.int64)
+    counts = counts_of(indptr, matrix.data)
+    lost = rows_without_counts(indptr, counts)
     if len(lost):
         raise DataError(
             f"The counts of {len(lost):,} of {len(store):,} cells are not known: their values are no whole multiples "
             f"of one unit. {store.describe(lost[:3].tolist())}"
         )
-    return matrix
+    return sparse.csr_matrix((counts.astype(np.float64), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _variable(matrix: sparse.csr_matrix, n_top: int | None) -> NDArray[np.int64]:

@@ -111,9 +111,8 @@ def _centre_readout(model: CellModel, cells: CellStore) -> None:
     assert model.pooled_readout is not None
     sums = []
     with torch.no_grad():
-        for starts, genes, values in _entries(cells):
-            bag = GeneBag(torch.from_numpy(genes).long(), torch.from_numpy(values), torch.from_numpy(starts[:-1]))
-            sums.append(model.encoder.sums(bag).double())
+        for entries in _entries(cells):
+            sums.append(model.encoder.sums(GeneBag.of_rows(*entries)).double())
         whole = torch.cat(sums)
         kinds = len(model.encoder.transform.kinds)
         variance = whole.var(dim=0, correction=0).view(kinds, -1).mean(dim=1, keepdim=True)

@@ -9,6 +9,8 @@ import torch
 from torch.nn.functional import embedding_bag
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = ["GeneBag", "weighted_sums", "weighted_sums_reference"]
@@ -27,6 +29,11 @@ class GeneBag:
     genes: Tensor
     values: Tensor
     starts: Tensor
+
+    @classmethod
+    def of_rows(cls, starts: NDArray[np.int64], genes: NDArray[np.int32], values: NDArray[np.float32]) -> GeneBag:
+        """Return the bag of compressed rows: row starts ``[B + 1]``, genes and values ``[N]``."""
+        return cls(torch.from_numpy(genes).long(), torch.from_numpy(values), torch.from_numpy(starts[:-1]))
 
     @classmethod
     def of_padded(cls, genes: Tensor, values: Tensor) -> GeneBag:

@@ -151,8 +151,5 @@ def _one_by_one(
 
 def _bag(store: CellStore, rows: NDArray[np.int64], device: torch.device, dtype: torch.dtype) -> GeneBag:
     """Return all expressed genes of some cells."""
-    import torch
-
-    starts, genes, values = store.entries(rows)
-    numbers = torch.from_numpy(values).to(device, dtype)
-    return GeneBag(torch.from_numpy(genes).long().to(device), numbers, torch.from_numpy(starts[:-1]).to(device))
+    bag = GeneBag.of_rows(*store.entries(rows))
+    return GeneBag(bag.genes.to(device), bag.values.to(device, dtype), bag.starts.to(device))

@@ -33,10 +33,8 @@ def linear_vectors(model: CellModel, store: CellStore) -> NDArray[np.float32]:
     result = np.empty((len(store), model.channels), dtype=np.float32)
     for first in range(0, len(store), _BLOCK):
         rows = np.arange(first, min(first + _BLOCK, len(store)))
-        starts, genes, values = store.entries(rows)
-        bag = GeneBag(torch.from_numpy(genes).long(), torch.from_numpy(values), torch.from_numpy(starts[:-1]))
         with torch.no_grad():
-            result[rows] = model.linear_vector(bag).numpy()
+            result[rows] = model.linear_vector(GeneBag.of_rows(*store.entries(rows))).numpy()
     return result
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data.cells import SCALE
-from scgraph.data.sampling.thinning import count_values, counts_of, kept_shares, thin_counts
+from scgraph.data.sampling.thinning import (
+    count_values,
+    counts_of,
+    kept_shares,
+    row_sums,
+    rows_without_counts,
+    thin_counts,
+)
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,14 +70,14 @@ def view_cells(
     if thinning is None:
         return CellView(starts, genes, values, starts, genes, _shares(starts, np.expm1(values.astype(np.float64))))
     counts = counts_of(starts, values)
-    unknown = np.flatnonzero((np.diff(starts) > 0) & (_row_sums(starts, counts) == 0))
+    unknown = rows_without_counts(starts, counts)
     if len(unknown):
         raise DataError(_refusal(store, rows[unknown]))
     keys = store.keys[rows]
     kept = thin_counts(
         starts, genes, counts, keys, kept_shares(keys, thinning, seed=seed, epoch=epoch), seed=seed, epoch=epoch
     )
-    within = _row_sums(starts, np.expm1(values.astype(np.float64))) / SCALE
+    within = row_sums(starts, np.expm1(values.astype(np.float64))) / SCALE
     shown, left = kept > 0, counts > kept
     shown_starts, left_starts = _starts_of(starts, shown), _starts_of(starts, left)
     return CellView(
@@ -92,7 +99,7 @@ def check_counts(store: CellStore) -> None:
     for first in range(0, min(len(store), _CHECKED), _BLOCK):
         rows = np.arange(first, min(first + _BLOCK, len(store)))
         starts, _, values = store.entries(rows)
-        unknown = np.flatnonzero((np.diff(starts) > 0) & (_row_sums(starts, counts_of(starts, values)) == 0))
+        unknown = rows_without_counts(starts, counts_of(starts, values))
         if len(unknown):
             raise DataError(_refusal(store, rows[unknown]))
 
@@ -104,15 +111,9 @@ def _refusal(store: CellStore, rows: NDArray[np.int64]) -> str:
     )
 
 
-def _row_sums(starts: NDArray[np.int64], numbers: NDArray[np.floating] | NDArray[np.int32]) -> NDArray[np.float64]:
-    lengths = np.diff(starts)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    return np.bincount(rows, weights=numbers, minlength=len(lengths)).astype(np.float64)
-
-
 def _shares(starts: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.float32]:
     shares: NDArray[np.float32] = (
-        numbers / np.repeat(np.maximum(_row_sums(starts, numbers), 1e-12), np.diff(starts))
+        numbers / np.repeat(np.maximum(row_sums(starts, numbers), 1e-12), np.diff(starts))
     ).astype(np.float32)
     return shares
 

@@ -13,7 +13,7 @@ Source: count splitting, Neufeld et al. 2024, doi:10.1093/biostatistics/kxac047;
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -31,6 +31,8 @@ __all__ = [
     "counts_of",
     "counts_reference",
     "kept_shares",
+    "row_sums",
+    "rows_without_counts",
     "thin_cells",
     "thin_counts",
     "thin_reference",
@@ -80,6 +82,18 @@ def counts_reference(values: NDArray[np.float32]) -> NDArray[np.int32]:
                 counts: NDArray[np.int32] = np.rint(ratio).astype(np.int32)
                 return counts
     return np.zeros(len(values), dtype=np.int32)
+
+
+def row_sums(indptr: NDArray[np.int64], numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """Add up the numbers `[nnz]` of every row, float64 `[n]`."""
+    lengths = np.diff(indptr)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    return np.bincount(rows, weights=numbers, minlength=len(lengths)).astype(np.float64)
+
+
+def rows_without_counts(indptr: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the rows that have values but no counts, as `counts_of` leaves those whose counts are not known."""
+    return np.flatnonzero((np.diff(indptr) > 0) & (row_sums(indptr, counts) == 0))
 
 
 def kept_shares(keys: NDArray[np.uint64], shares: tuple[float, float], *, seed: int, epoch: int) -> NDArray[np.float64]:
@@ -142,10 +156,8 @@ def count_values(
         counts: Counts `[nnz]`.
         within: What share of its counts a cell has in these genes `[n]`; thinning is taken to leave it as it is.
     """
-    lengths = np.diff(indptr)
-    totals = np.bincount(np.repeat(np.arange(len(lengths)), lengths), weights=counts, minlength=len(lengths))
-    factor = SCALE * within / np.maximum(totals, 1)
-    values: NDArray[np.float32] = np.log1p(counts * np.repeat(factor, lengths)).astype(np.float32)
+    factor = SCALE * within / np.maximum(row_sums(indptr, counts), 1)
+    values: NDArray[np.float32] = np.log1p(counts * np.repeat(factor, np.diff(indptr))).astype(np.float32)
     return values
 
 
@@ -168,7 +180,7 @@ def thin_cells(cells: Cells, share: float, *, seed: int) -> Cells:
         counts = np.rint(matrix.data).astype(np.int32)
     else:
         counts = counts_of(indptr, np.ascontiguousarray(matrix.data, dtype=np.float32))
-        lost = np.flatnonzero((np.diff(indptr) > 0) & (np.add.reduceat(np.append(counts, 0), indptr[:-1]) == 0))
+        lost = rows_without_counts(indptr, counts)
         if len(lost):
             raise DataError(
                 f"{cells.name}: {len(lost):,} of {len(cells):,} cells (such as {cells.obs_names[lost[0]]}) have values "
