@@ -60,7 +60,8 @@ class BenchPlan:
         network: gene network of the models that are restricted to it or take hints from it.
         drop_leaks: corpus cells that stand in a test part are left out.
         notes: what must be said of sets, corpus and splits.
-        left_out: uses that a set cannot serve, and why; they stand in `notes` too.
+        warnings: what is said before the work, and stands in `notes` too: settings without an effect, uses that a set
+            cannot serve.
     """
 
     models: dict[str, BenchConfig]
@@ -70,7 +71,7 @@ class BenchPlan:
     network: GeneEdges | None
     drop_leaks: bool
     notes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def measured_on(self) -> tuple[CellStore, Network] | None:
@@ -130,7 +131,7 @@ def plan_bench(
         DataError: a set cannot be divided, its genes do not match, or its counts are not known where they are thinned.
     """
     planned: list[PlannedSet] = []
-    left_out: list[str] = []
+    warnings = list(dict.fromkeys(note for own in models.values() if (note := own.probe.without_effect())))
     notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + [*corpus.notes]
     for probe in sets:
         splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
@@ -141,9 +142,8 @@ def plan_bench(
         on_first = network_on(network, first.train)
         light = not corpus.in_memory or not planned
         refused = {use.name: use.refuse(probe, settings) for use in uses}
-        left_out += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
+        warnings += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
         served = tuple(use for use in uses if refused[use.name] is None)
         planned.append(PlannedSet(probe, splits, first if light else None, on_first, served))
-    notes += dict.fromkeys(note for own in models.values() if (note := own.probe.without_effect()))
-    said = (*notes, *left_out)
-    return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, said, tuple(left_out))
+    every = (*notes, *warnings)
+    return BenchPlan(models, settings, tuple(planned), corpus, network, drop_leaks, every, tuple(warnings))

@@ -110,8 +110,7 @@ def run_bench(
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
     known = {one.probe.cells.name: one.first.train.vocabulary for one in plan.sets if one.first is not None}
     check_genes(targets, known, min_matched=settings.min_matched)
-    no_effect = dict.fromkeys(note for own in by_model.values() if (note := own.probe.without_effect()))
-    for note in (*no_effect, *plan.left_out):
+    for note in plan.warnings:
         say(note)
     folder = None
     is_new = out is not None and not Path(out).exists()
