@@ -194,9 +194,9 @@ def _check(
                 "vocabulary and are left out of pretraining."
             )
     if training.batch_size > len(loader.rows):
-        raise ConfigError(
-            f"batch_size is {training.batch_size:,}, and there are {len(loader.rows):,} training cells. "
-            "Choose a batch size of at most that."
+        notes.append(
+            f"batch_size is {training.batch_size:,}, and there are {len(loader.rows):,} training cells: every step "
+            "takes all of them."
         )
     if training.thinning is not None:
         for part in (loader, validation):
