@@ -37,6 +37,12 @@ def _whole_or_all(value: object) -> object:
     raise ValueError("Input should be a whole number of 1 or more, or all")
 
 
+def _whole_or_auto(value: object) -> object:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("Input should be a whole number of 1 or more, or auto")
+
+
 def _infinite(data: object, place: str = "") -> Iterator[tuple[str, float]]:
     """Find the numbers in nested data that are infinite or NaN, and where they stand."""
     if isinstance(data, float) and not math.isfinite(data):
@@ -61,6 +67,10 @@ def _baseline_names(value: object) -> object:
 
 PathText = Annotated[str, BeforeValidator(_path_text)]
 WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
+WholeOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_whole_or_auto)]
+
+AUTO_BATCH = 128
+"""Cells a step where `batch_size` is auto, of sets that have as many."""
 
 
 class _Config(BaseModel):
@@ -184,7 +194,9 @@ class TrainConfig(_Config):
     zero_mask_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.03, description="share of those whose value, zero, is hidden"
     )
-    batch_size: Positive = Field(256, description="cells a step, of all devices together")
+    batch_size: WholeOrAuto = Field(
+        256, description="cells a step, of all devices together; auto: 128, or all of a smaller set"
+    )
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
@@ -255,6 +267,10 @@ class TrainConfig(_Config):
     def zeros_beside(self, vocabulary_size: int) -> int:
         """Return the unexpressed genes that a decoder sees of a cell with `genes` expressed ones."""
         return min(self.zeros_shown(vocabulary_size), max(0, vocabulary_size - self.genes))
+
+    def cells_a_step(self, cells: int) -> int:
+        """Return the cells of a step, where there are so many to learn from."""
+        return max(1, min(AUTO_BATCH, cells)) if self.batch_size == "auto" else self.batch_size
 
     def genes_to_embed(self) -> int | None:
         """Return the most genes of a cell that its vector is computed from; None for all it expresses."""
@@ -331,7 +347,7 @@ class PretrainConfig(_Config):
         """Return the training settings for so many cells: epochs cut to `max_steps`, and a seed."""
         epochs = self.train.epochs
         if self.max_steps is not None:
-            epochs = max(1, min(epochs, round(self.max_steps / -(-cells // self.train.batch_size))))
+            epochs = max(1, min(epochs, round(self.max_steps / -(-cells // self.train.cells_a_step(cells)))))
         return self.train.model_copy(update={"epochs": epochs, "seed": self.train.seed if seed is None else seed})
 
 

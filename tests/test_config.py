@@ -144,6 +144,14 @@ def test_epochs_are_cut_to_the_steps_allowed(cells: int, epochs: int) -> None:
     assert BenchConfig().train_for(cells).epochs == 10
 
 
+def test_an_automatic_batch_is_of_128_cells_or_all_that_there_are() -> None:
+    config = BenchConfig(train=TrainConfig(batch_size="auto", epochs=200), max_steps=500)
+    assert [config.train.cells_a_step(cells) for cells in (0, 60, 128, 5000)] == [1, 60, 128, 128]
+    assert [config.train_for(cells).epochs for cells in (60, 640)] == [200, 100]
+    with pytest.raises(ConfigError, match=r"x: batch_size: Input should be a whole number of 1 or more, or auto, not"):
+        parse_config(TrainConfig, {"batch_size": "all"}, source="x")
+
+
 @pytest.mark.parametrize("value", [0, -3, 1.5, True, "few", [1]])
 def test_genes_to_embed_are_a_number_or_all(value: object) -> None:
     with pytest.raises(ConfigError, match=r"x: embed_genes: Input should be a whole number of 1 or more, or all, not"):

@@ -34,7 +34,7 @@ def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
             genes=own.train.genes if network is None else min(own.train.genes, network.size),
             zeros=own.train.zeros_beside(vocabulary_size),
             vocabulary_size=vocabulary_size,
-            batch_size=min(own.train.batch_size, 16),
+            batch_size=min(own.train.cells_a_step(16), 16),
             device=device,
             precision=settings.train.precision,
             peak=peak,

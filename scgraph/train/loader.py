@@ -122,6 +122,7 @@ class CellLoader:
         world: the processes that train together; this one yields its share of every batch.
 
     Attributes:
+        batch_size: cells of a batch, of all processes together.
         seconds_waiting: how long whoever asked for batches has waited for them, in all.
     """
 
@@ -149,12 +150,13 @@ class CellLoader:
         self.first_step = 0
         self.rows = np.flatnonzero(np.diff(store.indptr) >= 2)
         self.left_out = len(store) - len(self.rows)
+        self.batch_size = config.cells_a_step(len(self.rows))
         self.seconds_waiting = 0.0
 
     @property
     def steps(self) -> int:
         """Number of batches of an epoch."""
-        return -(-len(self.rows) // self.config.batch_size)
+        return -(-len(self.rows) // self.batch_size)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return the rows of the store in the order of an epoch."""
@@ -248,7 +250,7 @@ class CellLoader:
             yield batch
 
     def _batches(self) -> Iterator[CellBatch]:
-        epoch, size = self.epoch, self.config.batch_size
+        epoch, size = self.epoch, self.batch_size
         order = self.order(epoch)
         steps = range(self.first_step, self.steps)
         in_blocks = self.shuffle and self.config.shuffle == "blocks"

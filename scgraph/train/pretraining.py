@@ -114,7 +114,7 @@ def pretrain(
         validation_loader = make_loader(validation, model_config, train_config, shuffle=False, world=world)
     notes = _check(model_config, train_config, loader, validation_loader)
     device = resolve_device(train_config.device)
-    check_world(world, train_config, device)
+    check_world(world, train_config, device, batch_size=loader.batch_size)
     if on_epoch is not None and world.size > 1:
         raise ConfigError("devices: a run that is watched after every epoch takes one device; set devices to 1.")
     if device.type == "cpu" and train_config.precision == "16-mixed":
@@ -193,10 +193,10 @@ def _check(
                 f"{part.left_out:,} of {len(part.store):,} {name} cells express fewer than two genes of the "
                 "vocabulary and are left out of pretraining."
             )
-    if training.batch_size > len(loader.rows):
-        notes.append(
-            f"batch_size is {training.batch_size:,}, and there are {len(loader.rows):,} training cells: every step "
-            "takes all of them."
+    if loader.batch_size > len(loader.rows):
+        raise ConfigError(
+            f"batch_size is {loader.batch_size:,}, and there are {len(loader.rows):,} training cells. "
+            "Choose a batch size of at most that, or auto."
         )
     if training.thinning is not None:
         for part in (loader, validation):

@@ -56,7 +56,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def check_world(world: World, config: TrainConfig, device: torch.device) -> None:
+def check_world(world: World, config: TrainConfig, device: torch.device, *, batch_size: int) -> None:
     """Refuse more processes than there are devices or cells of a batch.
 
     Raises:
@@ -73,9 +73,9 @@ def check_world(world: World, config: TrainConfig, device: torch.device) -> None
         raise ConfigError(
             f"devices is {world.devices}, and this machine has {available} {kind}. Use --devices {available} or fewer."
         )
-    if config.batch_size < world.size:
+    if batch_size < world.size:
         raise ConfigError(
-            f"batch_size is {config.batch_size}, and there are {world.size} devices: each needs a cell of every batch. "
+            f"batch_size is {batch_size}, and there are {world.size} devices: each needs a cell of every batch. "
             "Choose a larger batch or fewer devices."
         )
 

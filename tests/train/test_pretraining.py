@@ -180,6 +180,7 @@ def test_cells_with_one_gene_are_left_out_and_said_aloud() -> None:
 @pytest.mark.parametrize(
     ("model", "training", "message"),
     [
+        ({}, {"batch_size": 101}, "batch_size is 101, and there are 100 training cells"),
         ({}, {"genes": 1}, "genes must be at least 2"),
         ({"cell_head": False}, {}, "cell head"),
         ({}, {"device": "cuda:99"}, "not on this machine"),
@@ -197,15 +198,14 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_larger_than_the_training_cells_holds_them_all_and_that_is_noted() -> None:
+def test_an_automatic_batch_holds_all_cells_of_a_small_set() -> None:
     train, validation = helpers.parts()
-    larger, whole = (
-        pretrain(helpers.small_model(), helpers.small_training(batch_size=size, epochs=1), train, validation)
-        for size in (101, 100)
+    automatic, whole = (
+        pretrain(helpers.small_model(), helpers.small_training(batch_size=size, epochs=2), train, validation)
+        for size in ("auto", 100)
     )
-    assert larger.notes == ("batch_size is 101, and there are 100 training cells: every step takes all of them.",)
-    assert whole.notes == ()
-    for one, other in zip(larger.model.parameters(), whole.model.parameters(), strict=True):
+    assert automatic.history["step"].tolist() == [1, 2]
+    for one, other in zip(automatic.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
