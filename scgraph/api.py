@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
@@ -20,6 +18,7 @@ from scgraph.train.denoising import denoise, denoise_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    import numpy as np
     from anndata import AnnData
     from numpy.typing import NDArray
 

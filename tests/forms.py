@@ -29,7 +29,7 @@ def with_antibodies(adata: anndata.AnnData) -> tuple[sparse.csr_matrix, list[str
     antibodies = np.full((adata.n_obs, ANTIBODIES), 500, dtype=np.float32)
     counts = sparse.hstack([sparse.csr_matrix(adata.X), antibodies]).tocsr()
     names = [*adata.var_names, "CD3", "CD19"]
-    ids = [*(adata.var["feature_id"] if "feature_id" in adata.var else adata.var_names), "CD3_ab", "CD19_ab"]
+    ids = [*adata.var.get("feature_id", adata.var_names), "CD3_ab", "CD19_ab"]
     kinds = ["Gene Expression"] * adata.n_vars + ["Antibody Capture"] * ANTIBODIES
     return counts, ids, names, kinds
 
@@ -133,9 +133,7 @@ FORMS: dict[str, Write] = {
     **TABLES,
     "Cell Ranger 3": lambda d, a: write_market(d / "cells", a),
     "Cell Ranger 2": lambda d, a: write_market(d / "cells", a, matrix="matrix.mtx", features="genes.tsv"),
-    "a prefix": lambda d, a: write_market(
-        d / "cells", a, matrix="GSM1_matrix.mtx.gz", features="GSM1_features.tsv.gz"
-    ),
+    "a prefix": lambda d, a: write_market(d / "cells", a, matrix="GSM1_matrix.mtx.gz", features="GSM1_features.tsv.gz"),
     "a single mtx": lambda d, a: single(d / "cells", a),
     "10x h5": lambda d, a: write_tenx(d / "cells.h5", a),
     "10x h5 of several genomes": lambda d, a: old_h5(d / "cells.h5", a),

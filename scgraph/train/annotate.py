@@ -165,7 +165,9 @@ def embed_cells(
         try:
             vectors[cells.rows] = embed(model, store, genes=genes, seed=seed, device=device)
         except DataError as error:
-            raise DataError(f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}") from error
+            raise DataError(
+                f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}"
+            ) from error
         counted[cells.rows] = True
     if not counted.all():
         say(zeros_note(stream.obs_names[~counted]))
@@ -250,7 +252,7 @@ def _refuse_collisions(root: Any, where: str, place: Place) -> None:
     ours = record is not None and not is_array(record) and place.fields <= set(record)
     if record is not None and not ours:
         raise DataError(f"{where}: uns[{place.record!r}] is there and is no record of scgraph. Rename or remove it.")
-    group = root[place.group] if place.group in root else None
+    group = root.get(place.group)
     there = None if group is None or is_array(group) else group.get(place.key)
     known = there is not None and is_array(there) and there.ndim == 2 and (ours or place.group == "obsm")
     if there is not None and not known:

@@ -131,7 +131,7 @@ class CountsForm(Form):
             raise DataError(f"{self.where}: a {self.kind} has no layers, so no layer {layer!r}. Leave the layer out.")
         return Opened(self.where, self.matrix, self.tables)
 
-    def features(self, layer: str | None) -> pd.DataFrame:  # noqa: ARG002 - there are no layers
+    def features(self, layer: str | None) -> pd.DataFrame:
         """Read the table of genes."""
         return self.tables()[1]
 
@@ -149,6 +149,7 @@ def open_form(path: Path) -> Iterator[Form]:
     """
     where = str(path)
     file, part = _located(path)
+    form: Form
     if part is None and is_market(file):
         market = find_market(file)
         yield CountsForm(market.stored(where), market.tables, where, "10x folder" if file.is_dir() else "10x matrix")
@@ -241,7 +242,9 @@ def _of_group(root: Any, file: Path, part: str | None, where: str, kind: str) ->
     """Return the modality that is meant, or the whole of what has none."""
     if "mod" not in root or "X" in root:
         if part is not None:
-            raise DataError(f"{where}: there is no {part!r} in {file.name}, which holds one matrix. Name the file alone.")
+            raise DataError(
+                f"{where}: there is no {part!r} in {file.name}, which holds one matrix. Name the file alone."
+            )
         return GroupForm(root, where, kind, path=file if kind == ".h5ad file" else None)
     names = list(root["mod"])
     chosen = part or (names[0] if len(names) == 1 else MODALITY)
@@ -250,7 +253,7 @@ def _of_group(root: Any, file: Path, part: str | None, where: str, kind: str) ->
         listed = ", ".join(f"{base}/{name}" for name in names)
         raise DataError(f"{where}: it has no modality {chosen!r}. Name one of them behind the file: {listed}.")
     form = GroupForm(root["mod"][chosen], where, "modality")
-    form.modality, form.common = chosen, root["obs"] if "obs" in root else None
+    form.modality, form.common = chosen, root.get("obs")
     if len(names) > 1:
         others = ", ".join(name for name in names if name != chosen)
         form.notes = (f"the modality {chosen!r} is read, and nothing of {others}",)

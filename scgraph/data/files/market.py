@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.data.files.hdf5 import check_there
-from scgraph.data.files.storage import check_fits
+from scgraph.data.files.storage import check_room
 from scgraph.data.files.stored import StoredMatrix, arrays, damage
 from scgraph.errors import DataError
 
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Market", "find_market", "is_market"]
 
 _ENDINGS = (".mtx", ".mtx.gz")
+_ENTRY = 32
+"""Bytes of an entry while it is read: two indices and a value, twice."""
+
 _COLUMNS = ("gene_ids", "feature_name", "feature_types")
 
 
@@ -64,11 +66,11 @@ class Market:
         obs, var = self.tables()
         if (rows, columns) != (len(var), len(obs)):
             raise DataError(
-                f"{where}: {self.matrix.name} has {rows:,} rows and {columns:,} columns, but {self.features.name} names "
-                f"{len(var):,} features and {self.barcodes.name} {len(obs):,} cells. Rows are features and columns are "
-                "cells: give the three files of one matrix."
+                f"{where}: {self.matrix.name} has {rows:,} rows and {columns:,} columns, but {self.features.name} "
+                f"names {len(var):,} features and {self.barcodes.name} {len(obs):,} cells. Rows are features and columns "
+                "are cells: give the three files of one matrix."
             )
-        check_fits([_Claim(entries)], where)
+        check_room(_ENTRY * entries, where)
         with damage(str(self.matrix)):
             read: Any = scipy.io.mmread(self.matrix)
             if hasattr(read, "tocsr"):
@@ -82,15 +84,6 @@ class Market:
             return StoredMatrix(found.shape, by_row=True, dense=found)
         parts = {name: getattr(found, name) for name in ("data", "indices", "indptr")}
         return StoredMatrix(found.shape, by_row=True, parts=parts)
-
-
-class _Claim:
-    """What a matrix takes while it is read: two indices and a value an entry, twice."""
-
-    dtype = type("Bytes", (), {"itemsize": 32})
-
-    def __init__(self, size: int) -> None:
-        self.size = size
 
 
 def is_market(path: Path) -> bool:
@@ -153,6 +146,7 @@ def _table(path: Path) -> pd.DataFrame:
 
     head = check_there(path)
     options: dict[str, Any] = {"sep": "\t", "header": None, "dtype": str, "quoting": csv.QUOTE_NONE}
-    with damage(str(path)), (gzip.open if head.startswith(b"\x1f\x8b") else open)(path, "rb") as file:
-        table: pd.DataFrame = pd.read_csv(file, keep_default_na=False, skip_blank_lines=False, **options)
+    options |= {"keep_default_na": False, "skip_blank_lines": False}
+    with damage(str(path)):
+        table: pd.DataFrame = pd.read_csv(path, compression="gzip" if head.startswith(b"\x1f\x8b") else None, **options)
     return table

@@ -74,7 +74,8 @@ def _stored(matrix: Any, where: str) -> StoredMatrix:
         return StoredMatrix(matrix.shape, by_row=True, lazy=matrix)
     if not (sparse.issparse(matrix) or isinstance(matrix, np.ndarray)):
         raise DataError(f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix.")
-    found = arrays(matrix)
+    given: Any = matrix
+    found = arrays(given)
     if isinstance(found, Compressed):
         parts = {"data": found.data, "indices": found.indices, "indptr": found.indptr}
         return StoredMatrix(found.shape, by_row=found.by_row, parts=parts)

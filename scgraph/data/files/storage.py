@@ -13,7 +13,7 @@ from scgraph.memory import available_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["check_claims", "check_fits", "check_inside", "claimed_bytes", "datasets_of", "is_array"]
+__all__ = ["check_claims", "check_fits", "check_inside", "check_room", "claimed_bytes", "datasets_of", "is_array"]
 
 _DEFLATE = 1032
 """Most bytes that deflate makes of one (https://zlib.net/zlib_tech.html)."""
@@ -115,17 +115,25 @@ def check_claims(datasets: Iterable[Any], where: str) -> None:
             )
 
 
-def check_fits(datasets: Iterable[Any], where: str, *, what: str = "its matrix") -> None:
+def check_fits(datasets: Iterable[Any], where: str) -> None:
     """Refuse to read at once what memory cannot hold; what lies in memory already needs none.
 
     Raises:
         DataError: As said.
     """
-    stored = [dataset for dataset in datasets if not isinstance(dataset, np.ndarray)]
-    needed, free = sum(map(claimed_bytes, stored)), available_memory()
+    check_room(sum(claimed_bytes(dataset) for dataset in datasets if not isinstance(dataset, np.ndarray)), where)
+
+
+def check_room(needed: int, where: str) -> None:
+    """Refuse to read a matrix that takes more bytes than memory has free.
+
+    Raises:
+        DataError: As said.
+    """
+    free = available_memory()
     if needed > free:
         raise DataError(
-            f"{where}: {what} takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free. "
+            f"{where}: its matrix takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free. "
             "Write a store that is read from disk: scgraph prepare (one that is stored by gene, CSC, by row first)."
         )
 
