@@ -67,7 +67,7 @@ class Market:
         if (rows, columns) != (len(var), len(obs)):
             raise DataError(
                 f"{where}: {self.matrix.name} has {rows:,} rows and {columns:,} columns, but {self.features.name} "
-                f"names {len(var):,} features and {self.barcodes.name} {len(obs):,} cells. Rows are features and columns "
+                f"names {len(var):,} features and {self.barcodes.name} {len(obs):,} cells. Rows are features, columns "
                 "are cells: give the three files of one matrix."
             )
         check_room(_ENTRY * entries, where)
