@@ -10,6 +10,7 @@ import numpy as np
 
 from scgraph.data import read_cells
 from scgraph.data.files.forms import open_cells
+from scgraph.data.files.objects import open_object
 from scgraph.data.files.stored import damage
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
@@ -185,13 +186,8 @@ def read_screen(
 
 def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
     """Return the table of the cells, without reading the matrix of a file."""
-    from anndata import AnnData
-
-    if isinstance(data, AnnData):
-        held: pd.DataFrame = data.obs
-        return held
     if not isinstance(data, str | Path):
-        read_cells(data)  # says what is wrong
+        return open_object(data, "adata", layer).tables()[0]
     with open_cells(Path(data), layer) as opened, damage(opened.where):
         table: pd.DataFrame = opened.tables()[0]
     return table

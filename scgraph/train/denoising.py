@@ -12,6 +12,7 @@ from scgraph.data import CellStore, read_cells
 from scgraph.data.files.features import read_genes
 from scgraph.data.files.forms import open_form
 from scgraph.data.files.names import examples
+from scgraph.data.files.objects import in_memory
 from scgraph.data.files.reading import as_text
 from scgraph.data.files.stored import damage
 from scgraph.data.files.stream import CellStream
@@ -90,7 +91,7 @@ def denoise(
     cells = read_cells(adata, layer=layer, values=values)
     for note in cells.notes:
         say(note)
-    decoding = _Decoding.of(saved, cells, adata.var, scale=kind, min_matched=min_matched, device=device)
+    decoding = _Decoding.of(saved, cells, in_memory(adata.var), scale=kind, min_matched=min_matched, device=device)
     say(_size_note(place, *adata.shape))
     expected = np.tile(decoding.blank, (adata.n_obs, 1))
     for rows, part in decoding.parts(cells):

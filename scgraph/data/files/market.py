@@ -99,7 +99,7 @@ def find_market(path: Path) -> Market:
     A prefix of the name of the matrix is that of its tables, as in `GSM1_matrix.mtx.gz` and `GSM1_features.tsv.gz`.
 
     Raises:
-        DataError: A folder holds several matrices, or a table is missing.
+        DataError: A folder holds several matrices or cannot be read, or a table is missing.
     """
     if path.is_dir():
         found = _matrices(path)
@@ -124,7 +124,10 @@ def find_market(path: Path) -> Market:
 
 
 def _matrices(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.name.endswith(_ENDINGS) and entry.is_file())
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.name.endswith(_ENDINGS) and entry.is_file())
+    except OSError as error:
+        raise DataError(f"{folder}: it cannot be read ({error.strerror}).") from error
 
 
 def _beside(path: Path, *names: str) -> Path | None:

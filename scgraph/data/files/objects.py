@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-__all__ = ["open_object"]
+__all__ = ["in_memory", "open_object"]
 
 
 def open_object(adata: AnnData, where: str, layer: str | None) -> Opened:
@@ -49,12 +49,12 @@ def open_object(adata: AnnData, where: str, layer: str | None) -> Opened:
     logged = adata.uns.get("log1p") if name is None else None
 
     def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
-        return _in_memory(adata.obs), _in_memory(var)
+        return in_memory(adata.obs), in_memory(var)
 
     return Opened(where, _stored(matrix, where), tables, log_base(logged))
 
 
-def _in_memory(table: Any) -> pd.DataFrame:
+def in_memory(table: Any) -> pd.DataFrame:
     """Return the data frame of a table that may be read lazily."""
     frame: pd.DataFrame = table.to_memory() if hasattr(table, "to_memory") else table
     return frame
