@@ -125,8 +125,6 @@ def test_a_file_that_changes_is_noticed_in_a_folder(tmp_path: Path, make_adata: 
 @pytest.mark.parametrize("dense", [False, True])
 @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
 def test_lazy_and_backed_objects(ending: str, dense: bool, tmp_path: Path, make_adata: Make) -> None:
-    pytest.importorskip("dask")
-    pytest.importorskip("xarray")
     adata = make_adata()
     written = adata.copy()
     if dense:
