@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -106,10 +107,10 @@ def test_several_matrices_of_a_folder_are_named(tmp_path: Path, make_adata: Make
 
 def test_pickled_values_of_a_zarr_are_never_read(tmp_path: Path, make_adata: Make) -> None:
     path = write_zarr(tmp_path / "cells.zarr", make_adata(), version=2)
-    for name in (".zmetadata", "X/data/.zarray"):
-        text = (path / name).read_text()
-        (path / name).write_text(text.replace('"filters": null', '"filters": [{"id": "pickle", "protocol": 5}]'))
-    with pytest.raises(DataError, match="holds pickled values"):
+    (path / ".zmetadata").unlink()
+    array = path / "X" / "data" / ".zarray"
+    array.write_text(json.dumps({**json.loads(array.read_text()), "compressor": {"id": "pickle", "protocol": 5}}))
+    with pytest.raises(DataError, match="pickle"):
         read_cells(path)
 
 
