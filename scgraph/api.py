@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
@@ -20,6 +18,7 @@ from scgraph.train.denoising import denoise, denoise_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    import numpy as np
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -135,7 +134,8 @@ def embed(
     order, to the last bit on a CPU. A cell without any count gets zeros, with a note.
 
     Args:
-        adata: counts or log-normalised values; changed in place.
+        adata: counts or log-normalised values; changed in place. Where it is backed by a file, or lazy, its matrix is
+            read a block at a time.
         model: a folder, or what `scgraph.load_model` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
@@ -150,24 +150,25 @@ def embed(
     Raises:
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
-    from scgraph.data import CellStore, read_cells
-    from scgraph.data.files.reading import as_text
-    from scgraph.train import embed as vectors
-    from scgraph.train.annotate import zeros_note
+    from scgraph.data.files.stream import CellStream
+    from scgraph.train.annotate import embed_cells
 
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    cells = read_cells(adata, layer=layer, values=values)
-    for note in cells.notes:
-        say(note)
-    store = CellStore.from_cells(cells, saved.vocabulary, min_matched=min_matched)
-    say(store.match_note)
     training = saved.training()
-    counted = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
-    whole = np.zeros((adata.n_obs, counted.shape[1]), dtype=np.float32)
-    whole[cells.rows] = counted
-    if len(counted) < len(whole):
-        say(zeros_note(np.delete(as_text(adata.obs_names), cells.rows)))
-    record = _record(saved, whole, store.match_note, cells.manifest["layer"])
+    stream = CellStream(adata, layer=layer, values=values)
+    for note in stream.notes:
+        say(note)
+    whole, matched = embed_cells(
+        saved.model,
+        stream,
+        saved.vocabulary,
+        min_matched=min_matched,
+        genes=training.genes_to_embed(),
+        seed=training.seed,
+        device=device,
+        say=say,
+    )
+    record = _record(saved, whole, matched, layer)
     adata.obsm[OBSM_KEY] = whole
     adata.uns["scgraph"] = record
     return record
@@ -188,7 +189,7 @@ def embed_file(
 ) -> dict[str, Any]:
     """Embed the cells of a file into a copy of it; see `embed`. The copy appears whole or not at all.
 
-    The file is read in blocks and copied byte for byte, whatever else it holds; a 10x file becomes an .h5ad file.
+    The file is read in blocks and copied byte for byte, whatever else it holds; what is no .h5ad file becomes one.
 
     Raises:
         DataError: the file cannot be used as it is, or holds something else under the names that are written.

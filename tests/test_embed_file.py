@@ -187,6 +187,23 @@ def test_10x_file_becomes_h5ad(model: Path, source: Path, tmp_path: Path, versio
     assert any("10x file" in text for text in said)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_objects_on_disk_are_embedded_a_block_at_a_time(
+    model: Path, tmp_path: Path, lazy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_cells()
+    whole.X = sparse.csr_matrix(whole.X)
+    whole.write_h5ad(tmp_path / "cells.h5ad")
+    scgraph.embed(whole, model)
+    monkeypatch.setattr("scgraph.data.files.storage.available_memory", lambda: 1000)
+    monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 100)
+    path = tmp_path / "cells.h5ad"
+    adata = ad.experimental.read_lazy(path) if lazy else ad.read_h5ad(path, backed="r")
+    record = scgraph.embed(adata, model)
+    assert np.array_equal(np.asarray(adata.obsm[OBSM_KEY]), whole.obsm[OBSM_KEY])
+    assert record["cells"] == 90
+
+
 def test_refusals_come_before_computing(
     model: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

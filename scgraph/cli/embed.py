@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scgraph.cli.options import AllowConv, Device, Json, Layer, ValuesAs
+from scgraph.cli.options import CELLS, AllowConv, Device, Json, Layer, ValuesAs
 from scgraph.cli.terminal import say, show, write_json
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
 
 def embed(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
-    data: Annotated[str, typer.Argument(help="An .h5ad file.")],
+    data: Annotated[str, typer.Argument(help=CELLS)],
     out: Annotated[Path, typer.Option(help="The .h5ad file to write, with obsm['X_scgraph'].")],
     layer: Layer = None,
     values: ValuesAs = None,

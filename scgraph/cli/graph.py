@@ -25,12 +25,12 @@ def graph(
         Literal["logit", "softmax", "change"], typer.Option(help="Weight of an edge; change: since the start.")
     ] = "logit",
     genes: Annotated[str | None, typer.Option(help="Genes with commas between, or a file with one a line.")] = None,
-    data: Annotated[str | None, typer.Option(help="Only genes that these cells express (.h5ad).")] = None,
+    data: Annotated[str | None, typer.Option(help="Only genes that these cells express.")] = None,
     values: ValuesAs = None,
     min_share: Annotated[float, typer.Option(help="Least share of the cells that express a gene.")] = 0.05,
     embeddings: Annotated[Path | None, typer.Option(help="What the model knows of its genes: .h5ad or .tsv.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Picture of the strongest part: .svg or .png.")] = None,
-    check: Annotated[str | None, typer.Option(help="Cells (.h5ad) to test the sense of the graph with.")] = None,
+    check: Annotated[str | None, typer.Option(help="Cells to test the sense of the graph with.")] = None,
     families: Annotated[
         Path | None, typer.Option(help="Lines of family<TAB>gene for --check.  [default: by prefix]")
     ] = None,

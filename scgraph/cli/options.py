@@ -14,6 +14,8 @@ from scgraph.parsing import DEEPEST, parse_yaml
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
 
+CELLS = "Cells: .h5ad, .zarr, .h5mu (FILE.h5mu/MODALITY), 10x .h5, a folder of Cell Ranger or .mtx."
+
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw, or raw/X, reads .raw.")]
 ValuesAs = Annotated[

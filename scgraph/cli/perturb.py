@@ -16,7 +16,7 @@ __all__ = ["perturb"]
 
 
 def perturb(
-    data: Annotated[str, typer.Argument(help="An .h5ad file of perturbed and control cells.")],
+    data: Annotated[str, typer.Argument(help="Perturbed and control cells: .h5ad, .zarr or .h5mu.")],
     model: Annotated[Path, typer.Option(help="Folder of a saved model.")],
     perturbation: Annotated[
         str | None, typer.Option(help="Column of obs with the perturbed genes.  [default: perturbation or condition]")

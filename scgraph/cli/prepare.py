@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scgraph.cli.options import Json, Layer, Overwrite, ValuesAs
+from scgraph.cli.options import CELLS, Json, Layer, Overwrite, ValuesAs
 from scgraph.cli.terminal import is_interactive, say, show, write_json
 from scgraph.errors import ConfigError
 
@@ -15,7 +15,7 @@ __all__ = ["prepare"]
 
 
 def prepare(
-    data: Annotated[list[str] | None, typer.Argument(help="Cells: .h5ad or 10x .h5 files.")] = None,
+    data: Annotated[list[str] | None, typer.Argument(help=CELLS)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
     vocabulary: Annotated[
         Path | None, typer.Option(help="Genes: a model, a store or a .tsv file.  [default: of the files]")

@@ -37,7 +37,7 @@ __all__ = [
 
 
 def pretrain(
-    data: Annotated[list[str], typer.Argument(help="Cells to pretrain on: .h5ad files, or one store.")],
+    data: Annotated[list[str], typer.Argument(help="Cells to pretrain on: files, or one store.")],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     model: Annotated[str, typer.Option(help="Model by name; see `scgraph models`.")] = "gnn",
     layer: Layer = None,

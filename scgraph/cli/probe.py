@@ -17,7 +17,7 @@ __all__ = [
 
 def probe(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
-    data: Annotated[str, typer.Argument(help="A labelled .h5ad file.")],
+    data: Annotated[str, typer.Argument(help="Labelled cells, in a file of any form; see `scgraph embed`.")],
     label: Label = None,
     layer: Layer = None,
     values: ValuesAs = None,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data import read_cells
-from scgraph.data.files.hdf5 import damage, open_cells
+from scgraph.data.files.forms import open_cells
+from scgraph.data.files.objects import open_object
+from scgraph.data.files.stored import damage
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.covariates import imbalance_notes, make_strata, mean_expression
@@ -115,7 +117,7 @@ def read_screen(
     or the model does not know, more than two genes, or fewer than `min_cells` cells.
 
     Args:
-        data: an .h5ad file or an AnnData object.
+        data: cells, as `scgraph.data.read_cells` takes them.
         vocabulary: the genes of the model.
         config: which perturbations and genes count.
         perturbation: column of obs; found where it is one of the usual two.
@@ -184,13 +186,8 @@ def read_screen(
 
 def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
     """Return the table of the cells, without reading the matrix of a file."""
-    from anndata import AnnData
-
-    if isinstance(data, AnnData):
-        held: pd.DataFrame = data.obs
-        return held
     if not isinstance(data, str | Path):
-        read_cells(data)  # says what is wrong
+        return open_object(data, "adata", layer).tables()[0]
     with open_cells(Path(data), layer) as opened, damage(opened.where):
         table: pd.DataFrame = opened.tables()[0]
     return table

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data import CellStore
-from scgraph.data.files.hdf5 import damage, open_file, tenx_matrix, tenx_tables
+from scgraph.data.files.copying import write_h5ad
+from scgraph.data.files.forms import Form, GroupForm, open_form
 from scgraph.data.files.names import examples
+from scgraph.data.files.storage import is_array
+from scgraph.data.files.stored import damage
 from scgraph.data.store.store import match_note
 from scgraph.errors import DataError, OutputError
 from scgraph.files import check_new_file, check_writable, file_atomic
@@ -105,15 +108,13 @@ def check_copy(data: Path, out: Path, place: Place, *, width: int | None) -> tup
         DataError: The file holds something else under the names that are written.
         OutputError: The disk is too full.
     """
-    with open_file(data) as file, damage(str(data)):
-        tenx = tenx_matrix(file)
-        if tenx is None:
-            _refuse_collisions(file, str(data), place)
-            cells, features = _length(file, "obs"), _length(file, "var")
-        else:
-            features, cells = (int(number) for number in tenx["shape"][()])
+    with open_form(data) as form, damage(str(data)):
+        if isinstance(form, GroupForm):
+            _refuse_collisions(form.root, str(data), place)
+        cells, features = _shape(form)
+        size = form.size()
     numbers = cells * (features if width is None else width)
-    needed, free = data.stat().st_size + 4 * numbers, shutil.disk_usage(out.resolve().parent).free
+    needed, free = size + 4 * numbers, shutil.disk_usage(out.resolve().parent).free
     if free < needed:
         raise OutputError(
             f"{out}: its disk has {free / 1e9:,.1f} GB left and {needed / 1e9:,.1f} GB are needed. Free some space or "
@@ -122,10 +123,17 @@ def check_copy(data: Path, out: Path, place: Place, *, width: int | None) -> tup
     return cells, features
 
 
-def _length(file: h5py.File, name: str) -> int:
-    """Return the rows of a table of a file, 0 where that is not plain to see."""
-    index = file[name].attrs.get("_index") if name in file else None
-    return len(file[name][index]) if isinstance(index, str) and index in file[name] else 0
+def _shape(form: Form) -> tuple[int, int]:
+    """Return how many cells and features a source has, 0 where that is not plain to see."""
+    if not isinstance(form, GroupForm):
+        return form.open(None).matrix.shape[0], form.open(None).matrix.shape[1]
+    cells, features = (_length(form.root, name) for name in ("obs", "var"))
+    return cells, features
+
+
+def _length(root: Any, name: str) -> int:
+    index = root[name].attrs.get("_index") if name in root else None
+    return int(root[name][index].shape[0]) if isinstance(index, str) and index in root[name] else 0
 
 
 def embed_cells(
@@ -139,10 +147,10 @@ def embed_cells(
     device: str,
     say: Callable[[str], None],
 ) -> tuple[NDArray[np.float32], str]:
-    """Embed the cells of a file block by block; a cell without counts gets zeros.
+    """Embed the cells of a source block by block; a cell without counts gets zeros.
 
     Returns:
-        Vectors `[n_obs, C]` in the order of the file, and how many genes matched.
+        Vectors `[n_obs, C]` in the order of the source, and how many genes matched.
 
     Raises:
         DataError: Too few genes match, the file changed, or a vector is not finite; names the file.
@@ -157,7 +165,9 @@ def embed_cells(
         try:
             vectors[cells.rows] = embed(model, store, genes=genes, seed=seed, device=device)
         except DataError as error:
-            raise DataError(f"{stream.path}: cells from {str(cells.obs_names[0])!r} on: {error}") from error
+            raise DataError(
+                f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}"
+            ) from error
         counted[cells.rows] = True
     if not counted.all():
         say(zeros_note(stream.obs_names[~counted]))
@@ -170,7 +180,7 @@ def embed_cells(
 def copied(stream: CellStream, out: Path, *, overwrite: bool, say: Callable[[str], None]) -> Iterator[h5py.File]:
     """Copy the file of a stream byte for byte, open for what is added; it gets the name `out` when the block ends.
 
-    A 10x file becomes an .h5ad file of the same counts.
+    What is no .h5ad file becomes one that holds the same.
 
     Yields:
         The copy.
@@ -181,12 +191,13 @@ def copied(stream: CellStream, out: Path, *, overwrite: bool, say: Callable[[str
     """
     import h5py
 
+    assert stream.path is not None
     with file_atomic(out) as beside:
-        with open_file(stream.path) as source:
-            foreign = tenx_matrix(source) is not None
+        with open_form(stream.path) as form, adding(out):
+            foreign = not (isinstance(form, GroupForm) and form.path)
             if foreign:
-                say(f"{stream.path}: is a 10x file; {out} is an .h5ad file of the same counts")
-                _write_tenx(source, beside)
+                say(f"{stream.path}: is a {form.kind}; {out} is an .h5ad file of the same cells")
+                write_h5ad(form, beside)
         if not foreign:
             shutil.copyfile(stream.path, beside)
         stream.check_unchanged()
@@ -232,19 +243,18 @@ def write_vectors(
         write_record(file, VECTORS, record)
 
 
-def _refuse_collisions(file: h5py.File, where: str, place: Place) -> None:
-    import h5py
-
+def _refuse_collisions(root: Any, where: str, place: Place) -> None:
     for name in (place.group, "uns"):
-        compound = name == "obsm" and isinstance(file.get(name), h5py.Dataset) and file[name].dtype.names is not None
-        if name in file and not isinstance(file[name], h5py.Group) and not compound:
+        compound = name == "obsm" and name in root and getattr(getattr(root[name], "dtype", None), "names", None)
+        if name in root and is_array(root[name]) and not compound:
             raise DataError(f"{where}: {name} is no group, so nothing can be added to it. Write the file again.")
-    record = file["uns"].get(place.record) if "uns" in file else None
-    ours = isinstance(record, h5py.Group) and place.fields <= set(record)
+    record = root["uns"].get(place.record) if "uns" in root else None
+    ours = record is not None and not is_array(record) and place.fields <= set(record)
     if record is not None and not ours:
         raise DataError(f"{where}: uns[{place.record!r}] is there and is no record of scgraph. Rename or remove it.")
-    there = file[place.group].get(place.key) if isinstance(file.get(place.group), h5py.Group) else None
-    known = isinstance(there, h5py.Dataset) and there.ndim == 2 and (ours or place.group == "obsm")
+    group = root.get(place.group)
+    there = None if group is None or is_array(group) else group.get(place.key)
+    known = there is not None and is_array(there) and there.ndim == 2 and (ours or place.group == "obsm")
     if there is not None and not known:
         raise DataError(f"{where}: {place} is there and holds no {place.what}. Rename or remove it.")
 
@@ -263,23 +273,3 @@ def make_group(file: h5py.File, name: str) -> None:
     group.attrs["encoding-type"], group.attrs["encoding-version"] = "dict", "0.1.0"
     for column, values in columns.items():
         group[column] = values
-
-
-def _write_tenx(source: h5py.File, path: Path) -> None:
-    import anndata
-    import h5py
-    from anndata.io import write_elem
-
-    matrix = tenx_matrix(source)
-    if matrix is None:
-        raise DataError(f"{source.filename}: is no 10x file.")
-    obs, var = tenx_tables(matrix, str(path))
-    with h5py.File(path, "x") as file:
-        write_elem(file, "/", anndata.AnnData(obs=obs, var=var))
-        if "X" in file:
-            del file["X"]
-        rows = file.create_group("X")
-        rows.attrs["encoding-type"], rows.attrs["encoding-version"] = "csr_matrix", "0.1.0"
-        rows.attrs["shape"] = np.asarray([len(obs), len(var)], dtype=np.int64)
-        for name in ("data", "indices", "indptr"):
-            source.copy(matrix[name], rows, name)

@@ -10,10 +10,11 @@ import numpy as np
 
 from scgraph.data import CellStore, read_cells
 from scgraph.data.files.features import read_genes
-from scgraph.data.files.hdf5 import damage, open_cells, open_file, tenx_matrix
-from scgraph.data.files.layers import which_layer
+from scgraph.data.files.forms import open_form
 from scgraph.data.files.names import examples
+from scgraph.data.files.objects import in_memory
 from scgraph.data.files.reading import as_text
+from scgraph.data.files.stored import damage
 from scgraph.data.files.stream import CellStream
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, did_you_mean
@@ -25,7 +26,6 @@ from scgraph.train.expected import expected_fractions, expects_counts
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    import h5py
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ def denoise(
     cells = read_cells(adata, layer=layer, values=values)
     for note in cells.notes:
         say(note)
-    decoding = _Decoding.of(saved, cells, adata.var, scale=kind, min_matched=min_matched, device=device)
+    decoding = _Decoding.of(saved, cells, in_memory(adata.var), scale=kind, min_matched=min_matched, device=device)
     say(_size_note(place, *adata.shape))
     expected = np.tile(decoding.blank, (adata.n_obs, 1))
     for rows, part in decoding.parts(cells):
@@ -121,7 +121,7 @@ def denoise_file(
     """Write the expected expression of the cells of a file into a copy of it; see `denoise`.
 
     The file is read and the layer written in blocks; the copy appears whole or not at all, with all else byte for byte
-    as it was. A 10x file becomes an .h5ad file.
+    as it was. What is no .h5ad file becomes one.
 
     Raises:
         ConfigError: as `denoise`.
@@ -317,13 +317,5 @@ def _tell_empty(empty: NDArray[np.str_], say: Callable[[str], None]) -> None:
 
 def _features(path: Path, layer: str | None) -> pd.DataFrame:
     """Return `var` of a file, which the layers of its copy have as columns."""
-    with open_file(path) as file:
-        main = layer if tenx_matrix(file) is None and layer is not None and _is_layer(file, layer, path) else None
-    with open_cells(path, main) as opened, damage(str(path)):
-        return opened.tables()[1]
-
-
-def _is_layer(file: h5py.File, layer: str, path: Path) -> bool:
-    """Tell whether a name means a layer, and not .raw."""
-    raw = any(key in file for key in ("raw/X", "raw.X"))
-    return which_layer(layer, list(file.get("layers", ())), raw=raw, where=str(path)) is not None
+    with open_form(path) as form, damage(str(path)):
+        return form.features(layer)

@@ -13,6 +13,7 @@ from scgraph.data import Vocabulary
 from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.screen import Screen, read_screen
+from tests.forms import write_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,15 @@ def test_change_is_the_difference_of_means_of_log_values() -> None:
     logs.X = logged.astype(np.float32)
     assert np.allclose(read(logs).change, screen.change, atol=1e-4)
     assert "log1p" in " ".join(read(logs).notes)
+
+
+def test_a_zarr_and_a_lazy_object_give_the_same(tmp_path: Path) -> None:
+    adata = make()
+    path = write_zarr(tmp_path / "screen.zarr", adata)
+    expected = read(adata)
+    for source in (path, ad.experimental.read_lazy(path)):
+        found = read_screen(source, VOCABULARY, PerturbConfig())
+        assert np.array_equal(found.change, expected.change)
 
 
 def test_both_layouts_and_ensembl_ids_give_the_same(simulated: SimulatedScreen, tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def check_parts(data: Any, indices: Any, indptr: Any, where: str) -> None:
     for name, array in (("indptr", indptr), ("indices", indices)):
         if array.dtype.kind not in "iu" or array.ndim != 1:
             raise DataError(f"{where}: {name} of the matrix is not a list of whole numbers. {_MEND}")
-    if data.ndim != 1 or len(data) != len(indices):
-        raise DataError(f"{where}: {data.size:,} values but {len(indices):,} indices. {_MEND}")
+    if data.ndim != 1 or data.shape != indices.shape:
+        raise DataError(f"{where}: {data.size:,} values but {indices.size:,} indices. {_MEND}")
 
 
 def check_row_starts(indptr: NDArray[np.int64], rows: int, entries: int, where: str, *, line: str = "row") -> None:

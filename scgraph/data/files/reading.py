@@ -12,12 +12,10 @@ from scgraph.data.cells import Cells
 from scgraph.data.files.checks import Compressed, canonical, categories, check_compressed, check_shape, silent_note
 from scgraph.data.files.evidence import obs_totals
 from scgraph.data.files.features import read_genes
-from scgraph.data.files.hdf5 import Source, read_file, stored_matrix
-from scgraph.data.files.layers import layer_choices, which_layer
+from scgraph.data.files.forms import file_sha256, read_file, short_name
 from scgraph.data.files.names import check_unique, examples, plain
 from scgraph.data.files.normalize import ScaleSeen, check_values
-from scgraph.data.files.scale import log_base
-from scgraph.data.files.storage import check_claims
+from scgraph.data.files.objects import open_object
 from scgraph.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "file_sha256", "read_cells"]
+    from scgraph.data.files.stored import Source
+
+__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "read_cells"]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
@@ -49,8 +49,9 @@ def read_cells(
     """Read cells, check them, and bring them into one form.
 
     Args:
-        source: An .h5ad or 10x .h5 file, an AnnData object, or `"pbmc68k_reduced"`, whose layer is `raw` and
-            whose label is `bulk_labels` by default.
+        source: An .h5ad or 10x .h5 file, a folder of Cell Ranger or an .mtx file beside its tables, a .zarr (or
+            .zarr.zip), an .h5mu file, of which `"cells.h5mu/prot"` reads another modality than `rna`; an AnnData
+            object; or `"pbmc68k_reduced"`, whose layer is `raw` and whose label is `bulk_labels` by default.
         layer: Layer to read instead of X; `"raw"` reads `.raw`. Where a layer is called raw too, `"raw/X"` and
             `"layers/raw"` tell them apart.
         values: What the values are, where they do not show it themselves: `"counts"`, `"linear"`, `"log1p"`, `"log2"`,
@@ -70,24 +71,18 @@ def read_cells(
     origin: str | None = None
     if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
         layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
-        content = _from_anndata(_built_in(), BUILT_IN, layer)
+        content = open_object(_built_in(), BUILT_IN, layer).read()
     elif isinstance(source, str | Path):
         path = Path(source)
-        if isinstance(source, str) and not path.suffix and not path.exists():
+        if isinstance(source, str) and not path.suffix and not path.exists() and path.parent == Path():
             raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
         content = read_file(path, layer)
-        name = name or path.stem
+        name = name or short_name(path)
         origin = file_sha256(path)
     else:
         name = name or "adata"
-        content = _from_anndata(source, name, layer)
+        content = open_object(source, name, layer).read()
     return _assemble(content, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the checksum of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _assemble(
@@ -172,48 +167,6 @@ def _labels(obs: pd.DataFrame, label: str, where: str, notes: list[str]) -> pd.C
     if alike:
         notes.append(f"classes differ from others in blanks alone: {examples(alike)}")
     return labels
-
-
-def _from_anndata(adata: AnnData, where: str, layer: str | None) -> Source:
-    import anndata
-
-    if not isinstance(adata, anndata.AnnData):
-        raise DataError(f"{where}: a path or an AnnData object is needed, not {type(adata).__name__}.")
-    var = adata.var
-    raw = adata.raw
-    if layer is None:
-        matrix = adata.X
-        if matrix is None:
-            choices = layer_choices(adata.layers, raw=raw is not None)
-            offer = f" Choose a layer: {', '.join(choices)}." if choices else ""
-            raise DataError(f"{where}: it has no X.{offer}")
-    else:
-        name = which_layer(layer, adata.layers, raw=raw is not None, where=where)
-        if name is not None:
-            matrix = adata.layers[name]
-        else:
-            matrix, var = raw.X, raw.var
-    logged = adata.uns.get("log1p") if layer is None or name is None else None
-    return Source(where, _arrays(matrix, where), adata.obs, var, log_base=log_base(logged))
-
-
-def _arrays(matrix: Any, where: str) -> Compressed | NDArray[Any]:
-    """Return the arrays of whatever an AnnData object holds as its matrix."""
-    import h5py
-    from anndata.abc import CSCDataset, CSRDataset
-    from scipy import sparse
-
-    if isinstance(matrix, CSRDataset | CSCDataset | h5py.Dataset):
-        stored = stored_matrix(matrix if isinstance(matrix, h5py.Dataset) else matrix.group, where)
-        check_claims(stored.datasets(), where)  # nobody has looked into the file yet
-        return stored.read(where)
-    if sparse.issparse(matrix):
-        given: Any = matrix
-        rows = given if given.format in ("csr", "csc") else given.tocsr()
-        return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
-    if isinstance(matrix, np.ndarray):
-        return np.asarray(matrix)
-    raise DataError(f"{where}: the matrix is a {type(matrix).__name__}. Make it a numpy or scipy.sparse matrix.")
 
 
 def _built_in() -> AnnData:

@@ -1,10 +1,11 @@
-"""Where the bytes of an HDF5 file lie, and whether there are as many as it claims: a stranger wrote it."""
+"""Where the bytes of stored arrays lie, and whether there are as many as they claim: a stranger wrote them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 
 from scgraph.errors import DataError
 from scgraph.memory import available_memory
@@ -12,7 +13,7 @@ from scgraph.memory import available_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["check_claims", "check_fits", "check_inside", "datasets_of"]
+__all__ = ["check_claims", "check_fits", "check_inside", "check_room", "claimed_bytes", "datasets_of", "is_array"]
 
 _DEFLATE = 1032
 """Most bytes that deflate makes of one (https://zlib.net/zlib_tech.html)."""
@@ -70,10 +71,17 @@ def _leaves(where: str, path: str, what: str) -> str:
     )
 
 
-def datasets_of(element: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
-    """Return a dataset, or all datasets of a group and of the groups in it."""
-    if isinstance(element, h5py.Dataset):
+def is_array(element: Any) -> bool:
+    """Tell an array of HDF5 or zarr from a group."""
+    return hasattr(element, "dtype")
+
+
+def datasets_of(element: Any) -> list[Any]:
+    """Return an array, or all arrays of a group and of the groups in it, of HDF5 or zarr."""
+    if is_array(element):
         return [element]
+    if not isinstance(element, h5py.Group):
+        return [entry for _, entry in element.members(max_depth=None) if is_array(entry)]
     entries, datasets, seen = [element], [], set()
     while entries:
         entry = entries.pop()
@@ -88,14 +96,18 @@ def datasets_of(element: h5py.Group | h5py.Dataset) -> list[h5py.Dataset]:
     return datasets
 
 
-def check_claims(datasets: Iterable[h5py.Dataset], where: str) -> None:
-    """Refuse datasets that claim more values than their bytes can hold; nothing of them is read.
+def check_claims(datasets: Iterable[Any], where: str) -> None:
+    """Refuse datasets of HDF5 that claim more values than their bytes can hold; nothing of them is read.
+
+    zarr does not store chunks of zeros, so what its arrays claim says nothing of their bytes.
 
     Raises:
         DataError: As said.
     """
     for dataset in datasets:
-        claimed, held = _claimed(dataset), _held(dataset)
+        if not isinstance(dataset, h5py.Dataset):
+            continue
+        claimed, held = claimed_bytes(dataset), _held(dataset)
         if claimed > max(held, _SMALL):
             raise DataError(
                 f"{where}: {dataset.name} claims {dataset.size:,} values, but the file holds no more than "
@@ -103,13 +115,22 @@ def check_claims(datasets: Iterable[h5py.Dataset], where: str) -> None:
             )
 
 
-def check_fits(datasets: Iterable[h5py.Dataset], where: str) -> None:
-    """Refuse to read at once what memory cannot hold.
+def check_fits(datasets: Iterable[Any], where: str) -> None:
+    """Refuse to read at once what memory cannot hold; what lies in memory already needs none.
 
     Raises:
         DataError: As said.
     """
-    needed, free = sum(_claimed(dataset) for dataset in datasets), available_memory()
+    check_room(sum(claimed_bytes(dataset) for dataset in datasets if not isinstance(dataset, np.ndarray)), where)
+
+
+def check_room(needed: int, where: str) -> None:
+    """Refuse to read a matrix that takes more bytes than memory has free.
+
+    Raises:
+        DataError: As said.
+    """
+    free = available_memory()
     if needed > free:
         raise DataError(
             f"{where}: its matrix takes {needed / 1e9:,.1f} GB of memory and {free / 1e9:,.1f} GB are free. "
@@ -117,8 +138,10 @@ def check_fits(datasets: Iterable[h5py.Dataset], where: str) -> None:
         )
 
 
-def _claimed(dataset: h5py.Dataset) -> int:
-    return int(dataset.size or 0) * int(dataset.id.get_type().get_size())
+def claimed_bytes(dataset: Any) -> int:
+    """Return the bytes of all values that an array claims to have."""
+    size = dataset.id.get_type().get_size() if isinstance(dataset, h5py.Dataset) else dataset.dtype.itemsize
+    return int(dataset.size or 0) * int(size)
 
 
 def _held(dataset: h5py.Dataset) -> int:

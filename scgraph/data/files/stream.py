@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +20,23 @@ from scgraph.data.files.checks import (
 )
 from scgraph.data.files.evidence import obs_totals
 from scgraph.data.files.features import read_genes
-from scgraph.data.files.hdf5 import damage, open_cells
+from scgraph.data.files.forms import changed, file_sha256, open_cells, short_name
 from scgraph.data.files.normalize import ScaleSeen
-from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note, file_sha256
+from scgraph.data.files.objects import open_object
+from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note
+from scgraph.data.files.stored import arrays, damage
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
+    from anndata import AnnData
     from numpy.typing import NDArray
     from scipy import sparse
 
     from scgraph.data.cells import Kind
-    from scgraph.data.files.hdf5 import Opened, StoredMatrix
+    from scgraph.data.files.stored import Opened, StoredMatrix
 
 __all__ = ["CellStream"]
 
@@ -43,18 +48,19 @@ Block = tuple["sparse.csr_matrix", "NDArray[np.str_]"]
 
 
 class CellStream:
-    """Cells of an .h5ad or 10x .h5 file.
+    """Cells of a source, a block at a time.
 
-    Making one reads the file once: it is checked whole, and genes, kind and notes are known. `blocks` reads it
-    again. A matrix that is stored by gene (CSC) is held in memory while it is read.
+    Making one reads the source once: it is checked whole, and genes, kind and notes are known. `blocks` reads it
+    again. A matrix that is stored by gene (CSC) or as text (.mtx) is held in memory while it is read.
 
     Args:
-        path: The file.
+        source: A path, as `scgraph.data.read_cells` takes it, or an AnnData object, backed by a file or lazy.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         tick: Told how many cells of the file have been looked at.
 
     Attributes:
+        path: Path of the source, None for an object.
         name: Stem of the file.
         symbols: Gene symbols `[n_genes]`, `""` where unknown.
         ensembl: Ensembl ids `[n_genes]`, `""` where unknown.
@@ -69,21 +75,24 @@ class CellStream:
 
     def __init__(
         self,
-        path: str | Path,
+        source: str | Path | AnnData,
         *,
         layer: str | None = None,
         values: str | None = None,
         tick: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(source) if isinstance(source, str | Path) else None
+        self._adata = None if isinstance(source, str | Path) else source
         self.layer = layer
-        self.name = self.path.stem
-        where, notes = str(self.path), []
+        self.name = "adata" if self.path is None else short_name(self.path)
+        where = "adata" if self.path is None else str(self.path)
+        notes: list[str] = []
         empty: list[str] = []
         cells = dropped = 0
         self.entries = 0
-        with open_cells(self.path, layer) as opened:
-            self._when = self.path.stat().st_mtime_ns
+        with self._opened() as opened:
+            self._when = self._last_change()
+            notes += opened.notes
             with damage(where):
                 obs, var = opened.tables()
             check_shape(opened.matrix.shape, len(obs), len(var), where)
@@ -118,7 +127,7 @@ class CellStream:
         self.notes = (*notes, scale_note)
         self.manifest: dict[str, Any] = {
             "source": where,
-            "sha256": file_sha256(self.path),
+            "sha256": None if self.path is None else file_sha256(self.path),
             "cells": cells,
             "genes": len(self.symbols),
             "layer": layer,
@@ -143,7 +152,7 @@ class CellStream:
         Raises:
             DataError: As said.
         """
-        if self.path.stat().st_mtime_ns != self._when:
+        if self._last_change() != self._when:
             raise DataError(f"{self.path}: was changed while it was read. Start again when it is finished.")
 
     def expressed(self) -> NDArray[np.int64]:
@@ -156,7 +165,7 @@ class CellStream:
         Raises:
             DataError: The file has changed since it was read first.
         """
-        with open_cells(self.path, self.layer) as opened:
+        with self._opened() as opened:
             self.check_unchanged()
             first = 0
             for matrix, names in self._blocks(opened):
@@ -177,6 +186,15 @@ class CellStream:
                         manifest=self.manifest,
                     )
 
+    def _last_change(self) -> object:
+        return None if self.path is None else changed(self.path)
+
+    def _opened(self) -> AbstractContextManager[Opened]:
+        if self.path is not None:
+            return open_cells(self.path, self.layer)
+        assert self._adata is not None
+        return nullcontext(open_object(self._adata, "adata", self.layer))
+
     def _blocks(self, opened: Opened) -> Iterator[Block]:
         """Yield canonical rows of genes and the names of their cells, empty rows included."""
         for first, raw in _raw_blocks(opened.matrix, opened.where):
@@ -194,6 +212,8 @@ def _raw_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compres
             with damage(where):
                 rows = np.asarray(matrix.dense[first : first + step])
             yield first, rows
+    elif matrix.lazy is not None:
+        yield from _lazy_blocks(matrix.lazy, where)
     elif matrix.by_row:
         yield from _row_blocks(matrix, where)
     else:
@@ -204,20 +224,32 @@ def _raw_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compres
         yield 0, whole
 
 
+def _lazy_blocks(matrix: Any, where: str) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:
+    """Compute the rows of one chunk of dask at a time."""
+    first = 0
+    for size in matrix.chunks[0]:
+        with damage(where):
+            rows = arrays(matrix[first : first + size].compute())
+        if isinstance(rows, Compressed):
+            check_compressed(rows, where)
+        yield first, rows
+        first += size
+
+
 def _row_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compressed]]:
     data, indices = matrix.parts["data"], matrix.parts["indices"]
     with damage(where):
         check_parts(data, indices, matrix.parts["indptr"], where)
-        indptr = matrix.parts["indptr"][()].astype(np.int64)
+        indptr = np.asarray(matrix.parts["indptr"][()]).astype(np.int64)
     cells, genes = matrix.shape
-    check_row_starts(indptr, cells, len(indices), where)
+    check_row_starts(indptr, cells, indices.shape[0], where)
     first = 0
     while first < cells:
         # As many rows as fit, and one at least.
         last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
         here = slice(int(indptr[first]), int(indptr[last]))
         with damage(where):
-            part = data[here], indices[here]
+            part = np.asarray(data[here]), np.asarray(indices[here])
         starts = indptr[first : last + 1] - indptr[first]
         check_indices(part[1], starts, genes, where, first=first)
         yield first, Compressed(*part, starts, (last - first, genes), by_row=True)

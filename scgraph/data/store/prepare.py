@@ -48,7 +48,7 @@ def prepare(
     appears whole, under its name, or not at all.
 
     Args:
-        files: .h5ad or 10x .h5 files, in the order of their cells in the store.
+        files: Cells, as `scgraph.data.read_cells` takes them from a path, in the order of their cells in the store.
         out: Folder of the store.
         vocabulary: Genes of the store: a vocabulary, a folder of a saved model or of a store, or a .tsv file as they
             hold it. None unites the genes of the files.
@@ -94,7 +94,7 @@ def prepare(
         try:
             sources = []
             for number, (stream, match) in enumerate(zip(streams, matches, strict=True)):
-                empty = _write(writer, stream, match, number, step(f"writing {stream.path.name}"))
+                empty = _write(writer, stream, match, number, step(f"writing {stream.name}"))
                 note = match_note(match, empty)
                 say(f"{stream.name}: {note}")
                 sources.append({**stream.manifest, "notes": list(stream.notes), "match": note})

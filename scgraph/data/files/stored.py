@@ -1,0 +1,124 @@
+"""A matrix as it lies in a file or an object, not read yet, and what is found of the cells around it."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scgraph.data.files.checks import Compressed
+from scgraph.data.files.storage import check_fits
+from scgraph.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+__all__ = ["Opened", "Source", "StoredMatrix", "arrays", "damage"]
+
+_DAMAGE = (
+    *(OSError, EOFError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError),
+    *(zlib.error, zipfile.BadZipFile),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file or an AnnData object says, before it is checked; `log_base` as in `scgraph.data.files.scale`."""
+
+    where: str
+    matrix: Compressed | NDArray[Any]
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    log_base: float | None = None
+
+
+@dataclass(frozen=True)
+class StoredMatrix:
+    """A matrix as it is stored; nothing of it is trusted, and little of it is read yet.
+
+    Its arrays are datasets of HDF5, arrays of zarr, or numpy arrays; one that dask computes is `lazy`.
+
+    Attributes:
+        shape: Cells and genes that it claims.
+        by_row: Whether its parts are rows of cells; true for a dense one.
+        dense: The table, or None.
+        parts: `data`, `indices` and `indptr` of a sparse one.
+        lazy: A dask array, of numpy arrays or sparse matrices, or None.
+    """
+
+    shape: tuple[int, ...]
+    by_row: bool
+    dense: Any = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    lazy: Any = None
+
+    def datasets(self) -> list[Any]:
+        """Return what it is stored in."""
+        if self.lazy is not None:
+            return []
+        return list(self.parts.values()) if self.dense is None else [self.dense]
+
+    def read(self, where: str) -> Compressed | NDArray[Any]:
+        """Read all of it.
+
+        Raises:
+            DataError: Memory cannot hold it.
+        """
+        if self.lazy is not None:
+            return arrays(self.lazy.compute())
+        check_fits(self.datasets(), where)
+        if self.dense is not None:
+            return np.asarray(self.dense[()])
+        data, indices, indptr = (np.asarray(self.parts[name][()]) for name in ("data", "indices", "indptr"))
+        return Compressed(data, indices, indptr, (self.shape[0], self.shape[1]), by_row=self.by_row)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source whose matrix has been found: what is needed to read it whole or in pieces."""
+
+    where: str
+    matrix: StoredMatrix
+    tables: Callable[[], tuple[pd.DataFrame, pd.DataFrame]]
+    log_base: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def read(self) -> Source:
+        """Read all of it.
+
+        Raises:
+            DataError: It is damaged, or memory cannot hold it.
+        """
+        with damage(self.where):
+            matrix = self.matrix.read(self.where)
+            return Source(self.where, matrix, *self.tables(), self.notes, self.log_base)
+
+
+def arrays(matrix: sparse.spmatrix | NDArray[Any]) -> Compressed | NDArray[Any]:
+    """Return the arrays of a matrix in memory."""
+    from scipy import sparse
+
+    if not sparse.issparse(matrix):
+        return np.asarray(matrix)
+    given: Any = matrix
+    rows = given if given.format in ("csr", "csc") else given.tocsr()
+    return Compressed(rows.data, rows.indices, rows.indptr, rows.shape, by_row=rows.format == "csr")
+
+
+@contextmanager
+def damage(where: str) -> Iterator[None]:
+    """Turn what libraries raise over a damaged file into a `DataError` that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{where}: the file is damaged ({reason}). Copy it again.") from error
