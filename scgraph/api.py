@@ -257,12 +257,12 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
-    from scgraph.bench.classifier import fit_probe
     from scgraph.data import CellStore
     from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
+    from scgraph.representations.classifier import fit_probe
     from scgraph.train import embed as vectors
 
     settings = as_bench_config(config)
