@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scgraph.annotate.run import annotate, annotate_file
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OBSM_KEY",
+    "annotate",
+    "annotate_file",
     "bench",
     "denoise",
     "denoise_file",

@@ -48,7 +48,7 @@ class Place:
     """Where numbers of the cells stand in a file, and the record of how they came about.
 
     Attributes:
-        group: `obsm` or `layers`.
+        group: `obs`, `obsm` or `layers`.
         key: Name in the group.
         record: Name of the record in `uns`.
         fields: Entries by which a record of these numbers is known.
@@ -236,15 +236,21 @@ def _refuse_collisions(file: h5py.File, where: str, place: Place) -> None:
     import h5py
 
     for name in (place.group, "uns"):
-        compound = name == "obsm" and isinstance(file.get(name), h5py.Dataset) and file[name].dtype.names is not None
+        old = file.get(name)  # of anndata 0.6, a table
+        compound = name in ("obs", "obsm") and isinstance(old, h5py.Dataset) and old.dtype.names is not None
         if name in file and not isinstance(file[name], h5py.Group) and not compound:
             raise DataError(f"{where}: {name} is no group, so nothing can be added to it. Write the file again.")
     record = file["uns"].get(place.record) if "uns" in file else None
     ours = isinstance(record, h5py.Group) and place.fields <= set(record)
     if record is not None and not ours:
         raise DataError(f"{where}: uns[{place.record!r}] is there and is no record of scgraph. Rename or remove it.")
-    there = file[place.group].get(place.key) if isinstance(file.get(place.group), h5py.Group) else None
-    known = isinstance(there, h5py.Dataset) and there.ndim == 2 and (ours or place.group == "obsm")
+    table = file.get(place.group)
+    if isinstance(table, h5py.Dataset) and place.group == "obs":  # of anndata 0.6
+        there: object = place.key if place.key in (table.dtype.names or ()) else None
+    else:
+        there = table.get(place.key) if isinstance(table, h5py.Group) else None
+    array = isinstance(there, h5py.Dataset) and there.ndim == 2 and (ours or place.group == "obsm")
+    known = ours if place.group == "obs" else array
     if there is not None and not known:
         raise DataError(f"{where}: {place} is there and holds no {place.what}. Rename or remove it.")
 
