@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from scgraph.annotate.features import FeatureMap
-from scgraph.reporting.rows import PAIR, REGRESSION
 from scgraph.representations.base import ModelRepresentation
 from scgraph.representations.components import ComponentBaselines
 from scgraph.train.finetuning import finetune
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from scgraph.data import Cells, CellStore, Vocabulary
@@ -107,14 +108,17 @@ class FineTuned:
         return ModelRepresentation(self.name, model, training.model_copy(update={"device": self.device}), self.seed)
 
 
-def component_candidates(store: CellStore, vocabulary: Vocabulary, *, counts_known: bool, seed: int) -> list[Candidate]:
-    """Fit components of log values, and of square roots and Pearson residuals where the counts of all cells are known.
+def component_candidates(
+    store: CellStore, vocabulary: Vocabulary, names: Sequence[str], *, seed: int
+) -> list[Candidate]:
+    """Fit components by the names of their rows, on all cells of the reference and without labels.
 
-    They are fitted on all cells of the reference, without labels.
+    Raises:
+        DataError: residuals are asked for, and the counts of a cell are not known.
     """
     fitted = ComponentBaselines(store, COMPONENTS, seed)
     candidates: list[Candidate] = []
-    for name in (REGRESSION, PAIR) if counts_known else (REGRESSION,):
+    for name in names:
         features = FeatureMap(fitted.fit(name), vocabulary, own_totals=True)
         candidates.append(Fixed(name, features, features.representation(store)))
     return candidates

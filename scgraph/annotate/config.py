@@ -20,6 +20,7 @@ class AnnotateConfig:
     Attributes:
         label: column of the reference with the classes.
         batch_key: column of the reference with donors or batches, which are held out whole.
+        candidates: names of what is tried, such as ``pca+logreg``; None: all there is.
         pretrain: settings to pretrain a `gnn` with on all cells, reference and query, and try it; None: no model is
             pretrained.
         majority: let the nearest cells of the query vote on the label of a cell.
@@ -41,6 +42,7 @@ class AnnotateConfig:
 
     label: str = DEFAULT_LABEL
     batch_key: str | None = None
+    candidates: tuple[str, ...] | None = None
     pretrain: str | None = None
     majority: bool = False
     top: int = 1

@@ -87,6 +87,7 @@ def query_record(
         "classes": list(classifier.classes),
         "temperature": classifier.temperature,
         "threshold": threshold,
+        "chosen_threshold": classifier.threshold,
         "majority": config.majority,
         "cells": len(labels),
         "cells_without_counts": int((~predicted.counted).sum()),

@@ -64,8 +64,8 @@ def annotate(
         save: folder to save the classifier to.
         overwrite: replace a classifier in `save`.
         say: told what was read, what was tried, and what was taken.
-        options: further fields of `scgraph.annotate.AnnotateConfig`: pretrain, majority, top, threshold, key_added,
-            layer, values, reference_layer, reference_values, min_matched, device, allow_conv, seed.
+        options: further fields of `scgraph.annotate.AnnotateConfig`: candidates, pretrain, majority, top, threshold,
+            key_added, layer, values, reference_layer, reference_values, min_matched, device, allow_conv, seed.
 
     Returns:
         The record: what was tried with its scores, calibration error, threshold, classes that were left out, and how

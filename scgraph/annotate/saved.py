@@ -1,5 +1,6 @@
-"""A saved classifier: a folder of classifier.json, classifier.safetensors, classes.tsv, vocabulary.tsv and its model.
+"""A saved classifier: a folder of classifier.json, classifier.safetensors, classes.tsv and vocabulary.tsv.
 
+Where it reads the vectors of a model, the files of a saved model stand beside them, so that the folder is one too.
 Nothing in it is pickled, imported or run; it appears whole or not at all.
 """
 
@@ -39,13 +40,9 @@ __all__ = ["DESCRIPTION", "is_classifier", "load_classifier", "save_classifier"]
 
 FORMAT = 1
 CLASSES_HEADER = "code\tclass\n"
-DESCRIPTION, TENSORS, CLASSES, GENES, MODEL = (
-    "classifier.json",
-    "classifier.safetensors",
-    "classes.tsv",
-    "vocabulary.tsv",
-    "model",
-)
+DESCRIPTION, TENSORS, CLASSES = "classifier.json", "classifier.safetensors", "classes.tsv"
+GENES = "vocabulary.tsv"
+"""That of the model, where there is one."""
 _KEYS = {"format", "name", "features", "regression", "temperature", "threshold", "record", "versions"}
 
 
@@ -84,13 +81,14 @@ def save_classifier(
         "versions": {"scgraph": __version__},
     }
     with folder_atomic(folder, overwrite=overwrite, ours=is_classifier) as new:
-        write_atomic(new / GENES, classifier.features.vocabulary.to_tsv())
         # A name may hold anything; as a JSON string without its quotes it stands on one line.
         lines = [f"{at}\t{json.dumps(name, ensure_ascii=False)[1:-1]}\n" for at, name in enumerate(classifier.classes)]
         write_atomic(new / CLASSES, "".join([CLASSES_HEADER, *lines]))
         if isinstance(classifier.features.representation, ModelRepresentation) and model is not None:
             network = classifier.features.representation.model
-            save_model(new / MODEL, network, model.vocabulary, model.model_config, metadata=model.metadata)
+            save_model(new, network, model.vocabulary, model.model_config, metadata=model.metadata)
+        else:
+            write_atomic(new / GENES, classifier.features.vocabulary.to_tsv())
         write_tensors(new / TENSORS, _as_tensors(tensors), {"vocabulary": classifier.features.vocabulary.sha256})
         write_atomic(new / DESCRIPTION, json_text(description))
 
@@ -228,7 +226,7 @@ def _rebuilt(
         ]
         return SideBySide(name, tuple(blocks), tuple(float(scale) for scale in described["scales"]))
     if kind == "model":
-        saved = load_model(folder / MODEL, allow_conv=allow_conv)
+        saved = load_model(folder, allow_conv=allow_conv)
         training = saved.training().model_copy(update={"device": device})
         return ModelRepresentation(name, saved.model, training, int(described["seed"]))
     if kind != "components":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scgraph._version import __version__
-from scgraph.annotate.candidates import component_candidates, model_candidates
+from scgraph.annotate.candidates import FINE_TUNED, component_candidates, model_candidates
 from scgraph.annotate.classifier import CellClassifier
 from scgraph.annotate.features import restricted
 from scgraph.annotate.measure import hold_out, leave_classes_out
@@ -13,8 +13,10 @@ from scgraph.config_files import as_pretrain_config
 from scgraph.data import read_cells
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.corpus import FileCorpus, stores_to_train_on
+from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models import SavedModel
 from scgraph.models.settings import settings_by_model
+from scgraph.reporting.rows import PAIR, REGRESSION
 from scgraph.train import pretrain
 
 if TYPE_CHECKING:
@@ -47,16 +49,7 @@ def train_classifier(
     saved = plan.saved
     if config.pretrain is not None:
         saved = _pretrained(plan, query, config, say)
-    candidates = component_candidates(plan.store, plan.genes, counts_known=plan.counts_known, seed=config.seed)
-    if saved is not None:
-        candidates += model_candidates(
-            saved,
-            plan.reference.cells,
-            codes,
-            own_totals=config.pretrain is not None,
-            seed=config.seed,
-            device=config.device,
-        )
+    candidates = _candidates(plan, saved, config)
     tried = []
     for candidate in candidates:
         tried.append(hold_out(candidate.name, candidate.features, codes, plan.folds, classes=len(classes)))
@@ -64,8 +57,10 @@ def train_classifier(
     order = sorted(range(len(tried)), key=lambda at: -tried[at].scores["macro_f1"])
     best = order[0]
     # Classes are left out of what no label has a part in: a fine-tuning for each class would take too long.
-    fixed = next(at for at in order if not candidates[at].sees_labels)
-    left_out = leave_classes_out(tried[fixed], _features(candidates[fixed]), codes, classes, seed=config.seed)
+    fixed = next((at for at in order if not candidates[at].sees_labels), None)
+    left_out: list[dict[str, Any]] = []
+    if fixed is not None:
+        left_out = leave_classes_out(tried[fixed], candidates[fixed].final()[1], codes, classes, seed=config.seed)
     features, x = candidates[best].final()
     record: dict[str, Any] = {
         "reference": plan.reference.cells.manifest["source"],
@@ -75,7 +70,7 @@ def train_classifier(
         "held_out": plan.folds.how,
         "candidates": [one.row() for one in tried],
         "left_out": left_out,
-        "left_out_by": tried[fixed].name,
+        "left_out_by": None if fixed is None else tried[fixed].name,
         "versions": {"scgraph": __version__},
     }
     regression = tried[best].fit(x, codes)
@@ -86,8 +81,31 @@ def train_classifier(
     )
 
 
-def _features(candidate: Candidate) -> Any:
-    return candidate.final()[1]
+def _candidates(plan: Plan, saved: SavedModel | None, config: AnnotateConfig) -> list[Candidate]:
+    """Return what is tried, components before models.
+
+    Raises:
+        ConfigError: one that is asked for cannot be tried here.
+    """
+    names = [REGRESSION, *([PAIR] if plan.counts_known else [])]
+    if saved is not None:
+        names += [saved.model_config.name(), saved.model_config.name() + FINE_TUNED]
+    wanted = names if config.candidates is None else list(config.candidates)
+    if not wanted:
+        raise ConfigError("candidates: name at least one.")
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"candidates: {name!r} cannot be tried here.{did_you_mean(name, names)}")
+    candidates = component_candidates(
+        plan.store, plan.genes, [name for name in (REGRESSION, PAIR) if name in wanted], seed=config.seed
+    )
+    if saved is not None:
+        own_totals = config.pretrain is not None
+        cells, codes = plan.reference.cells, plan.reference.codes
+        candidates += model_candidates(
+            saved, cells, codes, own_totals=own_totals, seed=config.seed, device=config.device
+        )
+    return [one for one in candidates if one.name in wanted]
 
 
 def _pretrained(

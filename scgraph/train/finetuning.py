@@ -37,12 +37,14 @@ class FinetuneConfig:
         learning_rate: of Adam.
         batch_size: cells a step.
         max_steps: most steps.
+        max_epochs: most passes over the cells.
         patience: epochs without a lower validation loss before it stops.
     """
 
     learning_rate: float = 3e-4
     batch_size: int = 64
     max_steps: int = 300
+    max_epochs: int = 20
     patience: int = 2
 
 
@@ -176,7 +178,7 @@ def finetune(
         )
         for name, rows in parts.items()
     }
-    tuned = copy.deepcopy(model).cpu()
+    tuned = copy.deepcopy(model).cpu().train()
     sample = store.subset(parts["training"][:_MOST_CELLS])
     vectors = torch.from_numpy(embed(model, sample, genes=training.genes, seed=seed, device=device))
     model.cpu()
@@ -187,7 +189,7 @@ def finetune(
         trainer = make_trainer(
             place,
             precision=training.precision,
-            epochs=max(1, round(config.max_steps / len(batches["training"]))),
+            epochs=max(1, min(config.max_epochs, round(config.max_steps / len(batches["training"])))),
             clip=training.clip,
             callbacks=[best, EarlyStopping("validation_loss", patience=config.patience, mode="min")],
             checkpoint_io=None,
