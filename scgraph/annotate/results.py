@@ -10,7 +10,7 @@ from scgraph.annotate.config import UNKNOWN
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from scgraph.annotate.classifier import CellClassifier, Predicted
     from scgraph.annotate.config import AnnotateConfig
@@ -42,7 +42,7 @@ def label_columns(
             codes[(best[:, 0] < threshold) | (best[:, 0] == 0)] = len(classes)
         names = [*classes] if UNKNOWN in classes else [*classes, UNKNOWN]
         codes[codes == len(classes)] = names.index(UNKNOWN)
-        columns[config.label_column + ending] = pd.Categorical.from_codes(codes, names).remove_unused_categories()
+        columns[config.label_column + ending] = pd.Categorical(np.asarray(names, dtype=object)[codes])
         columns[config.probability_column + ending] = best[:, place]
     return columns
 
@@ -77,7 +77,7 @@ def choice_note(record: dict[str, Any]) -> str:
 
 
 def query_record(
-    classifier: CellClassifier, predicted: Predicted, labels: pd.Categorical, config: AnnotateConfig, threshold: float
+    classifier: CellClassifier, predicted: Predicted, labels: ArrayLike, config: AnnotateConfig, threshold: float
 ) -> dict[str, Any]:
     """Return how the labels of a query came about and how many cells got each."""
     names, counts = np.unique(np.asarray(labels).astype(str), return_counts=True)
@@ -89,7 +89,7 @@ def query_record(
         "threshold": threshold,
         "chosen_threshold": classifier.threshold,
         "majority": config.majority,
-        "cells": len(labels),
+        "cells": int(counts.sum()),
         "cells_without_counts": int((~predicted.counted).sum()),
         "labels": {str(name): int(count) for name, count in zip(names, counts, strict=True)},
     }

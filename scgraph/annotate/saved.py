@@ -43,6 +43,7 @@ CLASSES_HEADER = "code\tclass\n"
 DESCRIPTION, TENSORS, CLASSES = "classifier.json", "classifier.safetensors", "classes.tsv"
 GENES = "vocabulary.tsv"
 """That of the model, where there is one."""
+_REGRESSION = ("centre", "scale", "weights", "bias", "codes")
 _KEYS = {"format", "name", "features", "regression", "temperature", "threshold", "record", "versions"}
 
 
@@ -68,7 +69,7 @@ def save_classifier(
     tensors: dict[str, NDArray[Any]] = {}
     features = _described(classifier.features.representation, tensors, "features")
     regression = classifier.regression
-    for name in ("centre", "scale", "weights", "bias", "codes"):
+    for name in _REGRESSION:
         tensors[f"regression.{name}"] = getattr(regression, name)
     description = {
         "format": FORMAT,
@@ -118,10 +119,10 @@ def load_classifier(folder: str | Path, *, device: str = "auto", allow_conv: Col
     classes = _read_classes(folder / CLASSES)
     try:
         features = _rebuilt(description["features"], arrays, "features", folder, device, allow_conv)
+        centre, scale, weights, bias, codes = (arrays[f"regression.{name}"] for name in _REGRESSION)
+        chosen = description["regression"]
         regression = Classifier(
-            **{name: arrays[f"regression.{name}"] for name in ("centre", "scale", "weights", "bias", "codes")},
-            **description["regression"],
-            validation_macro_f1=math.nan,
+            centre, scale, weights, bias, codes, float(chosen["inverse_penalty"]), chosen["scaling"], math.nan
         )
         _check_shapes(regression, len(classes), folder / TENSORS)
         own_totals = bool(description["features"]["own_totals"])

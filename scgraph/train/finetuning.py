@@ -185,7 +185,7 @@ def finetune(
     with quiet_lightning(), deterministic_on_cpu(place), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = FinetuningModule(tuned, vectors, classes=classes, learning_rate=config.learning_rate)
-        best = KeepBest()
+        best = KeepBest(tuned)
         trainer = make_trainer(
             place,
             precision=training.precision,

@@ -75,13 +75,14 @@ class FinetuningModule(LightningModule):
 
 
 class KeepBest(Callback):
-    """Keeps the weights of the model after the epoch of the lowest validation loss.
+    """Keeps the weights of a model after the epoch of the lowest validation loss.
 
     Attributes:
         weights: those weights.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: CellModel) -> None:
+        self.model = model
         self.weights: dict[str, Any] = {}
         self._lowest = math.inf
 
@@ -90,4 +91,4 @@ class KeepBest(Callback):
         loss = float(trainer.callback_metrics["validation_loss"])
         if loss < self._lowest or not self.weights:
             self._lowest = loss
-            self.weights = copy.deepcopy(pl_module.model.state_dict())
+            self.weights = copy.deepcopy(self.model.state_dict())
