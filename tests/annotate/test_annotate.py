@@ -165,6 +165,17 @@ def test_a_file_of_anndata_0_6_gets_its_labels(folder: Path, tmp_path: Path) -> 
     assert labels(ad.read_h5ad(tmp_path / "out.h5ad")) == labels(ad.read_h5ad(folder / "labelled.h5ad"))
 
 
+def test_a_cell_whose_counts_are_all_on_other_genes_is_unknown_at_any_threshold(folder: Path) -> None:
+    adata = query_cells()
+    other = ad.AnnData(np.ones((91, 1), np.float32), obs=adata.obs, var=pd.DataFrame(index=["ELSEWHERE"]))
+    adata.X[:2] = 0
+    both = ad.concat([adata, other], axis=1, merge="first")
+    record = scgraph.annotate(both, model=folder / "classifier", threshold=0.0, majority=True)
+    assert labels(both)[:2] == ["unknown", "unknown"]
+    assert (both.obs["scgraph_probability"].iloc[:2] == 0).all()
+    assert record["cells_without_counts"] == 3
+
+
 def _mouse(adata: ad.AnnData) -> None:
     adata.var_names = [name.capitalize() for name in adata.var_names]
 
