@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
     from scgraph.nn import CellModel
-    from scgraph.train.finetuning import LabelledBatch
+    from scgraph.train.labelled_batches import LabelledBatch
 
 __all__ = ["FinetuningModule", "KeepBest"]
 
