@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scgraph.annotate.run import annotate, annotate_file
+from scgraph.annotate import annotate_file
+from scgraph.annotate import run_annotate as annotate
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE

@@ -17,7 +17,7 @@ from benchmarks.annotate.page import annotate_markdown
 from benchmarks.harness.folder import read_rows, resumable_folder
 from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
-from scgraph.annotate import annotate as label_cells
+from scgraph.annotate import run_annotate
 from scgraph.annotate.calibration import expected_calibration_error
 from scgraph.cli.options import Overwrite
 from scgraph.cli.terminal import say, show
@@ -67,7 +67,7 @@ def measured(pair: Pair, method: str, options: dict[str, Any], *, seed: int) -> 
     label, query = pair.case.label, pair.query.copy()
     query.obs = query.obs[[]]
     start = time.perf_counter()
-    record = label_cells(
+    record = run_annotate(
         query,
         pair.reference,
         label=label,

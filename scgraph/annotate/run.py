@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from scgraph.annotate.classifier import CellClassifier
     from scgraph.data import Cells
 
-__all__ = ["annotate", "annotate_file"]
+__all__ = ["annotate_file", "run_annotate"]
 
 
-def annotate(
+def run_annotate(
     adata: AnnData,
     reference: str | Path | AnnData | None = None,
     *,
@@ -101,12 +101,12 @@ def annotate_file(
     say: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Label the cells of a file in a copy of it; see `annotate`. The copy appears whole or not at all.
+    """Label the cells of a file in a copy of it; see `run_annotate`. The copy appears whole or not at all.
 
     The file is read in blocks and copied byte for byte but for what is added; a 10x file becomes an .h5ad file.
 
     Raises:
-        ScgraphError: as `annotate`.
+        ScgraphError: as `run_annotate`.
         OutputError: `out` stands there already, or cannot be written.
     """
     config = _config(options, label=label, batch_key=batch_key)
