@@ -11,10 +11,22 @@ from scgraph._version import __version__
 from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from scgraph.api import bench, denoise, embed, gene_embeddings, gene_graph, load_model, perturb, prepare, pretrain
+    from scgraph.api import (
+        annotate,
+        bench,
+        denoise,
+        embed,
+        gene_embeddings,
+        gene_graph,
+        load_model,
+        perturb,
+        prepare,
+        pretrain,
+    )
 
 __all__ = [
     "__version__",
+    "annotate",
     "bench",
     "denoise",
     "embed",

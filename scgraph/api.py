@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from scgraph.annotate import annotate_file
+from scgraph.annotate import run_annotate as annotate
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OBSM_KEY",
+    "annotate",
+    "annotate_file",
     "bench",
     "denoise",
     "denoise_file",
@@ -258,12 +262,12 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
-    from scgraph.bench.classifier import fit_probe
     from scgraph.data import CellStore
     from scgraph.data.sets.labelled import read_probe_sets, split_of
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
+    from scgraph.representations.classifier import fit_probe
     from scgraph.train import embed as vectors
 
     settings = as_bench_config(config)

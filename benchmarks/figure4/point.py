@@ -95,7 +95,6 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     """Pretrain and probe with every seed, then profile; return `rows` and `costs` of a `Point`."""
     import lightning  # noqa: F401 (the first seed would count its loading as pretraining)
 
-    from scgraph.bench.classifier import fit_probe
     from scgraph.config import BenchConfig
     from scgraph.config_files import parse_config
     from scgraph.costs.profiling import profile
@@ -104,6 +103,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
     from scgraph.data.sets.stores import make_stores
     from scgraph.models.settings import settings_by_model
     from scgraph.reporting.statistics import score
+    from scgraph.representations.classifier import fit_probe
     from scgraph.train import embed, pretrain, resolve_device
 
     # Behind the imports: a library that lacks memory while it is loaded fails in many ways.

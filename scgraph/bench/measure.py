@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.baselines import NEEDS_COUNTS, ComponentBaselines, gene_regression, majority
-from scgraph.bench.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
-from scgraph.bench.representations import ModelRepresentation, SideBySide
+from scgraph.bench.baselines import gene_regression, majority
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.bench.uses.base import UseContext
 from scgraph.bench.uses.measure import measure_uses
@@ -23,6 +21,9 @@ from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
 from scgraph.reporting.rows import BASELINES, BESIDE, PAIR, UNTRAINED, WITH_MODEL
 from scgraph.reporting.statistics import score
+from scgraph.representations.base import ModelRepresentation, SideBySide
+from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
+from scgraph.representations.components import NEEDS_COUNTS, ComponentBaselines
 from scgraph.train import pretrain
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.plan import BenchPlan, PlannedSet
-    from scgraph.bench.representations import Representation
     from scgraph.data import Network
     from scgraph.data.sets.stores import SetStores
+    from scgraph.representations.base import Representation
 
 __all__ = ["Measured", "measure", "penalties_note"]
 

@@ -17,9 +17,9 @@ from scgraph.train.expected import expected_fractions, expects_counts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.bench.representations import ModelRepresentation
     from scgraph.data.components import Components
     from scgraph.nn import CellModel
+    from scgraph.representations.base import ModelRepresentation
 
 __all__ = ["components_of_visible", "reconstruct", "vectors_of_visible"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from scgraph.cli.annotate import annotate
 from scgraph.cli.bench import bench
 from scgraph.cli.denoise import denoise
 from scgraph.cli.embed import embed
@@ -44,7 +45,9 @@ app = typer.Typer(
 )
 
 
-for command in (bench, prepare, pretrain, probe, embed, denoise, graph, perturb, profile, synthetic, tune, models):
+COMMANDS = (annotate, bench, prepare, pretrain, probe, embed, denoise, graph, perturb, profile, synthetic, tune, models)
+
+for command in COMMANDS:
     app.command()(command)
 
 

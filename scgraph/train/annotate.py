@@ -51,7 +51,7 @@ class Place:
     """Where numbers of the cells stand in a file, and the record of how they came about.
 
     Attributes:
-        group: `obsm` or `layers`.
+        group: `obs`, `obsm` or `layers`.
         key: Name in the group.
         record: Name of the record in `uns`.
         fields: Entries by which a record of these numbers is known.
@@ -245,18 +245,29 @@ def write_vectors(
 
 def _refuse_collisions(root: Any, where: str, place: Place) -> None:
     for name in (place.group, "uns"):
-        compound = name == "obsm" and name in root and getattr(getattr(root[name], "dtype", None), "names", None)
-        if name in root and is_array(root[name]) and not compound:
+        table = name in ("obs", "obsm") and _columns(root.get(name)) is not None
+        if name in root and is_array(root[name]) and not table:
             raise DataError(f"{where}: {name} is no group, so nothing can be added to it. Write the file again.")
     record = root["uns"].get(place.record) if "uns" in root else None
     ours = record is not None and not is_array(record) and place.fields <= set(record)
     if record is not None and not ours:
         raise DataError(f"{where}: uns[{place.record!r}] is there and is no record of scgraph. Rename or remove it.")
     group = root.get(place.group)
-    there = None if group is None or is_array(group) else group.get(place.key)
-    known = there is not None and is_array(there) and there.ndim == 2 and (ours or place.group == "obsm")
+    columns = _columns(group)
+    there: Any = None
+    if place.group == "obs" and columns is not None:
+        there = place.key if place.key in columns else None
+    elif group is not None and not is_array(group):
+        there = group.get(place.key)
+    array = there is not None and is_array(there) and there.ndim == 2 and (ours or place.group == "obsm")
+    known = ours if place.group == "obs" else array
     if there is not None and not known:
         raise DataError(f"{where}: {place} is there and holds no {place.what}. Rename or remove it.")
+
+
+def _columns(table: Any) -> tuple[str, ...] | None:
+    """Return the columns of a table as anndata 0.6 wrote it, one array of compound type; None for anything else."""
+    return getattr(getattr(table, "dtype", None), "names", None)
 
 
 def make_group(file: h5py.File, name: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.bench.classifier import fit_probe
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.stores import make_stores
@@ -19,6 +18,7 @@ from scgraph.errors import ContractError, ScgraphError, TrainingError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
 from scgraph.nn import Restriction
+from scgraph.representations.classifier import fit_probe
 from scgraph.train import embed, pretrain, resolve_device, validation_loss
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import trial_settings

@@ -9,10 +9,9 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from scgraph.bench.baselines import GENE_PENALTIES, PAIRED, ComponentBaselines, gene_regression, majority
+from scgraph.bench.baselines import GENE_PENALTIES, gene_regression, majority
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.bench.representations import SideBySide
 from scgraph.cli.options import bench_settings
 from scgraph.config_files import as_bench_config
 from scgraph.data.components import fit_components
@@ -21,6 +20,8 @@ from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError, DataError
 from scgraph.models.settings import settings_by_model
 from scgraph.reporting.rows import BASELINES, PAIR, WITH_MODEL
+from scgraph.representations.base import SideBySide
+from scgraph.representations.components import PAIRED, ComponentBaselines
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_each_decomposition_is_made_once(monkeypatch: pytest.MonkeyPatch) -> Non
         fitted.append((values, components))
         return fit_components(store, values, components, **settings)
 
-    monkeypatch.setattr("scgraph.bench.baselines.fit_components", watched)
+    monkeypatch.setattr("scgraph.representations.components.fit_components", watched)
     store = store_of_cells()
     baselines = ComponentBaselines(store, 5, 0)
     features = {name: baselines.fit(name)(store) for name in (PAIR, "pca-sqrt", "pca-pearson", PAIR)}

@@ -16,7 +16,6 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
-from scgraph.bench.classifier import fit_classifier
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.config_files import as_bench_config
@@ -28,6 +27,7 @@ from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.models import initial_model
 from scgraph.models.settings import settings_by_model
+from scgraph.representations.classifier import fit_classifier
 from scgraph.train import embed
 from tests.helpers import QUICK, leaks_are_found_and_dropped, make_cells
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from scgraph.bench.classifier import Classifier
     from scgraph.data import CellStore
     from scgraph.data.components import Components
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.representations.classifier import Classifier
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_every_row_is_probed_by_the_same_classifier_on_the_same_parts(monkeypatc
         given.append(parts)
         return fit_classifier(*parts, **settings)
 
-    monkeypatch.setattr("scgraph.bench.classifier.fit_classifier", watched)
+    monkeypatch.setattr("scgraph.representations.classifier.fit_classifier", watched)
     measured = measure(plan_bench(settings_by_model(["gnn"], config), [probe], NO_CORPUS, config))
     rows = pd.DataFrame(measured.rows).set_index("model")
     assert len(given) == len(rows) - 1  # all but the majority
@@ -167,7 +167,7 @@ def test_components_are_fitted_on_the_cells_models_learn_from(monkeypatch: pytes
         fitted_on.append(len(store))
         return fit_components(store, *args, **settings)
 
-    monkeypatch.setattr("scgraph.bench.baselines.fit_components", watched)
+    monkeypatch.setattr("scgraph.representations.components.fit_components", watched)
     for corpus in (NO_CORPUS, read_corpus([make_cells(60, seed=1)])):
         plan = plan_bench({}, [probe], corpus, config)
         fitted_on.clear()

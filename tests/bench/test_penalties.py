@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scgraph.bench import run_bench
-from scgraph.bench.classifier import INVERSE_PENALTIES
 from scgraph.bench.measure import measure, penalties_note
 from scgraph.bench.plan import plan_bench
 from scgraph.config_files import as_bench_config
 from scgraph.data.sets.corpus import NO_CORPUS
 from scgraph.data.sets.labelled import read_probe_sets
+from scgraph.representations.classifier import INVERSE_PENALTIES
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAGE = "torch_geometric.nn.SAGEConv"
 COMMANDS = [
+    "annotate",
     "bench",
     "prepare",
     "pretrain",
@@ -54,6 +55,31 @@ def test_options_are_frozen() -> None:
         for name, command in group.commands.items()
     }
     assert options == {
+        "annotate": sorted(
+            [
+                "--reference",
+                "--label",
+                "--batch-key",
+                "--model",
+                "--pretrain",
+                "--save",
+                "--out",
+                "--majority",
+                "--top",
+                "--threshold",
+                "--key-added",
+                "--layer",
+                "--values",
+                "--reference-layer",
+                "--reference-values",
+                "--min-matched",
+                "--device",
+                "--allow-conv",
+                "--seed",
+                "--overwrite",
+                "--json",
+            ]
+        ),
         "bench": sorted(
             [
                 "--models",
@@ -373,6 +399,8 @@ def test_several_files_after_one_option() -> None:
         (["bench", "--classes", "map.tsv"], "--transfer"),
         (["bench", "--uses", "transfer"], "--transfer FILE"),
         (["denoise", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
+        (["annotate", "missing.h5ad", "--reference", "x.h5ad"], "missing.h5ad"),
+        (["annotate", "missing.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["denoise", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
         (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),

@@ -113,7 +113,7 @@ def test_a_trial_counts_by_the_best_epoch_of_its_probe(tiny_file: Path, monkeypa
         found = linear_probe(*parts, **settings)
         return replace(found, history=pd.DataFrame({"validation_macro_f1": [0.2, 0.9, 0.4]}))
 
-    monkeypatch.setattr("scgraph.bench.classifier.linear_probe", probe)
+    monkeypatch.setattr("scgraph.representations.classifier.linear_probe", probe)
     measure, _ = objective(tiny_file, objective="probe")
     assert measure("gnn", VALUES, quiet).values == (0.9,)
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from scgraph.bench.classifier import Classifier
-    from scgraph.bench.representations import Representation
     from scgraph.config import BenchConfig
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
+    from scgraph.representations.base import Representation
+    from scgraph.representations.classifier import Classifier
 
 __all__ = ["ANY_LEVEL", "Column", "Use", "UseContext", "use_row"]
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.classifier import INVERSE_PENALTIES, fit_classifier
 from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.reporting.statistics import score
+from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
     from scgraph.config import BenchConfig
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.representations.base import Representation
 
 __all__ = ["BATCHES", "folds"]
 

@@ -12,8 +12,8 @@ from scgraph.reporting.statistics import score
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
+    from scgraph.representations.base import Representation
 
 __all__ = ["FEW", "draw_labelled"]
 

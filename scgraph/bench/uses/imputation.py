@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.baselines import ComponentRepresentation
 from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
-from scgraph.bench.representations import ModelRepresentation, SideBySide
 from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.bench.uses.hidden import hide_in_parts
 from scgraph.data.sampling.thinning import thin_cells
 from scgraph.errors import DataError
+from scgraph.representations.base import ModelRepresentation, SideBySide
+from scgraph.representations.components import ComponentRepresentation
 from scgraph.train.expected import expected_fractions, expects_counts
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
     from scgraph.bench.uses.hidden import HiddenGenes, HiddenPart
     from scgraph.config import BenchConfig
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.representations.base import Representation
 
 __all__ = ["IMPUTATION"]
 

@@ -8,8 +8,8 @@ from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
+    from scgraph.representations.base import Representation
 
 __all__ = ["LABELS"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import Use, UseContext
+    from scgraph.representations.base import Representation
 
 __all__ = ["measure_uses"]
 

@@ -11,8 +11,8 @@ from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
+    from scgraph.representations.base import Representation
 
 __all__ = ["SCIB", "check_scib"]
 

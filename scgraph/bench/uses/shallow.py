@@ -15,11 +15,11 @@ from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
     from scgraph.config import BenchConfig
     from scgraph.data import Cells, CellStore
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.representations.base import Representation
 
 __all__ = ["SHALLOW", "thinned_store"]
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from scgraph.bench.representations import Representation
     from scgraph.bench.uses.base import UseContext
     from scgraph.data import Cells, CellStore, Vocabulary
     from scgraph.data.sets.classes import Pairs, SharedClasses
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.representations.base import Representation
 
 __all__ = ["TRANSFER", "Target", "check_genes", "read_targets", "transfer_use"]
 

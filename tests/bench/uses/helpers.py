@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.bench.classifier import fit_classifier
 from scgraph.bench.uses.base import UseContext
 from scgraph.config_files import as_bench_config
 from scgraph.data.sets.corpus import NO_CORPUS
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.stores import make_stores
+from scgraph.representations.classifier import fit_classifier
 from tests.helpers import QUICK
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import scgraph
-from scgraph.bench import representations
 from scgraph.bench.uses import USES, chosen_uses
 from scgraph.bench.uses.few import DRAWS
 from scgraph.cli.options import use_names
 from scgraph.errors import ConfigError
+from scgraph.representations import base as representations
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:

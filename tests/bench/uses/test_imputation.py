@@ -11,9 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scgraph.bench.baselines import ComponentBaselines, ComponentRepresentation
 from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
-from scgraph.bench.representations import ModelRepresentation
 from scgraph.bench.uses import chosen_uses
 from scgraph.bench.uses.hidden import HiddenPart, hide_genes, hide_in, hide_in_parts
 from scgraph.bench.uses.imputation import IMPUTATION, neighbors, ridge
@@ -23,6 +21,8 @@ from scgraph.data.components import fit_components
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.nn import GeneModel
 from scgraph.reporting.rows import PAIR
+from scgraph.representations.base import ModelRepresentation
+from scgraph.representations.components import ComponentBaselines, ComponentRepresentation
 from tests.bench.uses.helpers import GeneValues, make_context
 from tests.helpers import make_cells
 

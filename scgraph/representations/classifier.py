@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from scgraph.config import ProbeConfig
 
-__all__ = ["INVERSE_PENALTIES", "Classifier", "Probed", "Scaling", "fit_classifier", "fit_probe"]
+__all__ = [
+    "INVERSE_PENALTIES",
+    "SCALINGS",
+    "Classifier",
+    "Probed",
+    "Scaling",
+    "fit_classifier",
+    "fit_path",
+    "fit_probe",
+]
 
 INVERSE_PENALTIES = tuple(10.0**power for power in range(-4, 5))
 """C of scikit-learn, from the strongest penalty to hardly any; above, on few validation cells, only chance decides."""
@@ -39,7 +48,7 @@ class Classifier:
         codes: class codes of the K columns, those that the train part has.
         inverse_penalty: C of scikit-learn that was chosen.
         scaling: "columns" where s are the standard deviations of the columns, "global" where it is one number.
-        validation_macro_f1: what the choice reached on the validation part.
+        validation_macro_f1: what the choice reached on the validation part; NaN where nothing was chosen.
     """
 
     centre: NDArray[np.float64]
@@ -58,9 +67,13 @@ class Classifier:
 
     def predict(self, x: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the class code of every cell, `[n]`, from features `[n, C]`."""
-        logits = ((x - self.centre) / self.scale) @ self.weights + self.bias
-        predictions: NDArray[np.int64] = self.codes[logits.argmax(axis=1)]
+        predictions: NDArray[np.int64] = self.codes[self.logits(x).argmax(axis=1)]
         return predictions
+
+    def logits(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return ``((x - m) / s) W + b`` of every cell, `[n, K]`, a column a class of `codes`."""
+        logits: NDArray[np.float64] = ((x - self.centre) / self.scale) @ self.weights + self.bias
+        return logits
 
 
 def fit_classifier(
@@ -94,17 +107,12 @@ def fit_classifier(
         ConfigError: fewer than two classes, or a code outside of them.
         DataError: a part is empty, lengths differ, or a feature is not finite.
     """
-    from threadpoolctl import threadpool_limits
-
     check_parts({"train": (train_x, train_y), "validation": (validation_x, validation_y)}, classes)
-    y = np.asarray(train_y, dtype=np.int64)
-    # These products are small: threads of the linear algebra library cost ten times what they give.
-    with threadpool_limits(1):
-        fitted = [
-            one
-            for scaling in SCALINGS
-            for one in _path(np.asarray(train_x, np.float64), y, validation_x, validation_y, scaling, penalties)
-        ]
+    fitted = []
+    for scaling in SCALINGS:
+        for one in fit_path(train_x, train_y, scaling=scaling, penalties=penalties):
+            reached = score(validation_y, one.predict(validation_x))["macro_f1"]
+            fitted.append(replace(one, validation_macro_f1=reached))
     # The first of equals stands: stronger penalties first, then the order of the scalings.
     return max(
         sorted(fitted, key=lambda one: (one.inverse_penalty, SCALINGS.index(one.scaling))),
@@ -112,17 +120,21 @@ def fit_classifier(
     )
 
 
-def _path(
-    x: NDArray[np.float64],
-    y: NDArray[np.int64],
-    validation_x: NDArray[np.floating],
-    validation_y: ArrayLike,
-    scaling: Scaling,
-    penalties: Sequence[float],
+def fit_path(
+    x: NDArray[np.floating], y: ArrayLike, *, scaling: Scaling, penalties: Sequence[float] = INVERSE_PENALTIES
 ) -> list[Classifier]:
-    """Fit one regression a penalty."""
-    from sklearn.linear_model import LogisticRegression
+    """Fit one regression a penalty, as `fit_classifier` does, and choose none.
 
+    Args:
+        x: features `[n, C]`, finite.
+        y: class codes `[n]`.
+        scaling: how the features are scaled.
+        penalties: C of scikit-learn, ascending.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.int64)
     centre = x.mean(axis=0)
     deviations = x.std(axis=0)
     scale = np.full_like(deviations, np.sqrt(np.mean(deviations**2))) if scaling == "global" else deviations
@@ -136,14 +148,14 @@ def _path(
         if len(codes) == 1:
             weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
         else:
-            regression.set_params(C=penalty).fit(z, y)
+            # These products are small: threads of the linear algebra library cost ten times what they give.
+            with threadpool_limits(1):
+                regression.set_params(C=penalty).fit(z, y)
             weights, bias = regression.coef_.T.copy(), regression.intercept_.copy()
             if len(codes) == 2:  # one column, of the second class against the first
                 weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
                 bias = np.concatenate([np.zeros_like(bias), bias])
-        one = Classifier(centre, scale, weights, bias, codes, penalty, scaling, 0.0)
-        reached = score(validation_y, one.predict(validation_x))["macro_f1"]
-        fitted.append(replace(one, validation_macro_f1=reached))
+        fitted.append(Classifier(centre, scale, weights, bias, codes, penalty, scaling, np.nan))
     return fitted
 
 

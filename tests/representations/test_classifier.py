@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from scgraph.bench.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
 from scgraph.config import ProbeConfig
 from scgraph.errors import ConfigError, DataError
 from scgraph.reporting.statistics import score
+from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
 from scgraph.train import linear_probe
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How good the labels are that cells get from labelled cells of another study, condition, chemistry or patient."""
