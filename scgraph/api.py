@@ -155,7 +155,7 @@ def embed(
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
     from scgraph.data.files.stream import CellStream
-    from scgraph.train.annotate import embed_cells
+    from scgraph.train.copies import embed_cells
 
     saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
     training = saved.training()
@@ -200,7 +200,7 @@ def embed_file(
         OutputError: `out` stands there already, or cannot be written.
     """
     from scgraph.data.files.stream import CellStream
-    from scgraph.train.annotate import VECTORS, check_copy, check_place, embed_cells, write_vectors
+    from scgraph.train.copies import VECTORS, check_copy, check_place, embed_cells, write_vectors
 
     data, out = Path(data), Path(out)
     check_place(out, overwrite=overwrite)

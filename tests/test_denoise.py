@@ -169,7 +169,7 @@ def test_refusals_come_before_computing(model: Path, tmp_path: Path, monkeypatch
             denoise_file(model, path, out=out, layer_key=key)
     with pytest.raises(ConfigError, match="log1q"):
         denoise_file(model, path, out=out, scale="log1q")
-    monkeypatch.setattr("scgraph.train.annotate.shutil.disk_usage", lambda _: type("Disk", (), {"free": 1000}))
+    monkeypatch.setattr("scgraph.train.copies.shutil.disk_usage", lambda _: type("Disk", (), {"free": 1000}))
     with pytest.raises(OutputError, match="are needed"):
         denoise_file(model, path, out=out)
     assert not out.exists()

@@ -19,7 +19,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import DEFAULT_LABEL
 from scgraph.errors import ConfigError, OutputError, did_you_mean
 from scgraph.models import load_model
-from scgraph.train.annotate import check_place
+from scgraph.train.copies import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

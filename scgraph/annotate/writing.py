@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.annotate.results import RECORD_FIELDS, flat_record
-from scgraph.data.files.hdf5 import damage, open_cells
+from scgraph.data.files.forms import open_cells
+from scgraph.data.files.stored import damage
 from scgraph.errors import DataError
-from scgraph.train.annotate import Place, adding, check_copy, copied, write_record
+from scgraph.train.copies import Place, adding, check_copy, copied, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ def write_file(
     overwrite: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Copy the file of a stream and add the columns and the record, see `scgraph.train.annotate.copied`."""
+    """Copy the file of a stream and add the columns and the record, see `scgraph.train.copies.copied`."""
     with copied(stream, out, overwrite=overwrite, say=say) as file, adding(out):
         _add_columns(file, stream, columns)
         write_record(file, _places(config)[0], flat_record(record))

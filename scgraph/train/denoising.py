@@ -19,7 +19,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, did_you_mean
 from scgraph.models import SavedModel, load_model
-from scgraph.train.annotate import Place, adding, check_copy, check_place, copied, make_group, write_record
+from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import embed
 from scgraph.train.expected import expected_fractions, expects_counts
 
