@@ -84,10 +84,7 @@ def bench(
     json_: Json = None,
 ) -> None:
     """Compare models on labelled cells: accuracy, cost, pictures."""
-    from scgraph.bench import run_bench, tables
-    from scgraph.bench.uses.summary import summarise_uses
-    from scgraph.bench.uses.tables import rich_uses
-
+    names = model_names(models)
     settings = bench_settings(
         config,
         set_,
@@ -98,9 +95,13 @@ def bench(
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
     )
+    from scgraph.bench import run_bench, tables
+    from scgraph.bench.uses.summary import summarise_uses
+    from scgraph.bench.uses.tables import rich_uses
+
     folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
     result = run_bench(
-        model_names(models),
+        names,
         data or ["pbmc68k_reduced"],
         corpus=corpus or [],
         config=settings,

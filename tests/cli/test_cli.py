@@ -32,6 +32,8 @@ COMMANDS = [
     "synthetic",
     "tune",
     "models",
+    "example",
+    "doctor",
 ]
 
 
@@ -239,6 +241,8 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "models": sorted(["--check", "--set", "--json"]),
+        "example": sorted(["--out", "--seed", "--overwrite"]),
+        "doctor": ["--json"],
     }
 
 
