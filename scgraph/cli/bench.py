@@ -96,10 +96,17 @@ def bench(
         train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
     )
     from scgraph.bench import run_bench, tables
+    from scgraph.bench.measure import PENALTIES
     from scgraph.bench.uses.summary import summarise_uses
     from scgraph.bench.uses.tables import rich_uses
 
     folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        told.add(text)
+        say(text)
+
     result = run_bench(
         names,
         data or ["pbmc68k_reduced"],
@@ -114,11 +121,12 @@ def bench(
         transfer=transfer or [],
         classes=classes,
         overwrite=overwrite,
-        say=say,
+        say=tell,
         show_progress=is_interactive(),
     )
     for note in result.notes:
-        say(f"note: {note}")
+        if note not in told and PENALTIES not in note:  # the report has them all
+            say(f"note: {note}")
     uses_tables = rich_uses(summarise_uses(result.uses))
     margin = settings.equivalence_margin
     show(tables.rich_tables(result.summary, result.overall, uses=uses_tables, margin=margin), json_)

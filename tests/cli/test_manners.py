@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -154,3 +157,50 @@ def test_doctor_reads_the_extras_from_the_metadata(monkeypatch: pytest.MonkeyPat
     lines = ["torch>=2.6", "umap-learn>=0.5.7 ; extra == 'umap'", 'ruff>=0.17; extra == "dev"']
     monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda _: lines)
     assert doctor._extras() == [("umap", "umap-learn")]
+
+
+def test_resume_without_a_run_says_so_and_ctrl_c_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scgraph import pretrain
+    from scgraph.train import callbacks
+    from scgraph.train.signals import StopRequested
+
+    path = tmp_path / "small.h5ad"
+    with pytest.raises(SystemExit):
+        main(["example", "batches", "--out", str(path)])
+    adata = anndata.read_h5ad(path)[::8].copy()
+    settings = {
+        "model": {"channels": 8, "layers": 1, "rank": 4},
+        "train": {"epochs": 2, "genes": 16, "checkpoint_every": 1},
+    }
+    told: list[str] = []
+    counted = callbacks.RunCallback.on_train_epoch_end
+
+    def interrupted(self: Any, trainer: Any, module: Any) -> None:
+        counted(self, trainer, module)
+        raise StopRequested(signal.SIGINT)
+
+    out = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.RunCallback, "on_train_epoch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain([adata], config=settings, out=out, resume=True, say=told.append)
+    assert f"--resume: {out} holds no run to go on with; this one begins at its start." in told
+    assert told[-1] == f"The state of the run is saved in {out}; the same command with --resume goes on."
+    told.clear()
+    pretrain([adata], config=settings, out=out, resume=True, say=told.append)
+    assert not [text for text in told if "--resume" in text]
+
+
+def test_bars_name_elapsed_and_left() -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from scgraph.reporting.bars import bar_columns
+
+    console = Console(width=100, record=True, force_terminal=True, file=io.StringIO())
+    bar = Progress(*bar_columns(), console=console)
+    bar.add_task("embedding", total=10, completed=4)
+    console.print(bar.get_renderable())
+    assert re.search(r"embedding .* 4/10 elapsed .* left ", console.export_text())
