@@ -30,11 +30,11 @@ from scgraph.memory import is_out_of_memory, memory_message
 from scgraph.train.distributed.world import torchrun_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["app", "main"]
 
-EXAMPLES = {
+EXAMPLES: dict[Callable[..., None], str] = {
     bench: "scgraph bench --data pbmc68k_reduced --models gnn,tf --set max_steps=250",
     prepare: "scgraph example batches --out batches.h5ad; scgraph prepare batches.h5ad --out store",
     pretrain: "scgraph example pbmc --out pbmc.h5ad; scgraph pretrain pbmc.h5ad --out model --epochs 2",
