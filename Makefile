@@ -12,7 +12,7 @@ SCATTER := $(VENV)/torch-scatter
 DOCS := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md docs)
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test test-scatter lint types imports pages docs check clean
+.PHONY: help bench test test-scatter lint types imports pages docs check dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ docs: $(DEV_STAMP) ## Check the links of the documents and run every example in 
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' tests/test_docs.py tests/docs scgraph $(DOCS)
 
 check: lint types imports docs test ## All checks but the one with torch-scatter
+
+dist: $(RUN_STAMP) ## Build the wheel and the source archive into dist/
+	rm -rf dist
+	$(VENV)/bin/hatchling build
 
 clean: ## Remove the environment, caches and built packages (results and cached wheels stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lightning_logs

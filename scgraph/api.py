@@ -15,6 +15,8 @@ from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
 from scgraph.perturb import run_perturb as perturb
+from scgraph.reporting.bars import progress_bars
+from scgraph.reporting.rows import REGRESSION
 from scgraph.train.denoising import denoise, denoise_file
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from scgraph.config import BenchConfig, PretrainConfig
     from scgraph.costs.profiling import Attention, Costs
+    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.splits import Split
     from scgraph.train import Pretrained
 
 __all__ = [
@@ -94,6 +98,7 @@ def pretrain(
     )
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
+    from scgraph.train.checkpoint import checkpoint_file
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
@@ -104,18 +109,25 @@ def pretrain(
     network = network_on(edges, train_store)
     for note in () if network is None else network.notes:
         say(note)
-    trained = train(
-        settings.model,
-        settings.train_for(len(train_store)),
-        train_store,
-        validation,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        progress=show_progress,
-        manifest={"sources": corpus.manifests},
-        network=network,
-    )
+    if resume and out is not None and not checkpoint_file(Path(out)).is_file():
+        say(f"--resume: {out} holds no run to go on with; this one begins at its start.")
+    try:
+        trained = train(
+            settings.model,
+            settings.train_for(len(train_store)),
+            train_store,
+            validation,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            progress=show_progress,
+            manifest={"sources": corpus.manifests},
+            network=network,
+        )
+    except KeyboardInterrupt:
+        if out is not None and checkpoint_file(Path(out)).is_file():
+            say(f"The state of the run is saved in {out}; the same command with --resume goes on.")
+        raise
     for note in trained.notes:
         say(note)
     return trained
@@ -189,6 +201,7 @@ def embed_file(
     device: str = "auto",
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
+    show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Embed the cells of a file into a copy of it; see `embed`. The copy appears whole or not at all.
@@ -210,16 +223,18 @@ def embed_file(
     stream = CellStream(data, layer=layer, values=values)
     for note in stream.notes:
         say(note)
-    vectors, matched = embed_cells(
-        saved.model,
-        stream,
-        saved.vocabulary,
-        min_matched=min_matched,
-        genes=training.genes_to_embed(),
-        seed=training.seed,
-        device=device,
-        say=say,
-    )
+    with progress_bars(show_progress) as begin:
+        vectors, matched = embed_cells(
+            saved.model,
+            stream,
+            saved.vocabulary,
+            min_matched=min_matched,
+            genes=training.genes_to_embed(),
+            seed=training.seed,
+            device=device,
+            say=say,
+            tick=begin("embedding cells"),
+        )
     record = _record(saved, vectors, matched, stream.layer)
     write_vectors(stream, out, vectors, record, overwrite=overwrite, say=say)
     return record
@@ -257,7 +272,8 @@ def probe(
     The probe is that of `scgraph.bench`: `probe_per_model` of the configuration holds for the models it names.
 
     Returns:
-        One row a seed: accuracy, balanced accuracy and macro-F1 on the test part, and its size.
+        Two rows a seed, of the model and of ``pca+logreg`` on the same cells: accuracy, balanced accuracy and
+        macro-F1 on the test part, and its size.
 
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
@@ -304,8 +320,25 @@ def probe(
             classes=len(labelled.classes),
             seed=seed,
         )
-        rows.append({"seed": seed, **score(y[split.test], result.test_predictions), "n_test": len(split.test)})
+        beside = _components_row(labelled, split, settings, seed=seed)
+        for name, predicted in ((saved.model_config.name(), result.test_predictions), (REGRESSION, beside)):
+            rows.append({"model": name, "seed": seed, **score(y[split.test], predicted), "n_test": len(split.test)})
     return rows
+
+
+def _components_row(labelled: ProbeSet, split: Split, settings: BenchConfig, *, seed: int) -> NDArray[np.int64]:
+    """Predict the test part by logistic regression on components fitted on the train part, as a bench does."""
+    from scgraph.bench.baselines import ComponentBaselines
+    from scgraph.bench.classifier import fit_classifier
+    from scgraph.data.sets.corpus import read_corpus
+    from scgraph.data.sets.stores import make_stores
+
+    stores = make_stores(labelled, split, read_corpus([]), settings, seed=seed, drop_leaks=True)
+    x = ComponentBaselines(stores.train, settings.components, seed).fit(REGRESSION)(stores.probe)
+    y, classes = labelled.codes, len(labelled.classes)
+    train, validation = (x[rows] for rows in (split.train, split.validation))
+    fitted = fit_classifier(train, y[split.train], validation, y[split.validation], classes=classes)
+    return fitted.predict(x[split.test])
 
 
 def profile(

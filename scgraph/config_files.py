@@ -139,13 +139,25 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
         known: Any = cls
         for parent in parents:
             known = known.model_fields[parent].annotation
-        return f"there is no key {place!r}.{did_you_mean(last, known.model_fields)}"
+        below = _places_below(known, last)
+        hint = f" Did you mean {' or '.join(map(repr, below))}?" if below else did_you_mean(last, known.model_fields)
+        return f"there is no key {place!r}.{hint}"
     message = first["msg"].removeprefix("Value error, ")
     if message.endswith(("?", ".")):  # it says already what would be right
         return f"{place}: {message}"
     if not place:
         return f"{message}."
     return f"{place}: {message}, not {first['input']!r}."
+
+
+def _places_below(cls: type[BaseModel], key: str) -> list[str]:
+    """Return where a key stands one level deeper: train.epochs for epochs."""
+    parts = {name: field.annotation for name, field in cls.model_fields.items()}
+    return [
+        f"{name}.{key}"
+        for name, part in parts.items()
+        if isinstance(part, type) and issubclass(part, BaseModel) and key in part.model_fields
+    ]
 
 
 def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:

@@ -10,7 +10,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "ConfigError",
@@ -52,16 +52,24 @@ class ContractError(ScgraphError):
     """A convolution breaks the contract that `scgraph.nn.GeneConv` states."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """Return ``" Did you mean 'gnn'?"`` for the closest known name, or the list of known names.
+
+    Args:
+        name: what was given.
+        known: names that exist.
+        meant: by other words that people may use, the known name that is meant.
 
     >>> did_you_mean("gnm", ["gnn", "tf"])
     " Did you mean 'gnn'?"
     >>> did_you_mean("zzz", ["gnn", "tf"])
     ' Known: gnn, tf.'
+    >>> did_you_mean("Transformer", ["gnn", "tf"], {"transformer": "tf"})
+    " Did you mean 'tf'?"
     """
     names = sorted(known)
-    lowered = {candidate.lower(): candidate for candidate in names}
+    others = {word.lower(): right for word, right in (meant or {}).items() if right in names}
+    lowered = others | {candidate.lower(): candidate for candidate in names}
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     if near:
         return f" Did you mean {lowered[near[0]]!r}?"

@@ -137,8 +137,14 @@ def test_probe_scores_frozen_features() -> None:
     trained = scgraph.pretrain([make_cells(180)], model="gnn", config=config)
     saved = SavedModel(trained.model, trained.vocabulary, trained.model_config, trained.config, {}, {})
     rows = probe(saved, make_cells(180), config=config)
-    assert [row["seed"] for row in rows] == [0, 1, 2]
-    assert np.mean([row["accuracy"] for row in rows]) > 0.6  # one in three by chance
+    assert [(row["model"], row["seed"]) for row in rows[:4]] == [
+        ("gnn", 0),
+        ("pca+logreg", 0),
+        ("gnn", 1),
+        ("pca+logreg", 1),
+    ]
+    assert len(rows) == 6
+    assert np.mean([row["accuracy"] for row in rows if row["model"] == "gnn"]) > 0.6  # one in three by chance
     assert rows == probe(saved, make_cells(180), config=config)
     short = probe(saved, make_cells(180), config=config | {"probe": {"kind": "adam", "epochs": 1}})
     assert short != rows
@@ -175,7 +181,7 @@ def test_commands_from_cells_to_vectors(
         assert not stop.value.code, capsys.readouterr().err
     assert len(json.loads(Path("history.json").read_text())) == 2
     assert json.loads(Path("record.json").read_text())["cells"] == 90
-    assert len(json.loads(Path("probe.json").read_text())) == 1
+    assert [row["model"] for row in json.loads(Path("probe.json").read_text())] == ["tf", "pca+logreg"]
     assert ad.read_h5ad("e.h5ad").obsm[OBSM_KEY].shape == (90, 8)
     assert "report.html" in capsys.readouterr().out
     with pytest.raises(SystemExit) as stop:

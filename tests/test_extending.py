@@ -125,7 +125,7 @@ def test_the_yaml_of_the_page_is_a_configuration() -> None:
 
 def test_the_entry_points_of_the_page_are_ours() -> None:
     points = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
-    assert list(points) == [registry._ENTRY_POINTS]
-    layer = registry.conv_class(points[registry._ENTRY_POINTS]["pyg-sage"])
+    assert list(points) == [registry.ENTRY_POINTS]
+    layer = registry.conv_class(points[registry.ENTRY_POINTS]["pyg-sage"])
     assert layer.__name__ == "SAGEConv"
-    assert points[registry._ENTRY_POINTS]["gated"] in {word for words in COMMANDS for word in words}
+    assert points[registry.ENTRY_POINTS]["gated"] in {word for words in COMMANDS for word in words}

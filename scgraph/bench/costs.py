@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from scgraph.bench.plan import BenchPlan
     from scgraph.costs.profiling import Costs
 
-__all__ = ["measure_costs", "with_costs"]
+__all__ = ["BUSY", "busy_note", "measure_costs", "with_costs"]
+
+BUSY = "The machine was busy"
+"""How the note begins that other programs ran while speeds were measured."""
+QUIET = 0.2
+"""Share of the processors that other programs may use unmentioned."""
+
+
+def busy_note() -> str:
+    """Say how much of the processors other programs use, looked at for half a second while this one waits, or ""."""
+    import psutil
+
+    share = psutil.cpu_percent(interval=0.5) / 100
+    if share < QUIET:
+        return ""
+    return f"{BUSY}: other programs used {share:.0%} of its processors, so its speeds are better than these."
 
 
 def measure_costs(plan: BenchPlan) -> dict[str, Costs]:

@@ -19,7 +19,7 @@ from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
-from scgraph.reporting.rows import BASELINES, BESIDE, PAIR, UNTRAINED, WITH_MODEL
+from scgraph.reporting.rows import BASELINES, BESIDE, PAIR, REGRESSION, UNTRAINED, WITH_MODEL
 from scgraph.reporting.statistics import score
 from scgraph.representations.base import ModelRepresentation, SideBySide
 from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from scgraph.data.sets.stores import SetStores
     from scgraph.representations.base import Representation
 
-__all__ = ["Measured", "measure", "penalties_note"]
+__all__ = ["PENALTIES", "Measured", "measure", "penalties_note"]
+
+
+PENALTIES = "C chosen on the validation part"
+"""What the note on penalties begins with, behind the name of a set."""
 
 
 @dataclass
@@ -145,7 +149,7 @@ def penalties_note(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
     every = [one for values in chosen.values() for one in values]
     border = sum(one in (least, most) for one in every)
     listed = "; ".join(f"{name} {', '.join(f'{one:g}' for one in values)}" for name, values in chosen.items())
-    text = f"{dataset}: C chosen on the validation part (of {least:g} to {most:g}): {listed}"
+    text = f"{dataset}: {PENALTIES} (of {least:g} to {most:g}): {listed}"
     return f"{text}; {border} of {len(every)} on the border." if border else f"{text}."
 
 
@@ -259,7 +263,7 @@ class _Run:
         found = fit_probe(*train, *validation, features[split.test], probe, classes=classes, seed=self.seed)
         self._add(representation.name, found.test_predictions, **found.chosen, **more)
         if self.seed == 0:
-            if isinstance(representation, ModelRepresentation):
+            if isinstance(representation, ModelRepresentation) or representation.name == REGRESSION:
                 self.measured.features[self.name, representation.name] = features[split.test]
             self.measured.predictions[self.name, representation.name] = found.test_predictions
         if self.uses:

@@ -11,13 +11,14 @@ import numpy as np
 
 from scgraph.bench import figures, tables
 from scgraph.bench.across_sets import trained_models
+from scgraph.bench.costs import BUSY
 from scgraph.bench.forest import difference_forest
 from scgraph.bench.results import best_baseline
 from scgraph.reporting import drawing
 from scgraph.reporting.drawing import png
 from scgraph.reporting.page import fill_template
 from scgraph.reporting.rows import REGRESSION, row_kind
-from scgraph.reporting.tables import environment_lines, quantity
+from scgraph.reporting.tables import environment_lines, number, quantity
 from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
@@ -93,8 +94,9 @@ def render(report: BenchReport) -> str:
         header=tables.table_header(report.reference),
         legend=tables.legend(report.reference, report.margin),
         cost_header=COST_HEADER,
-        cost_rows=[_cost_cells(cost) for cost in report.costs],
+        cost_rows=[_cost_cells(cost, report.summary) for cost in report.costs],
         notes=list(report.notes),
+        busy=[note for note in report.notes if note.startswith(BUSY)],
         config_yaml=report.config_yaml,
         environment=environment_lines(report.environment),
         command=report.environment.get("command", ""),
@@ -109,7 +111,7 @@ def pictures(report: BenchReport) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for dataset in dict.fromkeys(str(name) for name in report.summary["dataset"]):
         rows = report.summary[report.summary["dataset"] == dataset]
-        trained = {m: x for (name, m), x in report.features.items() if name == dataset and row_kind(m) == "trained"}
+        trained = {m: x for (name, m), x in report.features.items() if name == dataset and row_kind(m) != "untrained"}
         shades = drawing.model_colors(rows["model"])
         found[f"scores-{dataset}.png"] = png(figures.score_bars(rows, metrics=SCORES, colors=shades))
         if trained:
@@ -169,7 +171,10 @@ def _tiles(report: BenchReport) -> list[tuple[str, str]]:
         return []
     rows = records(report.summary[report.summary["model"] == first])
     tiles = [
-        (f"{row['macro_f1_difference']:+.3f}", f"macro-F1 of {first} minus {report.reference}, {row['dataset']}")
+        (
+            f"{row['macro_f1_difference']:+.3f}",
+            f"macro-F1 of {first} minus {report.reference}, {row['dataset']}{_range(row)}",
+        )
         for row in rows
     ]
     costs = {cost.model: cost for cost in report.costs}
@@ -183,6 +188,11 @@ def _tiles(report: BenchReport) -> list[tuple[str, str]]:
     return tiles
 
 
+def _range(row: Mapping[str, Any]) -> str:
+    low, high = row["macro_f1_low"], row["macro_f1_high"]
+    return f"; 95 % interval {low:+.3f} to {high:+.3f}" if np.isfinite(low) else "; one seed, no interval"
+
+
 COST_HEADER = [
     "model",
     "parameters in blocks",
@@ -192,11 +202,13 @@ COST_HEADER = [
     "saved MB",
     "cells/s",
     "of matmul peak",
+    "pretraining s",
     "attention",
 ]
 
 
-def _cost_cells(cost: Costs) -> list[str]:
+def _cost_cells(cost: Costs, summary: pd.DataFrame) -> list[str]:
+    seconds = summary.loc[summary["model"] == cost.model, "seconds_pretrain"].mean()
     return [
         cost.model,
         quantity(cost.block_parameters),
@@ -206,6 +218,7 @@ def _cost_cells(cost: Costs) -> list[str]:
         "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.2f}",
         "-" if cost.out_of_memory else f"{cost.cells_per_second:,.0f}",
         "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+        number(seconds, ",.0f"),
         cost.attention if cost.model == "tf" else "-",
     ]
 

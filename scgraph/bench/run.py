@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.across_sets import across_sets
-from scgraph.bench.costs import measure_costs, with_costs
+from scgraph.bench.costs import busy_note, measure_costs, with_costs
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import check_machine, plan_bench
 from scgraph.bench.results import BenchResult, results_frame, summarise
@@ -110,7 +110,7 @@ def run_bench(
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
     known = {one.probe.cells.name: one.first.train.vocabulary for one in plan.sets if one.first is not None}
     check_genes(targets, known, min_matched=settings.min_matched)
-    for note in plan.warnings:
+    for note in (*plan.notes, *(f"{one.probe.cells.name}: {one.splits[0].how}" for one in plan.sets)):
         say(note)
     folder = None
     is_new = out is not None and not Path(out).exists()
@@ -118,19 +118,24 @@ def run_bench(
         folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
     try:
         measured = measure(plan, folder=folder, say=say, show_progress=show_progress)
+    except KeyboardInterrupt:
+        if folder is not None and (folder / "results.csv").exists():
+            say(f"The rows that were finished are in {folder / 'results.csv'}; the same command begins anew.")
+        raise
     except ScgraphError:
         # What earlier models have reached outlives a later one's failure.
         if folder is not None and is_new and not (folder / "results.csv").exists():
             shutil.rmtree(folder)
         raise
     say("measuring costs")
+    busy = busy_note()
     costs = measure_costs(plan)
     results = with_costs(results_frame(measured.rows), costs)
     summary = summarise(results, margin=settings.equivalence_margin)
     overall = across_sets(results, margin=settings.equivalence_margin)
     uses_rows = uses_frame(measured.uses)
     asked_about = [target.note for several in targets.values() for target in several]
-    notes = (*measured.notes, *asked_about, *notes_on_letters(plan))
+    notes = (*measured.notes, *asked_about, *notes_on_letters(plan), *filter(None, [busy]))
     result = BenchResult(results, summary, overall, tuple(costs.values()), notes, folder, uses_rows)
     if folder is not None:
         write_bench(folder, result, measured, plan)

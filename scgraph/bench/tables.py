@@ -282,7 +282,7 @@ def rich_tables(
 
 
 def _equivalent(row: Mapping[str, Any], metrics: Sequence[str]) -> str:
-    return " / ".join({None: NOTHING, True: "yes", False: "no"}[_flag(row[f"{m}_equivalent"])] for m in metrics)
+    return " / ".join({None: NOTHING, True: "yes", False: "not shown"}[_flag(row[f"{m}_equivalent"])] for m in metrics)
 
 
 def _claims(row: Mapping[str, Any], margin: float) -> str:

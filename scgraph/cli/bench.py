@@ -84,10 +84,7 @@ def bench(
     json_: Json = None,
 ) -> None:
     """Compare models on labelled cells: accuracy, cost, pictures."""
-    from scgraph.bench import run_bench, tables
-    from scgraph.bench.uses.summary import summarise_uses
-    from scgraph.bench.uses.tables import rich_uses
-
+    names = model_names(models)
     settings = bench_settings(
         config,
         set_,
@@ -98,9 +95,20 @@ def bench(
         model={"channels": channels, "layers": layers},
         train={"epochs": epochs, "genes": genes, "device": device, "devices": devices, "precision": precision},
     )
+    from scgraph.bench import run_bench, tables
+    from scgraph.bench.measure import PENALTIES
+    from scgraph.bench.uses.summary import summarise_uses
+    from scgraph.bench.uses.tables import rich_uses
+
     folder = out or Path("results") / datetime.now().strftime("bench-%Y%m%d-%H%M%S")
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        told.add(text)
+        say(text)
+
     result = run_bench(
-        model_names(models),
+        names,
         data or ["pbmc68k_reduced"],
         corpus=corpus or [],
         config=settings,
@@ -113,11 +121,12 @@ def bench(
         transfer=transfer or [],
         classes=classes,
         overwrite=overwrite,
-        say=say,
+        say=tell,
         show_progress=is_interactive(),
     )
     for note in result.notes:
-        say(f"note: {note}")
+        if note not in told and PENALTIES not in note:  # the report has them all
+            say(f"note: {note}")
     uses_tables = rich_uses(summarise_uses(result.uses))
     margin = settings.equivalence_margin
     show(tables.rich_tables(result.summary, result.overall, uses=uses_tables, margin=margin), json_)

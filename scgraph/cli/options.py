@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scgraph.catalogue import check_name
 from scgraph.errors import ConfigError
 from scgraph.parsing import DEEPEST, parse_yaml
 
@@ -45,6 +46,11 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stand
 AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
 
+LISTS_MODELS = ("bench", "profile", "tune")
+NAMES_ONE_MODEL = ("perturb", "pretrain")
+TAKES_FOLDER = ("denoise", "embed", "graph", "probe")
+
+
 def repeat_lists(words: list[str]) -> list[str]:
     """Let ``--data A B`` stand for ``--data A --data B``."""
     repeated: list[str] = []
@@ -62,13 +68,34 @@ def repeat_lists(words: list[str]) -> list[str]:
     return repeated
 
 
+def other_words(words: list[str]) -> list[str]:
+    """Let ``--model`` and ``--models`` both stand where a command knows the other, or takes a folder as an argument."""
+    command, rest = next((word for word in words if not word.startswith("-")), ""), list(words)
+    for number, word in enumerate(words):
+        option, sign, value = word.partition("=")
+        if option not in ("--model", "--models"):
+            continue
+        if command in LISTS_MODELS:
+            rest[number] = f"--models{sign}{value}"
+        elif command in NAMES_ONE_MODEL:
+            rest[number] = f"--model{sign}{value}"
+        elif command in TAKES_FOLDER and (sign or number + 1 < len(words)):
+            rest[number : number + (1 if sign else 2)] = []
+            rest.insert(rest.index(command) + 1, value if sign else words[number + 1])
+            break
+    return rest
+
+
 def model_names(text: str) -> list[str]:
-    """Return the names of models in a list with commas.
+    """Return the names of models in a list with commas; a typo is told before torch is imported.
 
     Raises:
-        ConfigError: there is none, or one twice.
+        ConfigError: there is none, one twice, or one that does not exist.
     """
-    return _names("--models", text, "model, for example gnn,tf")
+    names = _names("--models", text, "model, for example gnn,tf")
+    for name in names:
+        check_name(name)
+    return names
 
 
 def use_names(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from scgraph.catalogue import check_name
 from scgraph.cli.options import (
     Channels,
     Config,
@@ -60,8 +61,7 @@ def pretrain(
     json_: Json = None,
 ) -> None:
     """Pretrain a model without labels and save it."""
-    from scgraph.api import pretrain as run
-
+    check_name(model)
     settings = bench_settings(
         config,
         set_,
@@ -78,6 +78,8 @@ def pretrain(
             "precision": precision,
         },
     )
+    from scgraph.api import pretrain as run
+
     speak_as(find_world(settings.train.devices, settings.train.nodes).rank)
     trained = run(
         data,

@@ -30,9 +30,9 @@ def probe(
     json_: Json = None,
 ) -> None:
     """Train a linear probe on the frozen features of a saved model."""
+    settings = bench_settings(config, set_, seeds=seeds, model={}, train={})
     from scgraph.api import probe as run
 
-    settings = bench_settings(config, set_, seeds=seeds, model={}, train={})
     rows = run(
         model,
         data,

@@ -39,10 +39,11 @@ def profile(
     """Measure what models cost: multiply-adds, memory, speed."""
     from dataclasses import asdict
 
+    names = model_names(models)
     from scgraph.api import profile as run
 
     costs = run(
-        model_names(models),
+        names,
         channels=channels,
         genes=genes,
         layers=layers,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scgraph.cli.options import Json, Overwrite, Set, assignments
-from scgraph.cli.terminal import say, show, show_rows, write_json
+from scgraph.cli.terminal import is_interactive, say, show, show_rows, write_json
+from scgraph.reporting.bars import progress_bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "synthetic",
@@ -34,7 +38,15 @@ def synthetic(
     settings = parse_config(SyntheticConfig, merged(load_yaml(config), assignments(set_)), source=config)
     folder = out or Path("results") / datetime.now().strftime("synthetic-%Y%m%d-%H%M%S")
     run = run_variants if variants else run_synthetic
-    result = run(out=folder, config=settings, overwrite=overwrite, say=say)
+    with progress_bars(is_interactive()) as begin:
+        bars: dict[str, Callable[[int, int], None]] = {}
+
+        def on_epoch(model: str, done: int, epochs: int) -> None:
+            if model not in bars:
+                bars[model] = begin(model)
+            bars[model](done, epochs)
+
+        result = run(out=folder, config=settings, overwrite=overwrite, say=say, on_epoch=on_epoch)
     rows = json.loads(result.table.to_json(orient="records"))
     # A terminal has room for means over sigma; the files hold every setting.
     columns = ["tf_best", "gnn_best", "ratio_best"]

@@ -58,6 +58,7 @@ def tune(
     json_: Json = None,
 ) -> None:
     """Search the best settings of each model with Optuna; the same command goes on."""
+    names = model_names(models)
     from scgraph.bench import tables
     from scgraph.tune import run_tune
     from scgraph.tune.config import as_tune_config
@@ -71,7 +72,7 @@ def tune(
         {} if network is None else {"bench": {"network": str(network)}},
     )
     result = run_tune(
-        model_names(models),
+        names,
         data,
         out=out,
         corpus=corpus or [],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scgraph.catalogue import ARRANGEMENTS, PRESETS
 from scgraph.config import PARTS, PER_MODEL
 from scgraph.errors import ConfigError, did_you_mean
-from scgraph.models.names import ARRANGEMENTS, PRESETS, model_name, without_prefix
+from scgraph.models.names import model_name, without_prefix
 from scgraph.nn.conv.registry import conv_names, is_import_path
 
 if TYPE_CHECKING:

@@ -53,6 +53,8 @@ __all__ = [
     "png",
 ]
 
+DARKER = 0.62
+
 PETROFF = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
     "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
@@ -79,8 +81,14 @@ def model_colors(models: Iterable[str]) -> dict[str, str]:
     colors: dict[str, str] = {}
     for name in dict.fromkeys(m.removesuffix(UNTRAINED) for m in models):
         position = sum(row_kind(n) == "trained" for n in colors)
-        colors[name] = grays.get(row_kind(name), vivid[position % len(vivid)])
+        colors[name] = grays.get(row_kind(name)) or _darkened(vivid[position % len(vivid)], position // len(vivid))
     return colors | {name + UNTRAINED: color for name, color in colors.items()}
+
+
+def _darkened(color: str, times: int) -> str:
+    """The colour of a model beyond those of the palette."""
+    parts = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(part * DARKER**times):02x}" for part in parts)
 
 
 def data_uri(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> str:

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback
 
 from scgraph.errors import TrainingError
+from scgraph.reporting.bars import bar_columns
 from scgraph.train.checkpoint import Sums, checkpoint_file
 from scgraph.train.distributed.collective import agreed_signal
 from scgraph.train.signals import StopRequested
@@ -197,15 +198,12 @@ class ProgressBar(Callback):
 
     def __init__(self, progress: Progress, *, epochs: int, steps: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress, TextColumn
 
         self.progress = progress
         self.epochs = epochs
         self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            *bar_columns(),
             TextColumn("{task.fields[losses]}"),
             console=Console(stderr=True),
             transient=True,

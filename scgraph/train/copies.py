@@ -146,6 +146,7 @@ def embed_cells(
     seed: int,
     device: str,
     say: Callable[[str], None],
+    tick: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[NDArray[np.float32], str]:
     """Embed the cells of a source block by block; a cell without counts gets zeros.
 
@@ -169,6 +170,7 @@ def embed_cells(
                 f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}"
             ) from error
         counted[cells.rows] = True
+        tick(int(cells.rows[-1]) + 1, len(vectors))
     if not counted.all():
         say(zeros_note(stream.obs_names[~counted]))
     matched = match_note(match, silent)

@@ -116,7 +116,7 @@ def test_summary_and_terminal_show_all_sets() -> None:
     text = summary_markdown(summary, frame)
     section = text.split("## All sets together")[1].split("\n## ")[0]
     assert "| gnn | 4 seeds | +0.012 [+0.010, +0.015] | +0.006 [+0.005, +0.007] |" in section
-    assert "| no / yes / no |" in section
+    assert "| not shown / yes / not shown |" in section
     assert text.index("## All sets together") < text.index("## one, random split")
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(rich_tables(summary, frame))
@@ -136,7 +136,7 @@ def test_a_set_says_accuracy_beside_macro_f1() -> None:
     assert found[0].startswith(f"gnn minus tf: accuracy paired difference {ends}; macro-F1 paired difference +0.007 [")
     table = summary_markdown(summary).split("## one")[1].split("## two")[0]
     assert "| equivalent: macro-F1 / accuracy |" in table
-    assert "| no / yes |" in table  # macro-F1 varies twice as much
+    assert "| not shown / yes |" in table  # macro-F1 varies twice as much
     assert f"- {found[0]}" in table
 
 

@@ -14,10 +14,12 @@ import pytest
 
 from scgraph.bench import figures
 from scgraph.bench.across_sets import across_sets
+from scgraph.bench.costs import busy_note
 from scgraph.bench.report import BenchReport, pictures, render
 from scgraph.bench.results import results_frame, summarise
 from scgraph.bench.tables import summary_markdown
 from scgraph.costs.profiling import Costs
+from scgraph.reporting.drawing import model_colors
 from scgraph.reporting.wording import interval, records
 
 if TYPE_CHECKING:
@@ -222,3 +224,28 @@ def test_one_seed_and_no_reference() -> None:
 
 def test_the_same_results_give_the_same_page() -> None:
     assert render(make_report(sets=("one",))) == render(make_report(sets=("one",)))
+
+
+def test_a_tile_has_its_interval_and_costs_have_the_pretraining(page: tuple[str, Page]) -> None:
+    text = " ".join(" ".join(page[1].text).split())
+    assert re.search(r"macro-F1 of gnn minus tf, one; 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3}", text)
+    assert re.search(r"pretraining s.* 3 ", text)
+    assert "one seed, no interval" in render(make_report(seeds=1))
+
+
+def test_a_busy_machine_is_named_beside_the_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 63.0)
+    note = busy_note()
+    assert "63%" in note
+    report = make_report(sets=("one",))
+    html = render(replace(report, notes=[*report.notes, note]))
+    assert note in html.split('<section id="costs">')[1].split("</section>")[0]
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 3.0)
+    assert busy_note() == ""
+
+
+def test_more_models_than_colours_differ() -> None:
+    names = [f"model{number}" for number in range(16)]
+    assert len(set(model_colors(names).values())) == 16

@@ -33,6 +33,8 @@ COMMANDS = [
     "synthetic",
     "tune",
     "models",
+    "example",
+    "doctor",
 ]
 
 
@@ -265,6 +267,8 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "models": sorted(["--check", "--set", "--json"]),
+        "example": sorted(["--out", "--seed", "--overwrite"]),
+        "doctor": ["--json"],
     }
 
 

@@ -183,7 +183,7 @@ def canonical(
         (
             rows.data < 0,
             "negative",
-            "They look scaled: give counts or log-normalised values, for example layer='raw'.",
+            "They look scaled: give counts or log-normalised values, as with --layer raw (layer='raw' in Python).",
         ),
     ):
         at = np.flatnonzero(bad)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.writing import SHARD_CELLS, StoreWriter, new_store_folder
 from scgraph.data.vocabulary import Vocabulary
 from scgraph.errors import ConfigError, DataError, ModelFileError, OutputError
+from scgraph.reporting.bars import progress_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from scgraph.data.vocabulary import GeneMatch
 
@@ -80,7 +80,7 @@ def prepare(
     if not files:
         raise DataError("prepare needs at least one file of cells.")
     given = vocabulary if isinstance(vocabulary, Vocabulary) or vocabulary is None else read_vocabulary(vocabulary)
-    with new_store_folder(out, overwrite=overwrite) as folder, _bar(show_progress) as step:
+    with new_store_folder(out, overwrite=overwrite) as folder, progress_bars(show_progress) as step:
         streams = []
         for file in files:
             stream = CellStream(file, layer=layer, values=values, tick=step(f"checking {Path(file).name}"))
@@ -157,22 +157,3 @@ def _check_space(folder: Path, needed: int, out: str | Path) -> None:
             f"{out}: its disk has {free / 1e9:,.1f} GB left and up to {needed / 1e9:,.1f} GB are needed. Free some "
             "space or choose another disk."
         )
-
-
-@contextmanager
-def _bar(show: bool) -> Iterator[Callable[[str], Callable[[int, int], None]]]:  # noqa: FBT001 - one caller
-    """Give a function that begins a line of a progress bar and returns what moves it: cells done, of so many."""
-    if not show:
-        yield lambda _: lambda done, of: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def begin(text: str) -> Callable[[int, int], None]:
-            task = progress.add_task(text, total=None)
-            return lambda done, of: progress.update(task, completed=done, total=of)
-
-        yield begin

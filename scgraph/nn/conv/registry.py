@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from torch_geometric.nn import MessagePassing
 
+from scgraph.catalogue import ENTRY_POINTS, unknown_model
 from scgraph.errors import ConfigError, ScgraphError, did_you_mean
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.pyg.conv import wrapped
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["conv_class", "conv_names", "is_import_path", "register_conv", "reserve"]
 
-_ENTRY_POINTS = "scgraph.convs"
 _convs: dict[str, type[GeneConv]] = {}
 _reserved: list[str] = []
 Conv = TypeVar("Conv", bound="type[MessagePassing]")
@@ -78,7 +78,7 @@ def conv_names() -> list[str]:
 
     Nothing is imported for the names of installed packages.
     """
-    points = {point.name for point in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
+    points = {point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
     return [*_convs, *sorted(points.difference(_convs))]
 
 
@@ -96,13 +96,13 @@ def conv_class(name: str) -> type[GeneConv]:
     """
     if name in _convs:
         return _convs[name]
-    points = {point.value: point for point in importlib.metadata.entry_points(group=_ENTRY_POINTS, name=name)}
+    points = {point.value: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)}
     if points:
         return _from_entry_point(name, list(points.values()))
     if is_import_path(name):
         return _import_conv(name)
     models = [*conv_names(), *(model for model in _reserved if not model.endswith(":"))]
-    raise ConfigError(f"There is no model {name!r}.{did_you_mean(name, models)}")
+    raise unknown_model(name, models)
 
 
 def _means(reserved: str, name: str) -> bool:
