@@ -328,12 +328,12 @@ def probe(
 
 def _components_row(labelled: ProbeSet, split: Split, settings: BenchConfig, *, seed: int) -> NDArray[np.int64]:
     """Predict the test part by logistic regression on components fitted on the train part, as a bench does."""
-    from scgraph.bench.baselines import ComponentBaselines
-    from scgraph.bench.classifier import fit_classifier
-    from scgraph.data.sets.corpus import read_corpus
+    from scgraph.data.sets.corpus import NO_CORPUS
     from scgraph.data.sets.stores import make_stores
+    from scgraph.representations.classifier import fit_classifier
+    from scgraph.representations.components import ComponentBaselines
 
-    stores = make_stores(labelled, split, read_corpus([]), settings, seed=seed, drop_leaks=True)
+    stores = make_stores(labelled, split, NO_CORPUS, settings, seed=seed, drop_leaks=True)
     x = ComponentBaselines(stores.train, settings.components, seed).fit(REGRESSION)(stores.probe)
     y, classes = labelled.codes, len(labelled.classes)
     train, validation = (x[rows] for rows in (split.train, split.validation))

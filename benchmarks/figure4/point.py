@@ -143,7 +143,7 @@ def measure_point(request: PointRequest) -> dict[str, Any]:
         settings.model,
         genes=request.genes,
         vocabulary_size=vocabulary,
-        batch_size=min(train.batch_size, 16),
+        batch_size=min(train.cells_a_step(16), 16),
         device=str(resolve_device(train.device)),
         precision=train.precision,
         seconds=1.0,

@@ -117,7 +117,7 @@ def measure_points(request: PointsRequest) -> Iterator[dict[str, Any]]:
                 "processor": request.processor,
                 "validation_macro_f1": score,
                 "validation_mvp_loss": float(trained.history["validation_mvp_loss"].iloc[-1]),
-                "steps": train.epochs * -(-len(parts.train) // train.batch_size),
+                "steps": train.epochs * -(-len(parts.train) // train.cells_a_step(len(parts.train))),
                 "n_validation": len(parts.validation_codes),
                 "seconds": round(time.perf_counter() - start, 2),
             }

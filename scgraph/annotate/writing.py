@@ -100,6 +100,7 @@ def _add_columns(file: h5py.File, stream: CellStream, columns: Mapping[str, Any]
     if table is None:
         obs = pd.DataFrame(index=pd.Index(stream.obs_names.tolist()))
     else:
+        assert stream.path is not None
         with open_cells(stream.path, stream.layer) as opened, damage(str(stream.path)):
             obs = opened.tables()[0]
         del file["obs"]
