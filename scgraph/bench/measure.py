@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.baselines import gene_regression, majority
@@ -195,16 +196,26 @@ class _Run:
             else:
                 self._components_row(name)
 
+    @cached_property
+    def _counts_known(self) -> bool:
+        """Whether the counts of all labelled cells are known."""
+        try:
+            known_counts(self.prepared.probe)
+        except DataError:
+            return False
+        return True
+
     def _components_row(self, name: str, *, beside: Representation | None = None) -> None:
         """Add a row of components, alone or those of `PAIR` beside another representation."""
         components = name if beside is None else PAIR
+        known = components not in NEEDS_COUNTS or self._counts_known
         try:
-            representation = self.components.fit(components)
-            if components in NEEDS_COUNTS:
-                known_counts(self.prepared.probe)
+            representation = self.components.fit(components) if known else None
         except DataError:
             if components not in NEEDS_COUNTS:
                 raise
+            representation = None
+        if representation is None:
             self.measured.note(f"{self.name}: {name} needs counts, which its values do not tell, and is left out.")
             return
         if beside is not None:

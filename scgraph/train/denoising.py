@@ -16,6 +16,7 @@ from scgraph.data.files.objects import in_memory
 from scgraph.data.files.reading import as_text
 from scgraph.data.files.stored import damage
 from scgraph.data.files.stream import CellStream
+from scgraph.data.sampling.thinning import row_sums
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, did_you_mean
 from scgraph.models import SavedModel, load_model
@@ -258,7 +259,7 @@ class _Decoding:
             columns = np.flatnonzero(self.match.ids)
             return np.asarray(cells.matrix[rows][:, columns].sum(axis=1, dtype=np.float64)).ravel()
         starts, _, values = store.entries(rows)
-        return np.add.reduceat(np.r_[np.expm1(values.astype(np.float64)), 0.0], starts[:-1]) * (np.diff(starts) > 0)
+        return row_sums(starts, np.expm1(values.astype(np.float64)))
 
     def _where(self, cells: Cells, row: int) -> str:
         return f"{cells.manifest['source']}: cells from {str(cells.obs_names[row])!r} on"

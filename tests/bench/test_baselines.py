@@ -14,7 +14,7 @@ from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.cli.options import bench_settings
 from scgraph.config_files import as_bench_config
-from scgraph.data.components import fit_components
+from scgraph.data.components import fit_components, known_counts
 from scgraph.data.sets.corpus import NO_CORPUS, store_of, vocabulary_of
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError, DataError
@@ -69,7 +69,14 @@ def test_names_of_baselines_are_checked_at_once() -> None:
     assert str(caught.value) == "config: baselines: there is no baseline 'pca-sqr'. Did you mean 'pca-sqrt'?"
 
 
-def test_what_needs_counts_is_left_out_and_said_where_there_are_none() -> None:
+def test_what_needs_counts_is_left_out_and_said_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def watched(store: CellStore) -> Any:
+        asked.append(len(store))
+        return known_counts(store)
+
+    monkeypatch.setattr("scgraph.bench.measure.known_counts", watched)
     adata = make_cells()
     adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
     whole = as_bench_config({**ALL.model_dump(), "train": {**ALL.train.model_dump(), "thinning": None}})
@@ -81,6 +88,7 @@ def test_what_needs_counts_is_left_out_and_said_where_there_are_none() -> None:
     for name in lacking:
         note = f"adata: {name} needs counts, which its values do not tell, and is left out."
         assert measured.notes.count(note) == 1
+    assert asked == [90]
 
 
 def test_cells_that_cannot_be_thinned_are_refused_while_the_plan_is_made() -> None:
