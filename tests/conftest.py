@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,11 +16,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Start every test with one thread, whatever the one before it left."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_looks_at_the_machine() -> Iterator[None]:
+    """Measure what a bench costs for a moment: half the time of a small one is spent on numbers that no test reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        costs, machine = (import_module(f"scgraph.{name}") for name in ("bench.costs", "costs.machine"))
+        patch.setattr(costs, "LOOK", 0.02)
+        patch.setattr(costs, "STEPS", 0.02)
+        patch.setitem(machine.SIZES, "cpu", 256)
+        yield
 
 
 @pytest.fixture(scope="session")

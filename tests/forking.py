@@ -23,11 +23,11 @@ class Forked:
 
     Args:
         run: the function; the process ends as one whose program it is.
-        log: file that all is added to that it writes.
+        log: file that all is added to that it writes; by default it writes where this process does.
         stdin: number of the file that it reads; by default there is nothing to read.
     """
 
-    def __init__(self, run: Callable[[], object], log: Path, *, stdin: int | None = None) -> None:
+    def __init__(self, run: Callable[[], object], log: Path | None = None, *, stdin: int | None = None) -> None:
         self.log = log
         self.returncode: int | None = None
         with warnings.catch_warnings():
@@ -36,10 +36,11 @@ class Forked:
         if self.pid == 0:
             code = 1
             try:
-                said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                read = os.open(os.devnull, os.O_RDONLY) if stdin is None else stdin
-                for source, target in ((read, 0), (said, 1), (said, 2)):
-                    os.dup2(source, target)
+                os.dup2(os.open(os.devnull, os.O_RDONLY) if stdin is None else stdin, 0)
+                if log is not None:
+                    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                    os.dup2(said, 1)
+                    os.dup2(said, 2)
                 sys.stdin, sys.stdout, sys.stderr = (
                     open(number, mode, closefd=False)  # noqa: SIM115 - until the process ends
                     for number, mode in ((0, "r"), (1, "w"), (2, "w"))
@@ -81,4 +82,4 @@ class Forked:
         return code
 
     def said(self) -> str:
-        return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
+        return self.log.read_text(encoding="utf-8") if self.log is not None and self.log.exists() else ""

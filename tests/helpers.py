@@ -12,6 +12,8 @@ from scgraph.config_files import as_bench_config
 from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
     from scgraph.data.sets.stores import SetStores
@@ -20,6 +22,8 @@ __all__ = [
     "QUICK",
     "leaks_are_found_and_dropped",
     "make_cells",
+    "strangers_run",
+    "write_strangers",
 ]
 
 
@@ -61,3 +65,17 @@ def leaks_are_found_and_dropped(probe: ProbeSet, corpus: Any, split: Split) -> S
     test_keys = set(dropped.probe.subset(split.test).keys.tolist())
     assert not test_keys & {*dropped.train.keys.tolist(), *dropped.validation.keys.tolist()}
     return kept
+
+
+STRANGERS = ("colorlog", "sitecustomize", "usercustomize", "typing_extensions", "yaml", "scgraph")
+
+
+def write_strangers(folder: Path) -> None:
+    """Put files with the names of modules into a folder, each of which writes down that it was imported."""
+    for name in STRANGERS:
+        (folder / f"{name}.py").write_text(f"open('{folder / 'run'}', 'a').write({name!r})\n")
+
+
+def strangers_run(folder: Path) -> str:
+    """Return the names of those that were imported."""
+    return (folder / "run").read_text() if (folder / "run").exists() else ""

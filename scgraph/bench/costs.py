@@ -23,13 +23,17 @@ BUSY = "The machine was busy"
 """How the note begins that other programs ran while speeds were measured."""
 QUIET = 0.2
 """Share of the processors that other programs may use unmentioned."""
+LOOK = 0.5
+"""Seconds for which they are looked at."""
+STEPS = 1.0
+"""Seconds for which the steps of a model are timed."""
 
 
 def busy_note() -> str:
-    """Say how much of the processors other programs use, looked at for half a second while this one waits, or ""."""
+    """Say how much of the processors other programs use, looked at for `LOOK` while this one waits, or ""."""
     import psutil
 
-    share = psutil.cpu_percent(interval=0.5) / 100
+    share = psutil.cpu_percent(interval=LOOK) / 100
     if share < QUIET:
         return ""
     return f"{BUSY}: other programs used {share:.0%} of its processors, so its speeds are better than these."
@@ -53,7 +57,7 @@ def measure_costs(plan: BenchPlan) -> dict[str, Costs]:
             device=device,
             precision=settings.train.precision,
             peak=peak,
-            seconds=1.0,
+            seconds=STEPS,
             network=network,
             store=store,
         )

@@ -23,11 +23,14 @@ DTYPES = {
     "64-true": torch.float64,
 }
 
+SIZES = {"cpu": 2048, "cuda": 8192}
+"""Sizes of matrices that are large enough for the peak of a device."""
+
 
 def matmul_peak(device: str = "cpu", precision: str = "32-true", *, size: int | None = None) -> float:
     """Return the operations a second of a square matrix product, best of five after one warm-up."""
     place = torch.device(device)
-    size = size or (8192 if place.type == "cuda" else 2048)
+    size = size or SIZES.get(place.type, SIZES["cpu"])
     a = torch.randn(size, size, device=place).to(DTYPES[precision])
     times = []
     for _ in range(6):

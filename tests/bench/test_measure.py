@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -18,6 +16,7 @@ import scgraph
 from scgraph.bench import figures
 from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
+from scgraph.cli import main
 from scgraph.config_files import as_bench_config
 from scgraph.data.components import fit_components
 from scgraph.data.sets.corpus import NO_CORPUS, read_corpus, stores_to_train_on
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from scgraph.data.components import Components
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.representations.classifier import Classifier
+
+PLAIN = QUICK | {"uses": []}
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
@@ -78,14 +79,16 @@ def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
     assert result.summary.set_index("model").loc["gnn", "macro_f1_difference"] == pytest.approx(
         trained[trained["model"] == "gnn"]["macro_f1"].mean() - trained[trained["model"] == "tf"]["macro_f1"].mean()
     )
-    assert len(said) == 2 * 3 + 1
+    assert said[0] == "cells: values are whole numbers up to 11: taken as counts"
+    assert said[1].startswith("cells: random, stratified by class")
+    assert [line.split(" ")[0] for line in said[2:]] == [*(f"[{at}/6]" for at in range(1, 7)), "measuring"]
     saved = scgraph.load_model(out / "models" / "cells-gnn")
     assert saved.model_config.conv == "gnn"
 
 
 def test_the_same_bench_gives_the_same_numbers(cells_file: Path) -> None:
     columns = ["model", "accuracy", "macro_f1", "mvp_loss", "validation_mvp_loss"]
-    first, again = (scgraph.bench(["gnn"], [cells_file], config=QUICK).results[columns] for _ in range(2))
+    first, again = (scgraph.bench(["gnn"], [cells_file], config=PLAIN).results[columns] for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
 
 
@@ -217,7 +220,7 @@ def test_genes_of_a_corpus_are_those_of_the_cells_to_learn_from() -> None:
 
 
 def test_batches_stay_whole(cells_file: Path) -> None:
-    result = scgraph.bench(["none"], [cells_file], config=QUICK, batch_key="donor")
+    result = scgraph.bench(["none"], [cells_file], config=PLAIN, batch_key="donor")
     assert result.results["split"].unique().tolist() == ["batch"]
     assert any("donor" in note or "batch" in note for note in result.notes)
 
@@ -247,8 +250,9 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert image.format == "PNG"
             assert 1000 < image.width < 1100
         assert path.stat().st_size < 250_000
-    page = ("gnn", "tf", "gnn untrained", "tf untrained")
-    assert drawn == [page, page, ("gnn", "tf"), ("gnn", "tf")]  # the files hold pretrained models alone
+    page = ("gnn", "tf", "pca+logreg", "gnn untrained", "tf untrained")
+    file = ("pca+logreg", "gnn", "tf")  # the files hold no untrained models
+    assert drawn == [page, page, file, file]
     assert result.overall.groupby("model")["over"].apply(list).to_dict()["gnn"] == ["seeds", "sets"]
     assert "All sets together" in (out / "summary.md").read_text()
     assert 'id="all"' in (out / "report.html").read_text()
@@ -257,17 +261,21 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png", "uses-first.png"}
 
 
-def test_a_set_without_the_batch_column_is_named(cells_file: Path, tmp_path: Path) -> None:
+def test_a_set_without_the_batch_column_is_named(
+    cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     adata = make_cells(seed=1)
     del adata.obs["donor"]
     adata.write_h5ad(tmp_path / "other.h5ad")
-    command = [sys.executable, "-m", "scgraph.cli", "bench", "--models", "none", "--batch-key", "donor"]
+    command = ["bench", "--models", "none", "--batch-key", "donor"]
     command += ["--data", str(cells_file), "--data", str(tmp_path / "other.h5ad"), "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    said = " ".join(done.stderr.split())
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    said = " ".join(err.split())
     assert "other.h5ad: obs has no column 'donor'. Columns: cell_type. A batch column divides every set" in said
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -275,9 +283,9 @@ def test_seeds_that_share_a_split_are_told(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["donor"] = [f"d{i // 3 % 3}" for i in range(90)]
     adata.obs["donor"] = np.where(np.arange(90) < 80, "large", adata.obs["donor"])
-    result = scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor")
+    result = scgraph.bench(["none"], [adata], config=PLAIN | {"seeds": 3}, batch_key="donor")
     assert any("the 3 seeds divide the cells in" in note for note in result.notes)
-    result = scgraph.bench(["none"], [make_cells()], config=QUICK | {"seeds": 2})
+    result = scgraph.bench(["none"], [make_cells()], config=PLAIN | {"seeds": 2})
     assert not any("seeds divide the cells" in note for note in result.notes)
 
 
@@ -338,7 +346,7 @@ def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tm
 
 
 def test_settings_of_one_model(cells_file: Path) -> None:
-    config = QUICK | {"per_model": {"gnn": {"layers": 3}}}
+    config = PLAIN | {"per_model": {"gnn": {"layers": 3}}}
     costs = {cost.model: cost for cost in scgraph.bench(["gnn", "mean"], [cells_file], config=config).costs}
     assert (costs["gnn"].layers, costs["mean"].layers) == (3, 1)
 
@@ -347,7 +355,7 @@ def test_a_layer_of_ones_own(cells_file: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "own_lab.py").write_text("from scgraph.nn.conv import NoneConv\nclass Own(NoneConv):\n    key = ''\n")
     monkeypatch.syspath_prepend(tmp_path)
     out = tmp_path / "out"
-    result = scgraph.bench(["own_lab:Own"], [cells_file], config=QUICK, out=out)
+    result = scgraph.bench(["own_lab:Own"], [cells_file], config=PLAIN, out=out)
     assert "own_lab:Own" in set(result.results["model"])
     assert (out / "models" / "cells-own_lab-Own").is_dir()
 
@@ -357,9 +365,9 @@ def test_what_is_there_stays(cells_file: Path, tmp_path: Path) -> None:
     out.mkdir()
     (out / "results.csv").write_text("precious")
     with pytest.raises(OutputError, match="out"):
-        scgraph.bench(["none"], [cells_file], config=QUICK, out=out)
+        scgraph.bench(["none"], [cells_file], config=PLAIN, out=out)
     assert (out / "results.csv").read_text() == "precious"
-    scgraph.bench(["none"], [cells_file], config=QUICK, out=out, overwrite=True)
+    scgraph.bench(["none"], [cells_file], config=PLAIN, out=out, overwrite=True)
     assert (out / "results.csv").read_text() != "precious"
 
 
@@ -367,8 +375,8 @@ def test_rare_classes_are_refused_or_left_out(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["cell_type"] = ["rare", "rare", *adata.obs["cell_type"][2:]]
     with pytest.raises(DataError, match="'rare'"):
-        scgraph.bench(["none"], [adata], config=QUICK)
-    result = scgraph.bench(["none"], [adata], config=QUICK | {"drop_classes_below": 3})
+        scgraph.bench(["none"], [adata], config=PLAIN)
+    result = scgraph.bench(["none"], [adata], config=PLAIN | {"drop_classes_below": 3})
     assert (result.results[["n_train", "n_validation", "n_test"]].sum(axis=1) == 88).all()
     assert any("2 cells of 1 classes with fewer than 3 cells are left out: rare" in note for note in result.notes)
 
@@ -377,7 +385,7 @@ def test_a_class_without_train_cells_is_named(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["donor"] = [f"donor of {kind}" for kind in adata.obs["cell_type"]]  # whichever is tested is unseen
     with pytest.raises(DataError, match=r"'type [012]'"):
-        scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor", out=tmp_path / "out")
+        scgraph.bench(["none"], [adata], config=PLAIN | {"seeds": 3}, batch_key="donor", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -389,7 +397,7 @@ def test_ctrl_c_keeps_finished_rows(cells_file: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        scgraph.bench(["none", "mean"], [cells_file], config=QUICK, out=out, say=interrupt)
+        scgraph.bench(["none", "mean"], [cells_file], config=PLAIN, out=out, say=interrupt)
     assert pd.read_csv(out / "results.csv")["model"].tolist() == ["majority", "pca+logreg", "none untrained", "none"]
 
 

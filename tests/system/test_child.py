@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import make_cells
+from tests.helpers import make_cells, strangers_run, write_strangers
 
 ROOT = Path(__file__).resolve().parents[2]
 # As the command that pip writes starts: the current folder is not among the paths, and `main` adds it last.
 SCGRAPH = [sys.executable, "-P", "-c", "from scgraph.cli import main; main()"]
-STRANGERS = ("colorlog", "sitecustomize", "usercustomize", "typing_extensions", "yaml", "scgraph")
 LAYER = '''
 from torch import nn
 
@@ -37,8 +36,7 @@ SETTINGS = ["train.genes=16", "train.epochs=1", "train.batch_size=32", "model.ch
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A folder with cells, a layer of one's own, and files with the names of modules."""
-    for name in STRANGERS:
-        (tmp_path / f"{name}.py").write_text(f"open('{tmp_path / 'run'}', 'a').write({name!r})\n")
+    write_strangers(tmp_path)
     (tmp_path / "my_lab.py").write_text(LAYER)
     make_cells(60).write_h5ad(tmp_path / "cells.h5ad")
     return tmp_path
@@ -51,17 +49,12 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("start", ["tune", "pretrain"])
-def test_a_child_imports_a_layer_of_the_current_folder_and_no_stranger(here: Path, start: str) -> None:
-    if start == "tune":
-        words = ["tune", "--data", "cells.h5ad", "--models", "my_lab:Own", "--trials", "1", "--no-final"]
-        sets = [f"bench.{setting}" for setting in SETTINGS]
-    else:
-        words = ["pretrain", "cells.h5ad", "--model", "my_lab:Own", "--devices", "2", "--device", "cpu"]
-        sets = SETTINGS
-    done = command(here, *words, "--out", "out", *(word for setting in sets for word in ("--set", setting)))
+def test_a_child_imports_a_layer_of_the_current_folder_and_no_stranger(here: Path) -> None:
+    """Those of a run on several devices are asked in tests/train/distributed."""
+    words = ["tune", "--data", "cells.h5ad", "--models", "my_lab:Own", "--trials", "1", "--no-final", "--out", "out"]
+    done = command(here, *words, *(word for setting in SETTINGS for word in ("--set", f"bench.{setting}")))
     assert done.returncode == 0, done.stderr
-    assert not (here / "run").exists(), (here / "run").read_text()
+    assert strangers_run(here) == ""
 
 
 def test_children_of_the_benchmarks_import_no_stranger(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -81,4 +74,4 @@ def test_children_of_the_benchmarks_import_no_stranger(here: Path, tmp_path_fact
         timeout=100,
     )
     assert done.stdout.strip() == "ok", done.stderr
-    assert not (here / "run").exists(), (here / "run").read_text()
+    assert strangers_run(here) == ""

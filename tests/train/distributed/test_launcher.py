@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import run
 
 from scgraph.cli import main
 from scgraph.data.files.origin import Origin
@@ -25,11 +25,13 @@ from scgraph.errors import ConfigError, TrainingError
 from scgraph.train import pretrain
 from scgraph.train.checkpoint import checkpoint_file, read_progress
 from scgraph.train.distributed import launcher
+from tests.forking import Forked
+from tests.helpers import strangers_run, write_strangers
 from tests.train import helpers
 from tests.train.distributed.helpers import fork_workers, is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 CELLS, TRAINED, BATCH = 61, 55, 9  # a tenth is held out; the last batch of an epoch has one cell, for two processes
@@ -58,12 +60,11 @@ SETTINGS = [
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file of cells that can be told apart by their genes, and a conv that writes down which it sees."""
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a file of cells that can be told apart by their genes."""
     import anndata
 
     folder = tmp_path_factory.mktemp("devices")
-    (folder / "recorder.py").write_text(RECORDER)
     rng = np.random.default_rng(0)
     counts = rng.poisson(2.0, (CELLS, 40)).astype(np.float32)
     counts[rng.random(counts.shape) < np.linspace(0.1, 0.8, CELLS)[:, None]] = 0
@@ -71,15 +72,16 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     names = [f"GENE{at}" for at in range(40)]
     obs = pd.DataFrame(index=[f"cell{at}" for at in range(CELLS)])
     anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=names)).write_h5ad(folder / "cells.h5ad")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        yield folder
+    return folder
 
 
 @pytest.fixture(scope="module")
 def both(cells: Path) -> dict[int, dict[str, Any]]:
-    """The same command on one device and on two."""
-    runs = {}
+    """The same command on one device and on two, where a layer of one's own and files with the names of modules lie."""
+    runs, lab = {}, cells / "lab"
+    lab.mkdir()
+    (lab / "recorder.py").write_text(RECORDER)
+    write_strangers(lab)
     for devices in (1, 2):
         out, errors = cells / f"on-{devices}", cells / f"errors-{devices}.txt"
         arguments = ["pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
@@ -88,6 +90,9 @@ def both(cells: Path) -> dict[int, dict[str, Any]]:
         # A process of its own only where it must be: this one has what takes seconds to import.
         with pytest.MonkeyPatch.context() as patch, errors.open("w") as file:
             patch.setenv("RECORD", str(cells / f"rows-{devices}"))
+            patch.chdir(lab)
+            # As the installed command has it: the current folder is not among the paths, and `main` adds it last.
+            patch.setattr(sys, "path", [path for path in sys.path if path])
             stderr = os.dup(2)
             os.dup2(file.fileno(), 2)
             try:
@@ -129,6 +134,13 @@ def test_only_one_process_speaks_and_writes(both: dict[int, dict[str, Any]]) -> 
     files, same = (sorted(path.relative_to(run["out"]) for path in run["out"].rglob("*")) for run in both.values())
     assert files == same
     assert both[1]["stderr"] == both[2]["stderr"]
+
+
+def test_a_process_imports_a_layer_of_the_current_folder_and_no_stranger(
+    cells: Path, both: dict[int, dict[str, Any]]
+) -> None:
+    assert both[2]["code"] == 0
+    assert strangers_run(cells / "lab") == ""
 
 
 @pytest.fixture
@@ -306,16 +318,17 @@ def test_two_devices_read_a_store_where_it_lies(
 
 def test_torchrun_starts_the_processes_itself(cells: Path, both: dict[int, dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "run"
+    (tmp_path / "recorder.py").write_text(RECORDER)
     arguments = ["-m", "scgraph.cli", "pretrain", str(cells / "cells.h5ad"), "--out", str(out), *SETTINGS]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("2 epochs, validation loss") == 1
+
+    def torchrun() -> None:
+        os.chdir(tmp_path)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        run.main(["--standalone", "--nproc-per-node", "2", *arguments])
+
+    started = Forked(torchrun, tmp_path / "log")
+    assert started.wait(110) == 0, started.said()
+    assert started.said().count("2 epochs, validation loss") == 1
     one, two = (pd.read_csv(folder / "history.csv").drop(columns=CLOCKS) for folder in (both[1]["out"], out))
     np.testing.assert_allclose(two.to_numpy(), one.to_numpy(), atol=1e-5)
 
