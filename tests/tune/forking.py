@@ -1,7 +1,6 @@
 """Forked workers of a search.
 
-What a fresh worker imports and is given is proven by the searches of test_report.py, of tests/system/test_child.py
-and of searcher.py.
+What a fresh worker imports and is given is proven by the searches of tests/system/test_child.py and of searcher.py.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ TINY: dict[str, Any] = {
         "probe": {"kind": "adam", "epochs": 3},
         "seeds": 1,
         "components": 5,
+        "baselines": ["majority", "pca+logreg"],
+        "uses": [],
     },
     "space": {
         "model": {"channels": [8, 16], "layers": None, "cell_layers": None},

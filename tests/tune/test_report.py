@@ -31,6 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, s
     return int(stop.value.code or 0), captured.out, captured.err
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_real_search_from_the_command_line(
     capsys: pytest.CaptureFixture[str], tiny_file: Path, tmp_path: Path
 ) -> None:

@@ -252,6 +252,18 @@ def started(folder: Path, place: Place, workers: int) -> subprocess.Popen[str]:
     return process
 
 
+def forked_search(folder: Path, place: Place, workers: int, **config: Any) -> Forked:
+    """A search whose first trial has ended, forked with its workers."""
+    job = replace(make_job(place, trials=200, **config), options={"seconds": 0.2})
+    process = Forked(partial(searcher.run, job, folder / "logs", workers), folder / "said")
+    since = time.monotonic()
+    while "[trial" not in process.said():
+        assert process.poll() is None, process.said()
+        assert time.monotonic() - since < 60
+        time.sleep(0.05)
+    return process
+
+
 def lines_until(process: subprocess.Popen[str], start: str) -> list[str]:
     assert process.stderr is not None
     lines = []
@@ -273,13 +285,13 @@ def operations(journal: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.read_text().splitlines()]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_ctrl_c_gives_trials_back_and_the_search_goes_on(tmp_path: Path) -> None:
     place = place_of(None, tmp_path)
-    process = started(tmp_path, place, 2)
-    lines_until(process, "[trial")
+    process = forked_search(tmp_path, place, 2)
     process.send_signal(signal.SIGINT)
-    said = rest(process)
-    assert process.returncode == 130, said
+    assert process.wait() == 130, process.said()
+    said = process.said()
     assert "Traceback" not in said
     with open_storage(place) as storage:
         board = open_board(make_job(place, trials=200), "none", storage)
@@ -306,13 +318,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("forked_workers")
 def test_a_database_that_stays_away_is_one_message_and_the_search_goes_on(tmp_path: Path, server: Server) -> None:
     place = place_of(server.database(), tmp_path)
-    job = replace(make_job(place, trials=200, patience_seconds=1), options={"seconds": 0.2})
-    process = Forked(partial(searcher.run, job, tmp_path / "logs", 1), tmp_path / "said")
-    since = time.monotonic()
-    while "[trial" not in process.said():
-        assert process.poll() is None, process.said()
-        assert time.monotonic() - since < 60
-        time.sleep(0.05)
+    process = forked_search(tmp_path, place, 1, patience_seconds=1)
     server.stop()
     try:
         assert process.wait() == 2
