@@ -28,9 +28,12 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _short_looks_at_the_machine() -> Iterator[None]:
-    """Measure what a bench costs for a moment: half the time of a small one is spent on numbers that no test reads."""
+    """Measure costs for a moment: half the time of a small bench is spent on speeds that no test reads."""
     with pytest.MonkeyPatch.context() as patch:
-        costs, machine = (import_module(f"scgraph.{name}") for name in ("bench.costs", "costs.machine"))
+        names = ("bench.costs", "costs.machine", "costs.profiling", "costs.loading")
+        costs, machine, profiling, loading = (import_module(f"scgraph.{name}") for name in names)
+        for function in (profiling.profile, loading.loading_rate):
+            patch.setitem(function.__kwdefaults__, "seconds", 0.02)
         patch.setattr(costs, "LOOK", 0.02)
         patch.setattr(costs, "STEPS", 0.02)
         patch.setitem(machine.SIZES, "cpu", 256)

@@ -29,7 +29,7 @@ __all__ = [
 TINY = ["--channels", "8", "--layers", "1", "--genes", "16", "--epochs", "1", "--set", "model.rank=4"]
 TINY += ["--set", "train.batch_size=8", "--device", "cpu"]
 COUNTS = ["--set", "model.cell_head=true", "--set", "train.count_loss=1"]
-BENCH = [*TINY, "--seeds", "1", "--set", "components=5"]
+BENCH = [*TINY, "--seeds", "1", "--set", "components=5", "--uses", "none", "--set", "baselines=[majority, pca+logreg]"]
 Run = Callable[..., str]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,10 +10,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.forking import Forked
 from tests.helpers import make_cells
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and sets RLIMIT_DATA")
@@ -111,7 +115,8 @@ def test_another_failure_is_reported_and_tried_again(
     assert not (out / "genes.csv").exists()
 
 
-def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
+def test_a_point_tells_memory_from_other_failures(cells_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.figure4 import point
     from benchmarks.figure4.point import PointRequest, run_point
     from scgraph.cli.options import bench_settings
 
@@ -123,7 +128,17 @@ def test_a_point_tells_memory_from_other_failures(cells_file: Path) -> None:
     # Room for the libraries, and not for a weight of 16,384 x 16,384.
     small = PointRequest("gnn", 4, str(cells_file), [], config(2**14), None, None, drop_leaks=False, memory_gb=1)
     assert run_point(small).status == "out of memory"
-    lost = PointRequest("gnn", 4, "gone.h5ad", [], config(256), None, None, drop_leaks=False, memory_gb=4)
+
+    def fork(words: list[str], *, stderr: Any, **options: Any) -> SimpleNamespace:
+        def run() -> None:
+            sys.argv, sys.stdin = words[-2:], io.StringIO(options["input"])
+            sys.exit(point.main())
+
+        return SimpleNamespace(returncode=Forked(run, Path(stderr.name)).wait())
+
+    # What is not of memory needs no fresh process.
+    monkeypatch.setattr(point, "subprocess", SimpleNamespace(run=fork, DEVNULL=None))
+    lost = PointRequest("gnn", 4, "gone.h5ad", [], config(256), None, None, drop_leaks=False, memory_gb=16)
     found = run_point(lost)
     assert found.status == "failed"
     assert "gone.h5ad" in found.message
