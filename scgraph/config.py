@@ -378,6 +378,9 @@ class BenchConfig(PretrainConfig):
         (*BASELINES, WITH_MODEL),
         description="rows to compare with; pca+model: components beside the vectors of the first model",
     )
+    fine_tuned: bool = Field(
+        default=False, description="a row more for every model: its last layers trained on the labels of the train part"
+    )
     projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
     equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
 

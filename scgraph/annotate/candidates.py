@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from scgraph.annotate.features import FeatureMap
+from scgraph.reporting.rows import FINE_TUNED
 from scgraph.representations.base import ModelRepresentation
 from scgraph.representations.components import ComponentBaselines
 from scgraph.train.finetuning import finetune
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from scgraph.data import Cells, CellStore, Vocabulary
     from scgraph.models import SavedModel
 
-__all__ = ["FINE_TUNED", "Candidate", "FineTuned", "Fixed", "component_candidates", "model_candidates"]
+__all__ = ["Candidate", "FineTuned", "Fixed", "component_candidates", "model_candidates"]
 
-FINE_TUNED = " fine-tuned"
 COMPONENTS = 50
 _STOP_SHARE = 0.15
 """Share of the cells to learn from by whose loss a fine-tuning stops."""

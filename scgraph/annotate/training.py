@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scgraph._version import __version__
-from scgraph.annotate.candidates import FINE_TUNED, component_candidates, model_candidates
+from scgraph.annotate.candidates import component_candidates, model_candidates
 from scgraph.annotate.classifier import CellClassifier
 from scgraph.annotate.features import restricted
 from scgraph.annotate.measure import hold_out, leave_classes_out
@@ -16,7 +16,7 @@ from scgraph.data.sets.corpus import FileCorpus, stores_to_train_on
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models import SavedModel
 from scgraph.models.settings import settings_by_model
-from scgraph.reporting.rows import PAIR, REGRESSION
+from scgraph.reporting.rows import FINE_TUNED, PAIR, REGRESSION
 from scgraph.train import pretrain
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,13 @@ from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
-from scgraph.reporting.rows import BASELINES, BESIDE, PAIR, REGRESSION, UNTRAINED, WITH_MODEL
+from scgraph.reporting.rows import BASELINES, BESIDE, FINE_TUNED, PAIR, REGRESSION, UNTRAINED, WITH_MODEL
 from scgraph.reporting.statistics import score
 from scgraph.representations.base import ModelRepresentation, SideBySide
 from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier, fit_probe
 from scgraph.representations.components import NEEDS_COUNTS, ComponentBaselines
 from scgraph.train import pretrain
+from scgraph.train.finetuning import finetune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -223,7 +224,7 @@ class _Run:
         self.row(representation, ProbeConfig(kind="logistic"))
 
     def model(self, name: str, network: Network | None, folder: Path | None, *, show_progress: bool) -> None:
-        """Add the rows of one model, untrained and pretrained."""
+        """Add the rows of one model: untrained, pretrained and, where it is asked for, fine-tuned."""
         settings, prepared = self.plan.models[name], self.prepared
         train_config = settings.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < settings.train.epochs:
@@ -262,10 +263,31 @@ class _Run:
             validation_mvp_loss=float(last["validation_mvp_loss"]),
             epochs=int(last["epoch"]) + 1,
         )
+        if self.plan.settings.fine_tuned:
+            self._fine_tuned_row(pretrained, settings.probe)
         if WITH_MODEL in self.plan.settings.baselines and name == next(iter(self.plan.models)):
             self._components_row(BESIDE + name, beside=pretrained)
 
-    def row(self, representation: Representation, probe: ProbeConfig, **more: Any) -> None:
+    def _fine_tuned_row(self, pretrained: ModelRepresentation, probe: ProbeConfig) -> None:
+        """Add the row of a model whose last layers learn from labels of the train part, stopped by the validation part.
+
+        It is asked no uses: those ask what features are worth that have seen no label.
+        """
+        tuned = finetune(
+            pretrained.model,
+            self.prepared.probe,
+            self.probe.codes,
+            train=self.split.train,
+            validation=self.split.validation,
+            classes=len(self.probe.classes),
+            training=pretrained.train,
+            seed=self.seed,
+            device=pretrained.train.device,
+        )
+        representation = replace(pretrained, name=pretrained.name + FINE_TUNED, model=tuned)
+        self.row(representation, probe, ask_uses=False, parameters=representation.parameters)
+
+    def row(self, representation: Representation, probe: ProbeConfig, *, ask_uses: bool = True, **more: Any) -> None:
         """Add the row of a representation: its features of the labelled cells, probed."""
         features, split = representation(self.prepared.probe), self.split
         train = features[split.train], self._codes(split.train)
@@ -277,7 +299,7 @@ class _Run:
             if isinstance(representation, ModelRepresentation) or representation.name == REGRESSION:
                 self.measured.features[self.name, representation.name] = features[split.test]
             self.measured.predictions[self.name, representation.name] = found.test_predictions
-        if self.uses:
+        if self.uses and ask_uses:
             context = UseContext(
                 probe=self.probe,
                 split=split,

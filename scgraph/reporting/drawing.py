@@ -73,11 +73,11 @@ MOST_CLASSES = 200
 def model_colors(models: Iterable[str]) -> dict[str, str]:
     """One colour a model, the same in every figure; an untrained row has the colour of its model.
 
-    Baselines are gray, and so are components beside a model, a darker one.
+    Baselines are gray, and so are, darker, components beside a model and models that were fine-tuned.
     """
     # The grays of the palette are left to the baselines.
     vivid = [color for i, color in enumerate(PETROFF) if i not in (3, 8)]
-    grays = {"baseline": BASELINE_GRAY, "combined": COMBINED_GRAY}
+    grays = {"baseline": BASELINE_GRAY, "combined": COMBINED_GRAY, "fine-tuned": COMBINED_GRAY}
     colors: dict[str, str] = {}
     for name in dict.fromkeys(m.removesuffix(UNTRAINED) for m in models):
         position = sum(row_kind(n) == "trained" for n in colors)

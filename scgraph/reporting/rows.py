@@ -11,6 +11,7 @@ __all__ = [
     "BASELINES",
     "BESIDE",
     "CONTROLS",
+    "FINE_TUNED",
     "PAIR",
     "REGRESSION",
     "UNTRAINED",
@@ -38,26 +39,31 @@ WITH_MODEL = "pca+model"
 
 BESIDE = "pca+"
 UNTRAINED = " untrained"
+FINE_TUNED = " fine-tuned"
 CONTROLS = {"mean": "no gene-gene weights (mean)", "none": "no messages between genes (none)"}
 """Models without what the claim of a graph network rests on, and how a sentence names them."""
 
 
-def row_kind(name: str) -> Literal["baseline", "untrained", "trained", "combined"]:
-    """What a row is: a baseline, a model untrained or pretrained, or components beside a model's vectors."""
+def row_kind(name: str) -> Literal["baseline", "untrained", "trained", "fine-tuned", "combined"]:
+    """What a row is: a baseline, a model untrained, pretrained or fine-tuned, or components beside its vectors."""
     if name in BASELINES:
         return "baseline"
     if name.endswith(UNTRAINED):
         return "untrained"
+    if name.endswith(FINE_TUNED):
+        return "fine-tuned"
     return "combined" if name.startswith(BESIDE) else "trained"
 
 
 def model_order(models: Iterable[str]) -> list[str]:
-    """Baselines first, then every model in order of appearance, its untrained row above and `pca+` it below."""
+    """Baselines first, then every model as it first appears: untrained, pretrained, fine-tuned, `pca+` it."""
     names = list(dict.fromkeys(models))
     ordered = [name for name in BASELINES if name in names]
     for name in names:
-        base = name.removesuffix(UNTRAINED)
+        base = name.removesuffix(UNTRAINED).removesuffix(FINE_TUNED)
         if row_kind(name) == "combined":
             base = name.removeprefix(BESIDE)
-        ordered += [n for n in (base + UNTRAINED, base, BESIDE + base) if n in names and n not in ordered]
+        ordered += [
+            n for n in (base + UNTRAINED, base, base + FINE_TUNED, BESIDE + base) if n in names and n not in ordered
+        ]
     return ordered

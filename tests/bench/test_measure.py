@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -28,6 +29,7 @@ from scgraph.models import initial_model
 from scgraph.models.settings import settings_by_model
 from scgraph.representations.classifier import fit_classifier
 from scgraph.train import embed
+from scgraph.train.finetuning import finetune
 from tests.helpers import QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.data.components import Components
     from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.nn import CellModel
     from scgraph.representations.classifier import Classifier
 
 PLAIN = QUICK | {"uses": []}
@@ -343,6 +346,35 @@ def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tm
         features[name] = embed(model, prepared.probe, genes=train.genes_to_embed(), seed=0, device=train.device)
         np.testing.assert_array_equal(found.features[probe.cells.name, name], features[name][split.test])
     assert not np.allclose(*features.values(), atol=1e-3)
+
+
+def test_a_fine_tuned_row_learns_from_its_parts_alone_and_is_asked_no_uses(
+    cells_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[CellModel, dict[str, Any]]] = []
+
+    def watched(model: CellModel, *cells: Any, **settings: Any) -> CellModel:
+        tuned = finetune(model, *cells, **settings)
+        given.append((tuned, settings))
+        return tuned
+
+    monkeypatch.setattr("scgraph.bench.measure.finetune", watched)
+    config = QUICK | {"fine_tuned": True, "uses": ["labels"], "probe": {"kind": "logistic"}}
+    result = scgraph.bench(["gnn", "none"], [cells_file], config=config, out=tmp_path / "out")
+    names = ["gnn untrained", "gnn", "gnn fine-tuned", "none untrained", "none", "none fine-tuned"]
+    assert result.summary["model"].tolist()[2:] == names
+    assert set(result.uses["model"]) == {"pca+logreg", *names} - {"gnn fine-tuned", "none fine-tuned"}
+    split = split_of(read_probe_sets([cells_file])[0], as_bench_config(config), seed=0)
+    for _, settings in given:
+        assert np.array_equal(settings["train"], split.train)
+        assert np.array_equal(settings["validation"], split.validation)
+    before = scgraph.load_model(tmp_path / "out" / "models" / "cells-gnn").model.state_dict()
+    moved = {name for name, weights in given[0][0].state_dict().items() if not torch.equal(weights, before[name])}
+    assert any(name.startswith("blocks.") for name in moved)
+    assert not any("embedding" in name for name in moved)
+    summary = (tmp_path / "out" / "summary.md").read_text()
+    assert "| gnn fine-tuned |" in summary
+    assert "gnn fine-tuned minus" not in summary
 
 
 def test_settings_of_one_model(cells_file: Path) -> None:
