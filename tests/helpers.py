@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from scgraph.config_files import as_bench_config
 from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "QUICK",
     "leaks_are_found_and_dropped",
+    "made_once",
     "make_cells",
     "strangers_run",
     "write_strangers",
@@ -79,3 +86,16 @@ def write_strangers(folder: Path) -> None:
 def strangers_run(folder: Path) -> str:
     """Return the names of those that were imported."""
     return (folder / "run").read_text() if (folder / "run").exists() else ""
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that is filled once for all test processes, each of which would else set a module up anew."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    with FileLock(f"{folder}.lock"):
+        if not (folder / ".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / ".made").touch()
+    return folder

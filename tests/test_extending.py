@@ -18,7 +18,7 @@ import yaml
 from scgraph.config_files import as_bench_config
 from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv import registry
-from tests.helpers import QUICK, make_cells
+from tests.helpers import QUICK, made_once, make_cells
 
 # All commands run before the first test.
 pytestmark = pytest.mark.timeout(300)
@@ -48,7 +48,11 @@ for words in json.loads(sys.argv[1]):
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder and the output after all commands of the page, with small sizes."""
-    folder = tmp_path_factory.mktemp("lab")
+    folder = made_once(tmp_path_factory, "followed", _follow)
+    return folder, (folder / "said.txt").read_text(encoding="utf-8")
+
+
+def _follow(folder: Path) -> None:
     (folder / "my_lab.py").write_text(blocks("python")[0])
     make_cells().write_h5ad(folder / "cells.h5ad")
     (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK))
@@ -64,7 +68,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return folder, done.stdout + done.stderr
+    (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
 
 
 def test_the_worked_example_keeps_the_contract(followed: tuple[Path, str]) -> None:

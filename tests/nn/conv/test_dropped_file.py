@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import QUICK, make_cells
+from tests.helpers import QUICK, made_once, make_cells
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--channels", "8", "--genes", "12", "--layers", "1", "--rank", "2", "--batch-size", "2", "--vocabulary", "30"]
@@ -62,7 +62,12 @@ class Copy:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """Copy the package, with the layer of the README as a file of its own among the convolutions; run the commands."""
-    folder = tmp_path_factory.mktemp("copy")
+    folder = made_once(tmp_path_factory, "dropped-file", _fill)
+    said, before = json.loads((folder / "said.json").read_text(encoding="utf-8"))
+    return Copy(folder, said, before)
+
+
+def _fill(folder: Path) -> None:
     for name in ("scgraph", "configs", "docs/make"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__init__.py", "layers.md"):
@@ -73,7 +78,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     assert layer.count("\n") < 40
     (folder / "scgraph" / "nn" / "conv" / "sage.py").write_text(layer, encoding="utf-8")
     make_cells().write_h5ad(folder / "cells.h5ad")
-    (folder / "quick.yaml").write_text(json.dumps(QUICK), encoding="utf-8")
+    (folder / "quick.yaml").write_text(json.dumps(QUICK | {"uses": []}), encoding="utf-8")
     before = (folder / "docs" / "layers.md").read_text(encoding="utf-8").splitlines()
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(COMMANDS)],
@@ -84,7 +89,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return Copy(folder, json.loads(done.stdout.splitlines()[0]), before)
+    said = json.loads(done.stdout.splitlines()[0])
+    (folder / "said.json").write_text(json.dumps([said, before]), encoding="utf-8")
 
 
 def test_it_is_listed(copy: Copy) -> None:
