@@ -30,7 +30,7 @@ def short_repr(cls: type[_T]) -> type[_T]:
     Fields are shown in their order, empty ones and those with ``repr=False`` left out; the repr ends with the names of
     those that had no line.
     """
-    cls.__repr__ = _text  # type: ignore[method-assign,assignment]
+    cls.__repr__ = _text  # type: ignore[method-assign]
     cls._repr_html_ = _html  # type: ignore[attr-defined]
     return cls
 

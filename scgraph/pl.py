@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from scgraph.errors import ConfigError, DataError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from anndata import AnnData
     from matplotlib.axes import Axes
@@ -34,8 +34,8 @@ def compare(
 ) -> list[Axes] | None:
     """Draw embeddings of the same cells side by side: UMAP or t-SNE of entries of ``adata.obsm``.
 
-    Each is scanpy's own: ``scanpy.pp.neighbors(use_rep=key)`` and ``scanpy.tl.umap``, or ``scanpy.tl.tsne``. An entry of
-    two columns is drawn as it is. `adata` stays as it is.
+    Each is scanpy's own: ``scanpy.pp.neighbors(use_rep=key)`` and ``scanpy.tl.umap``, or ``scanpy.tl.tsne``. An entry
+    of two columns is drawn as it is. `adata` stays as it is.
 
     Args:
         adata: cells with embeddings, such as ``X_scgraph`` and ``X_pca``.
