@@ -63,7 +63,9 @@ def test_a_trained_model_and_its_parts_say_their_sizes() -> None:
     cells = read_cells(adata)
     assert repr(cells).splitlines()[:2] == ["Cells, 90 entries:", "    name: adata"]
     assert "matrix: float32 [90, 40]" in repr(cells)
-    assert repr(CellStore.from_cells(cells, trained.vocabulary)).startswith("CellStore, 90 entries:")
+    store = repr(CellStore.from_cells(cells, trained.vocabulary))
+    assert store.startswith("CellStore, 90 entries:")
+    assert "    genes: ArrayColumn\n" in store
     saved = SavedModel(trained.model, trained.vocabulary, trained.model_config, {}, {}, {})
     assert len(repr(saved)) < 400
 
