@@ -11,6 +11,7 @@ from scgraph._version import __version__
 from scgraph.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from scgraph import pl, tl
     from scgraph.api import (
         annotate,
         bench,
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
         prepare,
         pretrain,
     )
+    from scgraph.estimator import CellEmbedder
 
 __all__ = [
+    "CellEmbedder",
     "__version__",
     "annotate",
     "bench",
@@ -34,10 +37,18 @@ __all__ = [
     "gene_graph",
     "load_model",
     "perturb",
+    "pl",
     "prepare",
     "pretrain",
+    "tl",
 ]
 
+_SUBMODULES = ("pl", "tl")
+_ELSEWHERE = {"CellEmbedder": "scgraph.estimator"}
+
 __getattr__, __dir__ = lazy_names(
-    __name__, {name: "scgraph.api" for name in __all__ if name != "__version__"}, eager=("__version__",)
+    __name__,
+    {name: _ELSEWHERE.get(name, "scgraph.api") for name in __all__ if name not in ("__version__", *_SUBMODULES)},
+    submodules=_SUBMODULES,
+    eager=("__version__",),
 )

@@ -191,8 +191,8 @@ def embed(
 
 
 def embed_file(
-    model: str | Path,
     data: str | Path,
+    model: str | Path,
     *,
     out: str | Path,
     layer: str | None = None,
@@ -255,8 +255,8 @@ def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer
 
 
 def probe(
-    model: SavedModel | str | Path,
     data: str | Path | AnnData,
+    model: SavedModel | str | Path,
     *,
     config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
     label: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pandas as pd
 import pytest
 
 import scgraph
-from scgraph.api import OBSM_KEY, embed_file, probe
+from scgraph.api import OBSM_KEY, denoise_file, embed_file, probe
 from scgraph.cli import main
 from scgraph.errors import DataError, OutputError
 from scgraph.models import SavedModel
+from scgraph.perturb import run_perturb
 from tests.helpers import QUICK, make_cells
 
 
@@ -75,7 +77,7 @@ def test_a_file_with_numbers_as_names_of_its_cells(model: Path, tmp_path: Path) 
     adata = make_cells()
     adata.obs.reset_index(inplace=True, drop=True)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+    embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad")
     assert np.isfinite(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY]).all()
 
 
@@ -93,7 +95,7 @@ def test_what_is_wrong_with_a_file_names_it(model: Path, tmp_path: Path) -> None
     source = tmp_path / "other.h5ad"
     adata.write_h5ad(source)
     with pytest.raises(DataError, match=f"^{source}: only 0 of 40"):
-        embed_file(model, source, out=tmp_path / "out.h5ad")
+        embed_file(source, model, out=tmp_path / "out.h5ad")
     assert list(tmp_path.iterdir()) == [source]
 
 
@@ -121,14 +123,14 @@ def test_embed_file_writes_a_copy_whole_or_not_at_all(model: Path, tmp_path: Pat
     source, out = tmp_path / "cells.h5ad", tmp_path / "embedded.h5ad"
     make_cells().write_h5ad(source)
     before = source.read_bytes()
-    embed_file(model, source, out=out)
+    embed_file(source, model, out=out)
     assert source.read_bytes() == before
     assert ad.read_h5ad(out).obsm[OBSM_KEY].shape == (90, 8)
     with pytest.raises(OutputError, match="--overwrite"):
-        embed_file(model, source, out=out)
-    embed_file(model, source, out=out, overwrite=True)
+        embed_file(source, model, out=out)
+    embed_file(source, model, out=out, overwrite=True)
     with pytest.raises(OutputError, match="does not exist"):
-        embed_file(model, source, out=tmp_path / "nowhere" / "x.h5ad")
+        embed_file(source, model, out=tmp_path / "nowhere" / "x.h5ad")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "embedded.h5ad"]
 
 
@@ -136,7 +138,7 @@ def test_probe_scores_frozen_features() -> None:
     config = QUICK | {"seeds": 3, "train": {**QUICK["train"], "genes": 40}, "probe": {"kind": "adam", "epochs": 300}}
     trained = scgraph.pretrain([make_cells(180)], model="gnn", config=config)
     saved = SavedModel(trained.model, trained.vocabulary, trained.model_config, trained.config, {}, {})
-    rows = probe(saved, make_cells(180), config=config)
+    rows = probe(make_cells(180), saved, config=config)
     assert [(row["model"], row["seed"]) for row in rows[:4]] == [
         ("gnn", 0),
         ("pca+logreg", 0),
@@ -145,10 +147,10 @@ def test_probe_scores_frozen_features() -> None:
     ]
     assert len(rows) == 6
     assert np.mean([row["accuracy"] for row in rows if row["model"] == "gnn"]) > 0.6  # one in three by chance
-    assert rows == probe(saved, make_cells(180), config=config)
-    short = probe(saved, make_cells(180), config=config | {"probe": {"kind": "adam", "epochs": 1}})
+    assert rows == probe(make_cells(180), saved, config=config)
+    short = probe(make_cells(180), saved, config=config | {"probe": {"kind": "adam", "epochs": 1}})
     assert short != rows
-    assert short == probe(saved, make_cells(180), config=config | {"probe_per_model": {"gnn": {"epochs": 1}}})
+    assert short == probe(make_cells(180), saved, config=config | {"probe_per_model": {"gnn": {"epochs": 1}}})
 
 
 def test_commands_from_cells_to_vectors(
@@ -196,3 +198,8 @@ def test_the_package_is_the_function() -> None:
     assert callable(scgraph.bench)
     assert scgraph.costs.profiling.Costs
     assert "models" in (scgraph.bench.__call__.__doc__ or "")
+
+
+def test_data_stand_before_the_model() -> None:
+    for function in (embed_file, probe, denoise_file, scgraph.embed, scgraph.denoise, run_perturb):
+        assert list(inspect.signature(function).parameters)[:2] in (["adata", "model"], ["data", "model"])

@@ -86,7 +86,7 @@ def test_a_file_is_as_the_cells_in_memory_and_as_its_pieces(
     said: list[str] = []
     monkeypatch.setattr("scgraph.train.denoising._NUMBERS", 40 * 11)
     monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 700)
-    record = denoise_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad", say=said.append)
+    record = denoise_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", say=said.append)
     monkeypatch.undo()
     assert scgraph.denoise(adata, model) == record
     written = ad.read_h5ad(tmp_path / "out.h5ad")
@@ -104,10 +104,10 @@ def test_nothing_else_of_the_file_changes(model: Path, tmp_path: Path) -> None:
     adata = make_cells()
     adata.layers["mine"] = adata.X * 2
     adata.write_h5ad(path)
-    embed_file(model, path, out=path, overwrite=True)
+    embed_file(path, model, out=path, overwrite=True)
     with h5py.File(path, "r+") as file:
         file.create_group("of_another_tool")["numbers"] = np.arange(7)
-    denoise_file(model, path, out=out)
+    denoise_file(path, model, out=out)
     new: list[str] = []
     with h5py.File(path) as before, h5py.File(out) as after:
 
@@ -120,7 +120,7 @@ def test_nothing_else_of_the_file_changes(model: Path, tmp_path: Path) -> None:
         after.visititems(compare)
     assert {name.split("/")[0] for name in new} == {"layers", "uns"}
     assert all(KEY in name for name in new)
-    denoise_file(model, out, out=out, overwrite=True)  # its own layer may be written again
+    denoise_file(out, model, out=out, overwrite=True)  # its own layer may be written again
 
 
 def test_values_of_raw_fill_a_layer_of_the_genes_of_the_file(model: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_values_of_raw_fill_a_layer_of_the_genes_of_the_file(model: Path, tmp_pa
     scgraph.denoise(whole, model)
     scgraph.denoise(part, model, layer="raw")
     assert np.array_equal(part.layers[KEY], whole.layers[KEY][:, ::4])
-    denoise_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad", layer="raw")
+    denoise_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", layer="raw")
     np.testing.assert_allclose(ad.read_h5ad(tmp_path / "out.h5ad").layers[KEY], part.layers[KEY], rtol=1e-5)
 
 
@@ -146,7 +146,7 @@ def test_a_10x_file_becomes_an_h5ad_file(model: Path, tmp_path: Path) -> None:
         group["shape"] = np.asarray(counts.shape[::-1])
         group["features/id"] = group["features/name"] = adata.var_names.to_numpy().astype("S")
     scgraph.denoise(adata, model)
-    denoise_file(model, tmp_path / "tenx.h5", out=tmp_path / "out.h5ad")
+    denoise_file(tmp_path / "tenx.h5", model, out=tmp_path / "out.h5ad")
     written = ad.read_h5ad(tmp_path / "out.h5ad")
     np.testing.assert_allclose(written.layers[KEY], adata.layers[KEY], rtol=1e-5)
     assert np.array_equal(written.X.toarray(), counts.toarray())
@@ -161,17 +161,17 @@ def test_refusals_come_before_computing(model: Path, tmp_path: Path, monkeypatch
     adata.write_h5ad(path)
     for key in ("mine", "log1p"):
         with pytest.raises(DataError, match=key):
-            denoise_file(model, path, out=out, layer_key=key)
+            denoise_file(path, model, out=out, layer_key=key)
         with pytest.raises(DataError, match=key):
             scgraph.denoise(adata, model, layer_key=key)
     for key in ("", "a/b", "raw", "X"):
         with pytest.raises(ConfigError, match="layer key"):
-            denoise_file(model, path, out=out, layer_key=key)
+            denoise_file(path, model, out=out, layer_key=key)
     with pytest.raises(ConfigError, match="log1q"):
-        denoise_file(model, path, out=out, scale="log1q")
+        denoise_file(path, model, out=out, scale="log1q")
     monkeypatch.setattr("scgraph.train.copies.shutil.disk_usage", lambda _: type("Disk", (), {"free": 1000}))
     with pytest.raises(OutputError, match="are needed"):
-        denoise_file(model, path, out=out)
+        denoise_file(path, model, out=out)
     assert not out.exists()
     assert "mine" in adata.layers
 

@@ -66,7 +66,7 @@ def test_nobody_is_told_to_install_the_other_scgraph() -> None:
     assert not wrong.search('pip install "scgraph-zoo[scatter]" and pip install ./scgraph')
 
 
-@pytest.mark.parametrize(("name", "least"), [("attention_is_message_passing", 30), ("networks", 15)])
+@pytest.mark.parametrize(("name", "least"), [("attention_is_message_passing", 30), ("networks", 15), ("python", 12)])
 def test_examples_of_a_page_do_what_it_says(name: str, least: int) -> None:
     page = ROOT / "docs" / f"{name}.md"
     ran = doctest.testfile(str(page), module_relative=False, encoding="utf-8")

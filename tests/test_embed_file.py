@@ -69,7 +69,7 @@ def test_every_scale_of_one_file_embeds_alike(model: Path, tmp_path: Path, name:
     scgraph.embed(whole, model)
     SCALES[name](adata)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+    embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad")
     scgraph.embed(adata, model)
     np.testing.assert_allclose(adata.obsm[OBSM_KEY], whole.obsm[OBSM_KEY], atol=1e-4)
     assert np.array_equal(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY], adata.obsm[OBSM_KEY])
@@ -80,9 +80,9 @@ def test_a_scale_that_cannot_be_told_is_refused_before_anything_is_written(model
     adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     with pytest.raises(DataError, match="--values"):
-        embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad")
+        embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad")
     assert not (tmp_path / "out.h5ad").exists()
-    embed_file(model, tmp_path / "cells.h5ad", out=tmp_path / "out.h5ad", values="linear")
+    embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", values="linear")
     scgraph.embed(adata, model, values="linear")
     assert np.array_equal(ad.read_h5ad(tmp_path / "out.h5ad").obsm[OBSM_KEY], adata.obsm[OBSM_KEY])
 
@@ -140,27 +140,27 @@ def test_embed_takes_what_prepare_takes(
     model: Path, source: Path, tmp_path: Path, edit: Callable[[h5py.File], None]
 ) -> None:
     plain, out = tmp_path / "plain.h5ad", tmp_path / "out.h5ad"
-    embed_file(model, source, out=plain)
+    embed_file(source, model, out=plain)
     with h5py.File(source, "r+") as file:
         edit(file)
         before: list[str] = []
         file.visit(before.append)
     prepare([source], out=tmp_path / "store")
-    embed_file(model, source, out=out)
+    embed_file(source, model, out=out)
     with h5py.File(out) as file, h5py.File(plain) as other:
         after: list[str] = []
         file.visit(after.append)
         assert set(before) <= set(after)
         assert np.array_equal(file["obsm"][OBSM_KEY][()], other["obsm"][OBSM_KEY][()])
         assert file["uns/scgraph/model"][()] == b"gnn"
-    embed_file(model, out, out=out, overwrite=True)  # our own names may be written again
+    embed_file(out, model, out=out, overwrite=True)  # our own names may be written again
 
 
 def test_seurat_names_of_raw_are_read(model: Path, source: Path, tmp_path: Path) -> None:
     with h5py.File(source, "r+") as file:
         _seurat_raw(file)
     prepare([source], out=tmp_path / "store", layer="raw")
-    record = embed_file(model, source, out=tmp_path / "out.h5ad", layer="raw")
+    record = embed_file(source, model, out=tmp_path / "out.h5ad", layer="raw")
     assert record["genes_matched"].startswith("40 of 40")
 
 
@@ -178,8 +178,8 @@ def test_10x_file_becomes_h5ad(model: Path, source: Path, tmp_path: Path, versio
             names[key] = adata.var_names.to_numpy().astype("S")
     said: list[str] = []
     prepare([path], out=tmp_path / "store")
-    embed_file(model, path, out=out, say=said.append)
-    embed_file(model, source, out=whole)
+    embed_file(path, model, out=out, say=said.append)
+    embed_file(source, model, out=whole)
     found = ad.read_h5ad(out)
     assert np.array_equal(found.X.toarray(), counts.toarray())
     assert found.obs_names.tolist() == adata.obs_names.tolist()
@@ -210,16 +210,16 @@ def test_refusals_come_before_computing(
     monkeypatch.setattr("scgraph.train.copies.embed", lambda *_, **__: pytest.fail("computed first"))
     (tmp_path / "folder.h5ad").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
-        embed_file(model, source, out=tmp_path / "folder.h5ad", overwrite=True)
+        embed_file(source, model, out=tmp_path / "folder.h5ad", overwrite=True)
     with h5py.File(source, "r+") as file:
         file["uns"]["scgraph"] = "a note of mine"
     with pytest.raises(DataError, match=f"{source}: uns\\['scgraph'\\] is there"):
-        embed_file(model, source, out=tmp_path / "out.h5ad")
+        embed_file(source, model, out=tmp_path / "out.h5ad")
     with h5py.File(source, "r+") as file:
         del file["uns/scgraph"]
         file["obsm"].create_group(OBSM_KEY)
     with pytest.raises(DataError, match=f"{source}: obsm\\['X_scgraph'\\] is there"):
-        embed_file(model, source, out=tmp_path / "out.h5ad")
+        embed_file(source, model, out=tmp_path / "out.h5ad")
 
 
 def test_a_cell_without_counts_gets_zeros(model: Path, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_cell_without_counts_gets_zeros(model: Path, tmp_path: Path) -> None:
     adata.X[5] = 0
     adata.write_h5ad(path)
     said: list[str] = []
-    record = embed_file(model, path, out=out, say=said.append)
+    record = embed_file(path, model, out=out, say=said.append)
     vectors = ad.read_h5ad(out).obsm[OBSM_KEY]
     scgraph.embed(adata, model)
     assert np.array_equal(vectors, adata.obsm[OBSM_KEY])

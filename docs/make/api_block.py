@@ -16,8 +16,13 @@ __all__ = ["api_block", "first_sentence", "signature"]
 def api_block(package: str) -> str:
     """Return one line a public name: its arguments with their defaults, and what it is for."""
     lines = []
-    for name in sorted(importlib.import_module(package).__all__, key=str.lower):
+    public = importlib.import_module(package)
+    for name in sorted(public.__all__, key=str.lower):
         if name.startswith("__"):
+            continue
+        value = getattr(public, name)
+        if inspect.ismodule(value) and not callable(value):
+            lines.append(f"- `{name}`: {first_sentence(inspect.getdoc(value) or '')}")
             continue
         home, node = _definition(package, name)
         lines.append(f"- `{name}{signature(node)}`: {first_sentence(_docstring(home, node))}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from scgraph.annotate.calibration import probabilities
 from scgraph.annotate.measure import expanded
+from scgraph.display import short_repr
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ NEIGHBORS = 15
 """Cells that vote on the label of a cell, itself included."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class CellClassifier:
     """Labels cells: ``softmax(logits(features(cell)) / T)``.
@@ -79,6 +81,7 @@ class CellClassifier:
         return Predicted(probability, np.zeros((cells, 0), np.float32) if features is None else features, counted)
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Predicted:
     """What a classifier says of cells.

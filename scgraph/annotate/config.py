@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scgraph.data.sets.labelled import DEFAULT_LABEL
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError
 
 __all__ = ["UNKNOWN", "AnnotateConfig"]
@@ -13,6 +14,7 @@ UNKNOWN = "unknown"
 """Label of a cell whose best label has a probability below the threshold."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class AnnotateConfig:
     """What may be said about labelling cells.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scgraph.display import short_repr
 from scgraph.reporting.escape import csv_text
 from scgraph.reporting.rows import CONTROLS, PAIR, REGRESSION, UNTRAINED, model_order, row_kind
 from scgraph.reporting.statistics import METRICS, PairedDifference, mean_sd, paired_difference
@@ -42,6 +43,7 @@ RESULT_COLUMNS = ("dataset", "split", "seed", "model", *METRICS, *LOSSES, *COSTS
 REQUIRED = ("dataset", "split", "seed", "model", *METRICS)
 
 
+@short_repr
 @dataclass(frozen=True)
 class BenchResult:
     """What a bench found.

@@ -35,8 +35,8 @@ def denoise(
     from scgraph.api import denoise_file
 
     record = denoise_file(
-        model,
         data,
+        model,
         out=out,
         layer=layer,
         layer_key=layer_key,

@@ -31,8 +31,8 @@ def embed(
     from scgraph.api import embed_file
 
     record = embed_file(
-        model,
         data,
+        model,
         out=out,
         layer=layer,
         values=values,

@@ -34,8 +34,8 @@ def probe(
     from scgraph.api import probe as run
 
     rows = run(
-        model,
         data,
+        model,
         config=settings,
         label=label,
         layer=layer,

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scgraph.costs.machine import DTYPES, saved_bytes
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError
 from scgraph.memory import is_out_of_memory, limited_memory
 from scgraph.models import build_model
@@ -32,6 +33,7 @@ __all__ = ["Attention", "Costs", "profile", "saving"]
 Attention = Literal["fused", "math"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Costs:
     """Costs of one model, for one cell unless said otherwise.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
+from scgraph.display import short_repr
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -20,6 +22,7 @@ SCALE = 1e4
 """Total that the counts of every cell are scaled to before the logarithm."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Cells:
     """Cells of one source, checked and in canonical form (see `scgraph.data.read_cells`).

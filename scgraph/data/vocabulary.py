@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from scgraph.data.files.names import check_unique, examples, species
+from scgraph.display import short_repr
 from scgraph.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class GeneSource(GeneNames, Protocol):
         """Count the cells that express each gene `[n_genes]`."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class GeneMatch:
     """The genes of a file among those of a vocabulary.
@@ -76,6 +78,7 @@ class GeneMatch:
         return f"{self.matched:,} of {self.total:,} genes matched by {_BY[self.by]}"
 
 
+@short_repr
 @dataclass(frozen=True)
 class Vocabulary:
     """Ordered genes. Id 0 is padding; the genes are 1 to `len(vocabulary)`.

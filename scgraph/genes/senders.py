@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError
 from scgraph.nn.adjacency import LARGEST_BLOCK
 
@@ -22,6 +23,7 @@ _DIGITS = 6
 """Decimals of a weight: matrix products differ in later ones from machine to machine."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class Edges:
     """Directed, weighted edges between genes; `source` sends to `target`.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError
 from scgraph.models import build_model
 from scgraph.nn import FactorizedAdjacency
@@ -29,6 +30,7 @@ _ROUNDING = 1e-5
 """What thousands of multiplications by 1 - lr · decay leave uncertain in a number, relative to the largest."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class GeneTables:
     """The tables of the layers that are looked at, without padding: row i is gene i of the vocabulary.

@@ -18,6 +18,7 @@ from scgraph._version import __version__
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.config_files import parse_config
 from scgraph.data import Vocabulary
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, ModelFileError, OutputError
 from scgraph.files import json_text, write_atomic
 from scgraph.models.build import build_model
@@ -42,6 +43,7 @@ MODEL_FILES = (WEIGHTS, CONFIG, VOCABULARY)
 _KEYS = {"format", "model", "vocabulary", "versions", "metadata"}
 
 
+@short_repr
 @dataclass(frozen=True)
 class SavedModel:
     """A model read from its folder.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.nn.bag import GeneBag
 from scgraph.nn.cost import Cost, stack_cost
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CellModel", "Encoded", "ModelOutput"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class ModelOutput:
     """What a forward pass gives.

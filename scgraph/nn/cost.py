@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scgraph.display import short_repr
+
 if TYPE_CHECKING:
     from scgraph.nn.stack import Stack
 
 __all__ = ["Cost", "stack_cost"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Cost:
     """Multiply-adds of the matrix products of one cell, and the weights behind them.

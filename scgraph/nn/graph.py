@@ -9,12 +9,15 @@ import torch
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_dense_batch
 
+from scgraph.display import short_repr
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["CellGraph"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class CellGraph:
     """One graph a cell: its genes are the nodes, and every gene sends to every gene, itself included.

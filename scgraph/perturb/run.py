@@ -10,6 +10,7 @@ import numpy as np
 
 from scgraph.config import TrainConfig
 from scgraph.config_files import parse_config
+from scgraph.display import short_repr
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
 from scgraph.models import SavedModel, load_model
@@ -52,6 +53,7 @@ OWNED = (
 )
 
 
+@short_repr
 class PerturbResult(NamedTuple):
     """What a run found.
 

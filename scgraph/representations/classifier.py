@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scgraph.display import short_repr
 from scgraph.reporting.statistics import score
 from scgraph.train.probe import check_parts, linear_probe
 
@@ -36,6 +37,7 @@ SCALINGS: tuple[Scaling, ...] = ("global", "columns")
 """In the order that ties are decided in."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A linear classifier of features: the code of the largest of ``((x - m) / s) W + b``.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from scgraph.display import short_repr
 from scgraph.files import prepare_output_folder
 from scgraph.synthetic import report, tables
 from scgraph.synthetic.config import SyntheticConfig
@@ -28,6 +29,7 @@ OWNED = ("*.csv", "table1.md", "variants.md", "figure3*.png", "figure3*.svg", "c
 REFERENCE = "tf"
 
 
+@short_repr
 class SyntheticResult(NamedTuple):
     """What a run of the synthetic example found.
 

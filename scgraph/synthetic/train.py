@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from scgraph.display import short_repr
 from scgraph.errors import TrainingError
 from scgraph.synthetic.data import generate
 from scgraph.synthetic.models import Parameters, encode, predict
@@ -35,6 +36,7 @@ class Setting(NamedTuple):
     seed: int
 
 
+@short_repr
 @dataclass(frozen=True)
 class Curves:
     """Losses of R runs after every epoch, each `[R, epochs]`.

@@ -105,8 +105,8 @@ def denoise(
 
 
 def denoise_file(
-    model: str | Path,
     data: str | Path,
+    model: str | Path,
     *,
     out: str | Path,
     layer: str | None = None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder
 from scgraph.models.initial import initial_model
@@ -37,6 +38,7 @@ __all__ = ["OWNED", "Pretrained", "pretrain"]
 OWNED = (*MODEL_FILES, HISTORY, "state")
 
 
+@short_repr
 @dataclass(frozen=True)
 class Pretrained:
     """A trained model.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ProbeResult", "check_parts", "linear_probe"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class ProbeResult:
     """What a probe found.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config_files import yaml_text
+from scgraph.display import short_repr
 from scgraph.files import file_name
 from scgraph.reporting.tables import quantity
 from scgraph.tune.config import DIRECTIONS, Objective
@@ -42,6 +43,7 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 ATTRIBUTES = ("epochs", "seconds", "validation_loss", "validation_macro_f1", "multiply_adds", "per_set")
 
 
+@short_repr
 @dataclass(frozen=True)
 class BestTrial:
     """A trial that no other of its study beats.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.bench import run_bench
 from scgraph.config_files import load_yaml, yaml_text
 from scgraph.data.sets.corpus import read_gene_network
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.system.locks import FileGuard
@@ -48,6 +49,7 @@ OWNED = (
 """What a search writes into its folder, and what `overwrite` may remove."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class TuneResult:
     """What a search found.

@@ -12,6 +12,7 @@ import numpy as np
 from scgraph.data.files.names import ensembl_id, examples, is_date, species
 from scgraph.data.network.edge_list import EdgeTable, read_edges
 from scgraph.data.vocabulary import Vocabulary
+from scgraph.display import short_repr
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MIN_MATCHED = 0.05
 """Least share of the genes of the network, or of the vocabulary, that must be found in the other."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Network:
     """A gene network on a vocabulary.

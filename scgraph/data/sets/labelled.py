@@ -11,6 +11,7 @@ from scgraph.data import check_labels, read_cells
 from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN
 from scgraph.data.sets.splits import make_split
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class ProbeSet:
     """A labelled set: its cells, the names of the classes and the class code of every cell."""

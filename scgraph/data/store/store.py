@@ -15,6 +15,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.sampling.zeros import sample_zeros
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.disk import open_store
+from scgraph.display import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CellStore", "match_note", "rows_on"]
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class CellStore:
     """Compressed rows and their vocabulary; the genes and values may lie in memory or stay on disk.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data import CellStore
+from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 from scgraph.genes.embeddings import gene_rows
 from scgraph.genes.enrichment.families import SMALLEST, gene_families
@@ -45,6 +46,7 @@ _FLIPS = 9999
 _LEAST_IN_BIN = 50
 
 
+@short_repr
 @dataclass(frozen=True)
 class Enrichment:
     """What a check found.
