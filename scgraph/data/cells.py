@@ -74,7 +74,8 @@ class Cells:
 
     def sums(self) -> NDArray[np.float64]:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
-        return np.bincount(self.matrix.indices, weights=self.matrix.data, minlength=self.matrix.shape[1])
+        sums = np.bincount(self.matrix.indices, weights=self.matrix.data, minlength=self.matrix.shape[1])
+        return sums.astype(np.float64)
 
     def normalized(self) -> sparse.csr_matrix:
         """Compute `log(1 + 10,000 · count / total of the cell)` `[n_cells, n_genes]`, float32.

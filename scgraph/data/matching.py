@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scgraph.data.files.names import ensembl_id
-from scgraph.data.identifiers import AMBIGUOUS, GeneTable, gene_table, species_of
+from scgraph.data.identifiers import GeneTable, gene_table, species_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -83,25 +83,25 @@ def derive(theirs: tuple[Name, ...], mine: tuple[Name, ...], ids: tuple[int, ...
     file = [gene[:2] for gene in plain]
     matched: dict[int, int] = {}
     ambiguous: set[int] = set()
-    steps: list[Callable[[Name], str]] = [lambda gene: gene[1], lambda gene: gene[0]]
+    steps: list[Callable[[Name], Sequence[str]]] = [lambda gene: gene[1:], lambda gene: gene[:1]]
     own = [gene for gene in plain if gene[2] in {"", species}]
     same = species_of([gene[0] for gene in own], [gene[1] for gene in own]) == species
     if same and species in {"human", "mouse"}:
         table = gene_table(species)
-        steps += [lambda gene: table.folded.get(gene[0].lower(), ""), lambda gene: _identify(gene, table)]
+        steps += [lambda gene: (table.folded.get(gene[0].lower(), ""),), lambda gene: _identify(gene, table)]
     for step in steps:
         free = [at for at in places if at not in matched and at not in ambiguous]
         _assign(step, free, file, known, {*ids, *matched.values()}, matched, ambiguous)
     return Derived(matched, frozenset(ambiguous))
 
 
-def _identify(gene: Name, table: GeneTable) -> str:
+def _identify(gene: Name, table: GeneTable) -> tuple[str, ...]:
     symbol, ensembl = gene
-    return ensembl or (table.find(symbol) if symbol else "")
+    return (ensembl,) if ensembl else table.find(symbol)
 
 
 def _assign(
-    key_of: Callable[[Name], str],
+    keys_of: Callable[[Name], Sequence[str]],
     free: Iterable[int],
     file: Sequence[Name],
     known: Sequence[Name],
@@ -110,22 +110,25 @@ def _assign(
     ambiguous: set[int],
 ) -> None:
     """Match the genes `free` of the file that share a key with one gene of the vocabulary, each other's only one."""
-    claims: dict[str, list[int]] = defaultdict(list)
     owners: dict[str, list[int]] = defaultdict(list)
-    for at in free:
-        claims[key_of(file[at])].append(at)
     for gene, name in enumerate(known, start=1):
-        owners[key_of(name)].append(gene)
-    ambiguous.update(claims.pop(AMBIGUOUS, ()))
-    claims.pop("", None)
-    for key, places in claims.items():
-        genes = owners.get(key, [])
+        for key in keys_of(name):
+            owners[key].append(gene)
+    owners.pop("", None)
+    claims: dict[int, list[int]] = defaultdict(list)
+    for at in free:
+        keys = keys_of(file[at])
         # Two genes with different Ensembl ids are different genes, whatever their symbols.
-        pairs = [(at, gene) for at in places for gene in genes if not _differ(file[at], known[gene - 1])]
-        if len(pairs) == 1 and pairs[0][1] not in taken:
-            matched[pairs[0][0]] = pairs[0][1]
+        genes = [gene for key in keys for gene in owners.get(key, ()) if not _differ(file[at], known[gene - 1])]
+        if len(genes) == 1 and len(keys) == 1:
+            claims[genes[0]].append(at)
+        elif genes:
+            ambiguous.add(at)
+    for gene, places in claims.items():
+        if len(places) == 1 and gene not in taken and len(keys_of(known[gene - 1])) == 1:
+            matched[places[0]] = gene
         else:
-            ambiguous.update(at for at, _ in pairs)
+            ambiguous.update(places)
 
 
 def _differ(one: Name, other: Name) -> bool:

@@ -301,6 +301,8 @@ class Vocabulary:
         theirs, mine = species_of(symbols, ensembl), species_of(self.symbols, self.ensembl)
         if theirs and mine and theirs != mine:
             return f" The genes of the file are {theirs}, those of the vocabulary {mine}."
+        if theirs and theirs == mine and match.matched > match.ignoring_case / 2:
+            return f" Both are {mine}: the file measures other genes than the vocabulary holds."
         if sum(symbol.isdigit() for symbol in symbols) > len(symbols) / 2:
             return " The genes of the file are numbers, as of Entrez: name them by symbol or Ensembl id."
         if match.ignoring_case > 2 * match.matched:

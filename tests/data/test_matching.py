@@ -14,7 +14,7 @@ from scipy import sparse
 
 from scgraph.data import Vocabulary, read_cells
 from scgraph.data.files.stream import CellStream
-from scgraph.data.identifiers import AMBIGUOUS, gene_table, species_of
+from scgraph.data.identifiers import gene_table, species_of
 from scgraph.data.matching import plain_name
 from scgraph.errors import DataError
 
@@ -99,10 +99,13 @@ def test_what_is_claimed_twice_stays_unmatched(names: list[tuple[str, str]], ids
 
 def test_two_genes_that_had_a_symbol_leave_it_unmatched() -> None:
     table = gene_table("human")
-    shared = next(symbol for symbol, gene in table.previous.items() if gene == AMBIGUOUS)
-    match = IDS.match(_genes((shared, ""), ("CD3D", ""), ("LYZ", "")))
+    shared, genes = next((symbol, genes) for symbol, genes in table.previous.items() if len(genes) > 1)
+    names = [(shared, ""), ("CD3D", ""), ("LYZ", "")]
+    match = Vocabulary(("",) * 3, (CD3D, LYZ, genes[0])).match(_genes(*names))
     assert match.ids.tolist() == [0, 1, 2]
     assert (match.derived, match.ambiguous) == (2, 1)
+    # None of them is a gene of the model: nothing was lost.
+    assert IDS.match(_genes(*names)).ambiguous == 0
 
 
 def test_genes_of_another_species_do_not_match() -> None:

@@ -14,10 +14,7 @@ from scgraph.data.files.names import species
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["AMBIGUOUS", "GeneTable", "gene_table", "species_of"]
-
-AMBIGUOUS = "?"
-"""In place of the Ensembl id of a symbol that several genes claim."""
+__all__ = ["GeneTable", "gene_table", "species_of"]
 
 _TABLES = ("human", "mouse")
 
@@ -27,22 +24,22 @@ class GeneTable:
     """The Ensembl ids of symbols.
 
     Attributes:
-        symbols: Ensembl id of every symbol, `AMBIGUOUS` where several genes have it.
-        previous: Of every symbol that a gene had before and no gene has now.
+        symbols: Ensembl ids of every symbol, more than one where several genes have it.
+        previous: The same of every symbol that a gene had before and no gene has now.
         folded: Symbol of every lower-case symbol, where one gene has it.
     """
 
-    symbols: dict[str, str]
-    previous: dict[str, str]
+    symbols: dict[str, tuple[str, ...]]
+    previous: dict[str, tuple[str, ...]]
     folded: dict[str, str]
 
-    def find(self, symbol: str) -> str:
-        """Return the Ensembl id of a symbol, else of one that a gene had, else `""`; `AMBIGUOUS` where several do.
+    def find(self, symbol: str) -> tuple[str, ...]:
+        """Return the Ensembl ids of the genes that have a symbol, else of those that had it.
 
         >>> gene_table("human").find("H3F3A"), gene_table("human").find("H3-3A"), gene_table("human").find("NONE-1")
-        ('ENSG00000163041', 'ENSG00000163041', '')
+        (('ENSG00000163041',), ('ENSG00000163041',), ())
         """
-        return self.symbols.get(symbol) or self.previous.get(symbol, "")
+        return self.symbols.get(symbol) or self.previous.get(symbol, ())
 
 
 @cache
@@ -50,8 +47,8 @@ def gene_table(name: str) -> GeneTable:
     """Read the table of a species, `"human"` or `"mouse"`."""
     text = gzip.decompress(files(__name__).joinpath(f"{name}.tsv.gz").read_bytes()).decode()
     rows = [line.split("\t") for line in text.splitlines()[1:]]
-    symbols = _one_gene((symbol, ensembl) for ensembl, symbol, _ in rows)
-    previous = _one_gene((symbol, ensembl) for ensembl, _, former in rows for symbol in former.split("|") if symbol)
+    symbols = _genes((symbol, ensembl) for ensembl, symbol, _ in rows)
+    previous = _genes((symbol, ensembl) for ensembl, _, former in rows for symbol in former.split("|") if symbol)
     times = Counter(symbol.lower() for symbol in symbols)
     return GeneTable(symbols, previous, {symbol.lower(): symbol for symbol in symbols if times[symbol.lower()] == 1})
 
@@ -71,8 +68,8 @@ def species_of(symbols: Sequence[str], ensembl: Sequence[str]) -> str:
     return first if hits[first] > 2 * hits[second] else ""
 
 
-def _one_gene(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _genes(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     genes: dict[str, set[str]] = defaultdict(set)
     for symbol, ensembl in pairs:
         genes[symbol].add(ensembl)
-    return {symbol: next(iter(ids)) if len(ids) == 1 else AMBIGUOUS for symbol, ids in genes.items()}
+    return {symbol: tuple(sorted(ids)) for symbol, ids in genes.items()}
