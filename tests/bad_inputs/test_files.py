@@ -105,7 +105,6 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
         lambda d: put(d, lambda a: setattr(a, "obs_names", ["cell0", "cell0", *a.obs_names[2:]])),
         ("cell0",),
     ),
-    "33 dates of a spreadsheet": (lambda d: put(d, renamed(["1-Mar", "2-Sep", *GENES[2:]])), ("1-Mar", "spreadsheet")),
     "43 a git-LFS pointer": (lambda d: written(d / "c.h5ad", POINTER), ("git lfs pull",)),
 }
 
@@ -177,10 +176,17 @@ def test_28_29_a_cell_of_zeros_and_cells_of_one_gene(tmp_path: Path, model: Path
     refused(["pretrain", put(tmp_path, one_gene, name="one.h5ad"), "--out", "m2", *TINY], "two genes")
 
 
+def test_33_dates_of_a_spreadsheet_are_named(tmp_path: Path, model: Path, fine: Run) -> None:
+    path = put(tmp_path, renamed(["1-Mar", "2-Sep", *GENES[2:]]))
+    fine(["prepare", path, "--out", "store"], "1-Mar", "spreadsheet")
+    fine(["embed", model, path, "--out", "e.h5ad"], "1-Mar", "spreadsheet", "28 of 30")
+    fine(["pretrain", path, "--out", "m", *TINY], "1-Mar", "spreadsheet")
+
+
 def test_32_33_genes_that_the_model_does_not_know(tmp_path: Path, model: Path, fine: Run, refused: Run) -> None:
     others = [f"OTHER{number}" for number in range(30)]
     out = ["--out", "e.h5ad"]
-    for names, told in ((others, "0/30"), (["GENE1", *others[1:]], "1/30"), ([n.lower() for n in GENES], "case")):
+    for names, told in ((others, "0 of 30"), (["GENE1", *others[1:]], "1 of 30"), ([n.lower() for n in GENES], "case")):
         path = put(tmp_path, renamed(names))
         refused(["embed", model, path, *out], path, told)
         refused(["denoise", model, path, *out], path, told)
