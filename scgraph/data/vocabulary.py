@@ -289,8 +289,9 @@ class Vocabulary:
         if match.matched and max(match.matched / match.total, min(match.of_file, match.share)) >= min_matched:
             return match
         raise DataError(
-            f"{cells.manifest.get('source', cells.name)}: only {match.counts()}; of the model's genes, or of the "
-            f"file's genes and values, at least {min_matched:.0%} are needed. Not in the vocabulary: "
+            f"{cells.manifest.get('source', cells.name)}: only {match.counts()} "
+            f"({match.matched}/{match.total}); of the model's genes, or of the file's genes and values, at least "
+            f"{min_matched:.0%} are needed. Not in the vocabulary: "
             f"{examples(match.examples[0])}; not in the file: {examples(match.examples[1])}."
             f"{self._reason(cells, match)} A lower min_matched (--min-matched) lets more through."
         )

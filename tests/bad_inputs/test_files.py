@@ -186,7 +186,7 @@ def test_33_dates_of_a_spreadsheet_are_named(tmp_path: Path, model: Path, fine: 
 def test_32_33_genes_that_the_model_does_not_know(tmp_path: Path, model: Path, fine: Run, refused: Run) -> None:
     others = [f"OTHER{number}" for number in range(30)]
     out = ["--out", "e.h5ad"]
-    for names, told in ((others, "0 of 30"), (["GENE1", *others[1:]], "1 of 30"), ([n.lower() for n in GENES], "case")):
+    for names, told in ((others, "0/30"), (["GENE1", *others[1:]], "1/30"), ([n.lower() for n in GENES], "case")):
         path = put(tmp_path, renamed(names))
         refused(["embed", model, path, *out], path, told)
         refused(["denoise", model, path, *out], path, told)
