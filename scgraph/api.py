@@ -155,7 +155,7 @@ def embed(
         model: a folder, or what `scgraph.load_model` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
-        min_matched: share of the model's genes that `adata` must hold.
+        min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.
         device: auto, cpu, cuda or cuda:N.
         allow_conv: convolutions of your own that the model may use.
         say: told what was read and how many genes matched.

@@ -331,7 +331,9 @@ class PretrainConfig(_Config):
         None, description="steps of a pretraining; epochs are cut to whole ones that fit; null: no limit"
     )
     n_top_genes: Positive | None = Field(None, description="highly variable genes of the vocabulary; null: all genes")
-    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(0.3, description="share of the vocabulary a set must hold")
+    min_matched: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="share of the vocabulary, or else of a set's own genes and values, that must match"
+    )
     validation_share: Share = Field(0.1, description="share of the cells in the validation part")
 
     @model_validator(mode="after")

@@ -21,7 +21,9 @@ def embed(
     out: Annotated[Path, typer.Option(help="The .h5ad file to write, with obsm['X_scgraph'].")],
     layer: Layer = None,
     values: ValuesAs = None,
-    min_matched: Annotated[float, typer.Option(help="Share of the model's genes the file must hold.")] = 0.3,
+    min_matched: Annotated[
+        float, typer.Option(help="Share of the model's genes, or of the file's, that must match.")
+    ] = 0.3,
     device: Device = "auto",
     allow_conv: AllowConv = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,

@@ -22,7 +22,9 @@ def prepare(
     ] = None,
     n_top_genes: Annotated[int | None, typer.Option(help="Keep so many highly variable genes.")] = None,
     min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
-    min_matched: Annotated[float, typer.Option(help="Share of the store's genes each file must hold.")] = 0.3,
+    min_matched: Annotated[
+        float, typer.Option(help="Share of the store's genes, or of each file's, that must match.")
+    ] = 0.3,
     layer: Layer = None,
     values: ValuesAs = None,
     shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,

@@ -75,6 +75,11 @@ class Cells:
         """Count the cells that express each gene `[n_genes]`."""
         return np.bincount(self.matrix.indices, minlength=self.matrix.shape[1]).astype(np.int64)
 
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each gene `[n_genes]`, as they are stored."""
+        sums = np.bincount(self.matrix.indices, weights=self.matrix.data, minlength=self.matrix.shape[1])
+        return sums.astype(np.float64)
+
     def normalized(self) -> sparse.csr_matrix:
         """Compute `log(1 + 10,000 · count / total of the cell)` `[n_cells, n_genes]`, float32.
 

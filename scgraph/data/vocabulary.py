@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from scgraph.data.files.names import check_unique, examples, species
+from scgraph.data.files.names import check_unique, examples
+from scgraph.data.identifiers import species_of
+from scgraph.data.matching import derive
 from scgraph.display import short_repr
 from scgraph.errors import DataError, ModelFileError
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["GeneMatch", "GeneNames", "GeneSource", "Vocabulary"]
 
 _HEADER = "id\tsymbol\tensembl"
+_PANEL = 1 / 3
+"""A file with a smaller share of a model's genes is told that its vectors are those of a panel."""
+
 _BY = {"ensembl": "Ensembl id", "symbol": "symbol", "mixed": "Ensembl id or symbol"}
 
 
@@ -50,6 +55,9 @@ class GeneSource(GeneNames, Protocol):
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""
 
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each gene `[n_genes]`, as they are stored."""
+
 
 @short_repr
 @dataclass(frozen=True, eq=False)
@@ -61,6 +69,10 @@ class GeneMatch:
         matched: How many genes of the vocabulary the file has.
         total: How many genes the vocabulary has.
         by: What they were matched by.
+        derived: How many of them have another name in the file: another spelling, an older symbol, or a symbol in place
+            of the Ensembl id.
+        ambiguous: How many genes of the file stay unmatched as their name, or the gene it means, is claimed twice.
+        share: Share of the file's values that the matched genes hold; None where the values were not asked.
         examples: Names of unmatched genes, first of the file, then of the vocabulary.
         ignoring_case: How many symbols would match if case were ignored. They are not matched: `Cd3d` is a
             mouse gene and `CD3D` a human one.
@@ -72,10 +84,36 @@ class GeneMatch:
     by: Literal["ensembl", "symbol", "mixed"]
     examples: tuple[tuple[str, ...], tuple[str, ...]]
     ignoring_case: int
+    derived: int = 0
+    ambiguous: int = 0
+    share: float | None = None
+
+    @property
+    def of_file(self) -> float:
+        """Share of the file's genes that matched."""
+        return float((self.ids > 0).mean()) if len(self.ids) else 0.0
+
+    def counts(self) -> str:
+        """Say how many genes matched, of both sides where the file lacks some."""
+        text = f"{self.matched:,} of {self.total:,} genes matched by {_BY[self.by]}"
+        if self.matched < self.total:
+            values = "" if self.share is None else f", {self.share:.1%} of its values"
+            text += f" ({int((self.ids > 0).sum()):,} of {len(self.ids):,} of the file{values})"
+        return text
 
     def __str__(self) -> str:
-        """Say how many genes matched."""
-        return f"{self.matched:,} of {self.total:,} genes matched by {_BY[self.by]}"
+        """Say how many genes matched, how, and what to think of it."""
+        text = self.counts()
+        if self.derived:
+            text += f"; {self.derived:,} have another name in the file"
+        if self.ambiguous:
+            text += f"; {self.ambiguous:,} genes of the file are left out as ambiguous"
+        if 0 < self.matched < _PANEL * self.total:
+            text += (
+                "; the file holds less than a third of the model's genes: vectors of such a panel differ from those of "
+                "whole cells"
+            )
+        return text
 
 
 @short_repr
@@ -148,7 +186,7 @@ class Vocabulary:
         union = cls(tuple(symbol for symbol, _ in pairs), tuple(ensembl for _, ensembl in pairs))
         expressed = np.zeros(len(union) + 1, dtype=np.int64)
         for cells in sources:
-            np.add.at(expressed, union.match(cells).ids, cells.expressed())
+            np.add.at(expressed, union._exact(cells), cells.expressed())
         kept = np.flatnonzero(expressed[1:] >= min_cells)
         if not len(kept):
             names = ", ".join(cells.name for cells in sources)
@@ -194,23 +232,21 @@ class Vocabulary:
             raise ModelFileError(f"vocabulary: {error}") from error
 
     def match(self, cells: GeneNames) -> GeneMatch:
-        """Find each gene of the file: by Ensembl id, else by exact symbol.
+        """Find each gene of the file: by Ensembl id, else by exact symbol, else as `scgraph.data.matching` derives it.
 
         Two genes with different Ensembl ids are different genes, whatever their symbols.
         """
-        gene_ids = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
-        taken = set(gene_ids)
-        by_id = len(taken - {0})
-        for at, (symbol, ensembl) in enumerate(zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)):
-            gene = 0 if gene_ids[at] else self._by_symbol.get(symbol, 0)
-            if gene and gene not in taken and not (ensembl and self.ensembl[gene - 1]):
-                gene_ids[at] = gene
-                taken.add(gene)
+        ids = self._exact(cells)
+        theirs = tuple(zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True))
+        by_id = len({self._by_ensembl.get(ensembl, 0) for _, ensembl in theirs} - {0})
+        derived = derive(theirs, tuple(zip(self.symbols, self.ensembl, strict=True)), tuple(ids.tolist()))
+        for at, gene in derived.ids.items():
+            ids[at] = gene
+        taken = set(ids.tolist())
         matched = len(taken - {0})
         by: Literal["ensembl", "symbol", "mixed"] = "symbol"
         if by_id:
             by = "ensembl" if by_id == matched else "mixed"
-        ids = np.asarray(gene_ids, dtype=np.int32)
         missing = [name for at, name in enumerate(self.names(), start=1) if at not in taken]
         foreign = [str(cells.symbols[at] or cells.ensembl[at]) for at in np.flatnonzero(ids == 0)[:1000]]
         lowered = {symbol.lower() for symbol in self.symbols if symbol}
@@ -221,44 +257,69 @@ class Vocabulary:
             by=by,
             examples=(tuple(foreign[:5]), tuple(missing[:5])),
             ignoring_case=len(lowered & {symbol.lower() for symbol in cells.symbols.tolist() if symbol}),
+            derived=len(derived.ids),
+            ambiguous=len(derived.ambiguous),
         )
 
+    def _exact(self, cells: GeneNames) -> NDArray[np.int32]:
+        """Return the id of each gene of the file by Ensembl id, else by exact symbol, else 0."""
+        gene_ids = [self._by_ensembl.get(ensembl, 0) for ensembl in cells.ensembl.tolist()]
+        taken = set(gene_ids)
+        for at, (symbol, ensembl) in enumerate(zip(cells.symbols.tolist(), cells.ensembl.tolist(), strict=True)):
+            gene = 0 if gene_ids[at] else self._by_symbol.get(symbol, 0)
+            if gene and gene not in taken and not (ensembl and self.ensembl[gene - 1]):
+                gene_ids[at] = gene
+                taken.add(gene)
+        return np.asarray(gene_ids, dtype=np.int32)
+
     def require(self, cells: GeneSource, *, min_matched: float) -> GeneMatch:
-        """Match, and refuse a file that has too few genes of the vocabulary.
+        """Match, and refuse a file that has too few genes of the vocabulary and is too little known to it.
+
+        Args:
+            cells: What was read.
+            min_matched: Share that must be known: of the vocabulary's genes, or else of the file's genes and of its
+                values both.
 
         Raises:
-            DataError: Less than `min_matched` of the vocabulary is in the file; the message gives
-                matched/total, examples of both sides and the likely reason.
+            DataError: Less is known; the message gives matched/total of both sides, examples of both and the likely
+                reason.
         """
         match = self.match(cells)
-        if match.matched and match.matched >= min_matched * match.total:
+        sums = cells.sums()
+        whole = float(sums.sum())
+        match = replace(match, share=float(sums[match.ids > 0].sum()) / whole if whole else 0.0)
+        assert match.share is not None
+        if match.matched and max(match.matched / match.total, min(match.of_file, match.share)) >= min_matched:
             return match
         raise DataError(
-            f"{cells.manifest.get('source', cells.name)}: only {match} ({match.matched}/{match.total}, at "
-            "least "
-            f"{min_matched:.0%} are needed). Not in the vocabulary: {examples(match.examples[0])}; not in "
-            "the file: "
-            f"{examples(match.examples[1])}.{self._reason(cells, match)}"
+            f"{cells.manifest.get('source', cells.name)}: only {match.counts()} "
+            f"({match.matched}/{match.total}); of the model's genes, or of the file's genes and values, at least "
+            f"{min_matched:.0%} are needed. Not in the vocabulary: "
+            f"{examples(match.examples[0])}; not in the file: {examples(match.examples[1])}."
+            f"{self._reason(cells, match)} A lower min_matched (--min-matched) lets more through."
         )
 
     def _reason(self, cells: GeneSource, match: GeneMatch) -> str:
         """Guess why few genes match."""
-        theirs, mine = species(cells.ensembl.tolist()), species(self.ensembl)
+        symbols, ensembl = cells.symbols.tolist(), cells.ensembl.tolist()
+        theirs, mine = species_of(symbols, ensembl), species_of(self.symbols, self.ensembl)
         if theirs and mine and theirs != mine:
-            return f" The Ensembl ids of the file are {theirs}, those of the vocabulary {mine}."
+            return f" The genes of the file are {theirs}, those of the vocabulary {mine}."
+        if theirs and theirs == mine and match.matched > match.ignoring_case / 2:
+            return f" Both are {mine}: the file measures other genes than the vocabulary holds."
+        if sum(symbol.isdigit() for symbol in symbols) > len(symbols) / 2:
+            return " The genes of the file are numbers, as of Entrez: name them by symbol or Ensembl id."
         if match.ignoring_case > 2 * match.matched:
             return (
-                f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another "
-                "species "
-                "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the "
-                "case "
-                "of the vocabulary."
+                f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another species "
+                "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the case of "
+                "the vocabulary."
             )
-        if theirs and not any(self.ensembl):
+        if any(ensembl) and not any(self.ensembl):
             return " The file has Ensembl ids, the vocabulary symbols: add them as var['feature_name']."
         if any(self.ensembl) and not any(self.symbols):
             return " The vocabulary has Ensembl ids, the file symbols: add the ids as var['feature_id']."
-        return " Use a file of the same species with all genes measured."
+        return " Use a file of the same species."
 
     @cached_property
     def _by_ensembl(self) -> dict[str, int]:

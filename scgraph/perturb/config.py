@@ -39,7 +39,7 @@ class PerturbConfig(_Config):
     network: NetworkConfig = NetworkConfig()
     min_cells: Positive = Field(10, description="leave perturbations out that have fewer cells")
     min_matched: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.3, description="share of the vocabulary a file must hold"
+        0.3, description="share of the vocabulary, or else of a file's own genes and values, that must match"
     )
     most_expressed: Positive | None = Field(
         None, description="score only so many genes, the most expressed of the control cells; null: all of the file"

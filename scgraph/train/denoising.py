@@ -71,7 +71,7 @@ def denoise(
         layer_key: name of the layer that is written, and of the record in `uns`.
         scale: ``"log1p"`` of counts per 10,000, as models read them, or ``"counts"``: as many as the cell has.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
-        min_matched: share of the model's genes that `adata` must hold.
+        min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.
         device: auto, cpu, cuda or cuda:N.
         allow_conv: convolutions of your own that the model may use.
         say: told what was read and how many genes matched.

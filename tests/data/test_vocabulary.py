@@ -34,7 +34,7 @@ def test_union_aligns_by_id_then_by_symbol_in_any_order(make_adata: Make) -> Non
     assert Vocabulary.from_cells([second, first]) == vocabulary
     assert vocabulary.match(first).ids.tolist() == [1, 3, 2]
     assert vocabulary.match(second).ids.tolist() == [1, 3, 4]
-    assert str(vocabulary.match(first)) == "3 of 4 genes matched by Ensembl id or symbol"
+    assert str(vocabulary.match(first)) == "3 of 4 genes matched by Ensembl id or symbol (3 of 3 of the file)"
 
 
 def test_symbol_of_another_id_is_another_gene(make_adata: Make) -> None:

@@ -121,7 +121,7 @@ def check_genes(targets: Targets, vocabularies: Mapping[str, Vocabulary], *, min
     Args:
         targets: what will be asked.
         vocabularies: genes of the models, by the name of the set.
-        min_matched: least share of them that a file must have.
+        min_matched: least share of them, or else of a file's genes and values, that must match.
 
     Raises:
         DataError: as said; names the file.

@@ -106,6 +106,7 @@ class CellStream:
             seen = ScaleSeen(where, layer=layer, values=values, log_base=opened.log_base)
             totals = obs_totals(obs)
             self._expressed = np.zeros(len(self.symbols), dtype=np.int64)
+            self._sums = np.zeros(len(self.symbols), dtype=np.float64)
             done = 0
             for matrix, names in self._blocks(opened):
                 done += len(names)
@@ -115,6 +116,7 @@ class CellStream:
                 empty += np.delete(names, kept)[: _NAMED - len(empty)].tolist()
                 self.entries += matrix.nnz
                 self._expressed += np.bincount(matrix.indices, minlength=len(self.symbols))
+                self._sums += np.bincount(matrix.indices, weights=matrix.data, minlength=len(self.symbols))
                 rows = done - len(names) + kept
                 seen.add(matrix[kept], names[kept], {key: column[rows] for key, column in totals.items()})
                 tick(done, len(obs))
@@ -158,6 +160,10 @@ class CellStream:
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""
         return self._expressed
+
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each gene `[n_genes]`, as they are stored."""
+        return self._sums
 
     def blocks(self) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.

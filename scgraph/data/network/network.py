@@ -105,9 +105,9 @@ class GeneEdges:
     def on(self, vocabulary: Vocabulary) -> Network:
         """Lay the network onto a vocabulary; the last result is kept.
 
-        Genes are found as those of cells are: by Ensembl id without version, else by exact symbol. Edges of unknown
-        genes, edges of a gene with itself and edges of weight 0 are left out, and of edges that stand twice the
-        largest weight is kept; `Network.notes` says how many.
+        Genes are found as those of cells are, see `Vocabulary.match`. Edges of unknown genes, edges of a gene with
+        itself and edges of weight 0 are left out, and of edges that stand twice the largest weight is kept;
+        `Network.notes` says how many.
 
         Raises:
             DataError: none or nearly none of the genes are in the vocabulary, or no edge is left.

@@ -54,7 +54,7 @@ def prepare(
             hold it. None unites the genes of the files.
         n_top_genes: Keep the highly variable of the united genes only; one more pass over the files.
         min_cells: Keep a gene of the united ones where so many cells express it.
-        min_matched: Share of the vocabulary that each file must hold.
+        min_matched: Share of the vocabulary, or else of each file's genes and values, that must match.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         shard_cells: Cells of a shard.

@@ -82,7 +82,7 @@ class CellStore:
         Args:
             cells: What was read.
             vocabulary: Genes of the model.
-            min_matched: Least share of the vocabulary that the file must have.
+            min_matched: Least share of the vocabulary, or else of the file's genes and values, that must match.
 
         Raises:
             DataError: Fewer genes match; the message gives matched/total, examples and a hint.

@@ -61,13 +61,15 @@ def test_numbers_as_names_do_where_a_column_has_the_ids(h5ad: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["1-Mar", "2-Sep", "Dec-01", "2023-03-01"])
-def test_dates_of_a_spreadsheet_are_refused(make_adata: Make, name: str) -> None:
+def test_dates_of_a_spreadsheet_are_named_and_match_nothing(make_adata: Make, name: str) -> None:
     adata = make_adata()
     del adata.var["feature_id"]
     adata.var_names = [name, *adata.var_names[1:]]
     assert is_date(name)
-    with pytest.raises(DataError, match=f"made dates of 1 gene names .'{name}'"):
-        read_cells(adata)
+    cells = read_cells(adata)
+    assert any(f"made dates of 1 gene names ('{name}')" in note for note in cells.notes)
+    assert not any("neither symbol nor" in note for note in cells.notes)
+    assert Vocabulary((name, "GENE2"), ("", "")).match(cells).ids[:2].tolist() == [0, 2]
 
 
 def test_date_beside_an_ensembl_id_is_harmless(make_adata: Make) -> None:
@@ -119,8 +121,12 @@ def test_unicode_slashes_and_blanks_in_labels_are_kept(h5ad: Path, make_adata: M
 @pytest.mark.parametrize(
     ("rename", "message"),
     [
-        (lambda at: f"OTHER{at}", r"0 of 30 genes matched by symbol \(0/30.*'OTHER1'.*'GENE1'"),
-        (lambda at: f"GENE{at}" if at == 1 else f"OTHER{at}", r"\(1/30, at least 30% are needed\)"),
+        (
+            lambda at: f"OTHER{at}",
+            r"0 of 30 genes matched by symbol \(0 of 30 of the file, 0.0%.*'OTHER1'.*'GENE1'.*--min-matched",
+        ),
+        (lambda at: f"GENE{at}" if at == 1 else f"OTHER{at}", r"\(1 of 30 of the file, .*, at least 30% are needed"),
+        (lambda at: f"{7000 + at}", "numbers, as of Entrez"),
         (lambda at: f"Gene{at}", "30 symbols would match if case were ignored.*mouse Cd3d"),
     ],
 )
