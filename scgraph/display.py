@@ -54,7 +54,7 @@ def brief(value: Any) -> str:
         return _listed([str(key) for key in list(value)[: _FIRST + 1]], len(value), "keys")
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return _listed([brief(entry) for entry in value[: _FIRST + 1]], len(value), "entries")
-    if kind.__repr__ is object.__repr__:
+    if getattr(kind, "__repr__", None) is getattr(object, "__repr__", None):
         return kind.__name__
     return _cut(str(value) if isinstance(value, str | PurePath) else repr(value))
 
