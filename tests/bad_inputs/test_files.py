@@ -105,6 +105,7 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
         lambda d: put(d, lambda a: setattr(a, "obs_names", ["cell0", "cell0", *a.obs_names[2:]])),
         ("cell0",),
     ),
+    "33 dates of a spreadsheet": (lambda d: put(d, renamed(["1-Mar", "2-Sep", *GENES[2:]])), ("1-Mar", "spreadsheet")),
     "43 a git-LFS pointer": (lambda d: written(d / "c.h5ad", POINTER), ("git lfs pull",)),
 }
 
@@ -174,13 +175,6 @@ def test_28_29_a_cell_of_zeros_and_cells_of_one_gene(tmp_path: Path, model: Path
         adata.X = rows.tocsr()
 
     refused(["pretrain", put(tmp_path, one_gene, name="one.h5ad"), "--out", "m2", *TINY], "two genes")
-
-
-def test_33_dates_of_a_spreadsheet_are_named(tmp_path: Path, model: Path, fine: Run) -> None:
-    path = put(tmp_path, renamed(["1-Mar", "2-Sep", *GENES[2:]]))
-    fine(["prepare", path, "--out", "store"], "1-Mar", "spreadsheet")
-    fine(["embed", model, path, "--out", "e.h5ad"], "1-Mar", "spreadsheet", "28 of 30")
-    fine(["pretrain", path, "--out", "m", *TINY], "1-Mar", "spreadsheet")
 
 
 def test_32_33_genes_that_the_model_does_not_know(tmp_path: Path, model: Path, fine: Run, refused: Run) -> None:

@@ -158,7 +158,7 @@ def gene_names(
         Symbols `[n_genes]`, Ensembl ids `[n_genes]`, both `""` where unknown, and notes.
 
     Raises:
-        DataError: Names stand twice, or there are none.
+        DataError: Names stand twice, are dates, or there are none.
     """
     numbered = [plain(name) for name in var.index] == [str(position) for position in range(len(var))]
     var = var.iloc[genes]
@@ -177,21 +177,19 @@ def gene_names(
     ]
     rows = zip(*named, [""] * len(index) if numbered else index, *coded, strict=True)
     symbols, _ = _first_only([next((name for name in names if name and not ensembl_id(name)), "") for names in rows])
-    # What a date was cannot be told from it, and two files' dates need not be the same gene.
-    dates = [symbol for symbol, known in zip(symbols, ensembl, strict=True) if not known and is_date(symbol)]
-    symbols = ["" if not known and is_date(symbol) else symbol for symbol, known in zip(symbols, ensembl, strict=True)]
     if not any(symbols) and not any(ensembl):
         raise DataError(
             f"{where}: the genes have no names (var_names are only numbers). Set adata.var_names to gene symbols or "
             "Ensembl ids."
         )
-    notes = [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"] if repeated else []
+    dates = [symbol for symbol, known in zip(symbols, ensembl, strict=True) if not known and is_date(symbol)]
     if dates:
-        notes.append(
-            f"a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}): no model can use them. "
-            "Restore them from the source of the file (1-Mar was MARCHF1 or MTARC1)"
+        raise DataError(
+            f"{where}: a spreadsheet made dates of {len(dates):,} gene names ({examples(dates)}). Restore them from "
+            "the source of the file (1-Mar was MARCHF1 or MTARC1), or leave these genes out."
         )
-    nameless = sum(not (symbol or known) for symbol, known in zip(symbols, ensembl, strict=True)) - len(dates)
+    notes = [f"{repeated:,} Ensembl ids of the var column stand twice: only the first is used"] if repeated else []
+    nameless = sum(not (symbol or known) for symbol, known in zip(symbols, ensembl, strict=True))
     if nameless:
         notes.append(f"{nameless:,} of {len(index):,} genes have neither symbol nor Ensembl id: no model can use them")
     return np.asarray(symbols, dtype=np.str_), np.asarray(ensembl, dtype=np.str_), notes
