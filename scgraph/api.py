@@ -63,6 +63,7 @@ def pretrain(
     out: str | Path | None = None,
     layer: str | None = None,
     values: str | None = None,
+    batch_key: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     show_progress: bool = False,
@@ -82,6 +83,7 @@ def pretrain(
         out: folder for the model; None saves nothing.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        batch_key: column of obs with donors or batches, for ``train.integration``.
         resume: go on with the run in `out`.
         overwrite: replace the run in `out`.
         show_progress: show a bar.
@@ -102,7 +104,9 @@ def pretrain(
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
-    corpus = read_corpus([data] if isinstance(data, str | Path) else data, layer=layer, values=values)
+    corpus = read_corpus(
+        [data] if isinstance(data, str | Path) else data, layer=layer, values=values, batch_key=batch_key
+    )
     for note in corpus.notes:
         say(note)
     train_store, validation = stores_to_train_on(corpus, settings, seed=settings.train.seed)

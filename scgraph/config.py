@@ -216,6 +216,9 @@ class TrainConfig(_Config):
         0.0, description="weight of the distance of the cell's vector to that of the whole cell and of its neighbors"
     )
     neighbors: Positive = Field(15, description="nearest cells, itself included, that this looks at")
+    integration: Literal["none", "harmony"] = Field(
+        "none", description="where a batch column is named: correct what cells are drawn to for the batches"
+    )
     thinning: tuple[Share, Annotated[float, Field(gt=0, le=1)]] | None = Field(
         None, description="shares of its counts that a cell is shown with, from and to; null: all of them"
     )

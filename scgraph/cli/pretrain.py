@@ -43,6 +43,9 @@ def pretrain(
     model: Annotated[str, typer.Option(help="Model by name; see `scgraph models`.")] = "gnn",
     layer: Layer = None,
     values: ValuesAs = None,
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with donors or batches, which train.integration brings together.")
+    ] = None,
     epochs: Epochs = None,
     channels: Channels = None,
     layers: Layers = None,
@@ -88,6 +91,7 @@ def pretrain(
         out=out,
         layer=layer,
         values=values,
+        batch_key=batch_key,
         resume=resume,
         overwrite=overwrite,
         show_progress=is_interactive(),

@@ -130,6 +130,7 @@ def fingerprint(
         "data.vocabulary": f"{len(train.vocabulary):,} genes, {train.vocabulary.sha256[:16]}",
         "data.training cells": _describe(train),
         "data.validation cells": "none" if validation is None else _describe(validation),
+        "data.batches": "none" if train.batches is None else hashlib.sha256(train.batches.tobytes()).hexdigest()[:16],
     }
 
 

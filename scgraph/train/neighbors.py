@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from scgraph.nn.bag import GeneBag
+from scgraph.train.integration import correct_batches, extend_correction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["linear_vectors", "neighbor_targets", "targets_of"]
+__all__ = ["integrates", "linear_vectors", "neighbor_targets", "targets_of"]
 
 MOST_CELLS = 20_000
 """Cells among which neighbors are looked for, drawn where there are more."""
@@ -44,19 +45,38 @@ def targets_of(
     """Return `neighbor_targets` as the settings of a training say; None where they do not ask for any."""
     if config.neighbor_loss == 0:
         return None, None
-    return neighbor_targets(model, train, validation, neighbors=config.neighbors, seed=config.seed)
+    return neighbor_targets(
+        model, train, validation, neighbors=config.neighbors, seed=config.seed, integrate=integrates(config, train)
+    )
+
+
+def integrates(config: TrainConfig, train: CellStore) -> bool:
+    """Tell whether the targets of a training are corrected for batches."""
+    several = train.batches is not None and len(np.unique(train.batches)) > 1
+    return config.neighbor_loss > 0 and config.integration == "harmony" and several
 
 
 def neighbor_targets(
-    model: CellModel, train: CellStore, validation: CellStore | None, *, neighbors: int, seed: int
+    model: CellModel,
+    train: CellStore,
+    validation: CellStore | None,
+    *,
+    neighbors: int,
+    seed: int,
+    integrate: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     r"""Return where the vectors of the cells are drawn to, a pure function of the first weights and the cells.
 
-    .. math:: t_c = \tfrac{1}{2} \Big( z^0_c + \frac{1}{k} \sum_{d \in N_k(c)} z^0_d \Big)
+    .. math:: t_c = \tfrac{1}{2} \Big( h_c + \frac{1}{k} \sum_{d \in N_k(c)} h_d \Big)
 
-    with the pooled input :math:`z^0` of the whole cell as the training starts from it, and the k nearest training
-    cells :math:`N_k(c)` by Euclidean distance, a training cell itself among them. A model that reaches :math:`t_c` from
-    few of the counts of c has learned what depth and noise do to a vector, and what cells like it agree on.
+    with :math:`h = z^0`, the pooled input of the whole cell as the training starts from it, and the k nearest training
+    cells :math:`N_k(c)` by Euclidean distance of h, a training cell itself among them. A model that reaches
+    :math:`t_c` from few of the counts of c has learned what depth and noise do to a vector, and what cells like it
+    agree on.
+
+    Integrated, h are these vectors corrected for the batches of the training cells, see
+    `scgraph.train.integration.correct_batches`: the model, which is shown no batch, learns from a cell alone where
+    it would lie without its batch. Neighbors within batches alone would teach it to tell batches apart.
 
     Args:
         model: the network as its training begins, on the CPU.
@@ -64,14 +84,27 @@ def neighbor_targets(
         validation: cells to measure the loss on, whose neighbors are training cells too.
         neighbors: number k.
         seed: of the draw of 20,000 cells, where there are more training cells.
+        integrate: correct for the batches of the cells.
     """
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
     vectors = linear_vectors(model, train)
-    among = vectors
+    others = None if validation is None else linear_vectors(model, validation)
+    drawn = np.arange(len(vectors))
     if len(vectors) > MOST_CELLS:
-        among = vectors[np.random.default_rng(seed).choice(len(vectors), MOST_CELLS, replace=False)]
+        drawn = np.random.default_rng(seed).choice(len(vectors), MOST_CELLS, replace=False)
+    if integrate:
+        assert train.batches is not None
+        known = {"among": vectors[drawn], "among_batches": train.batches[drawn]}
+        known["corrected"] = correct_batches(known["among"], known["among_batches"], seed=seed)
+        if others is not None and validation is not None and validation.batches is not None:
+            others = extend_correction(others, validation.batches, **known)
+        rest = np.setdiff1d(np.arange(len(vectors)), drawn)
+        vectors = vectors.copy()
+        vectors[rest] = extend_correction(vectors[rest], train.batches[rest], **known)
+        vectors[drawn] = known["corrected"]
+    among = vectors if len(drawn) == len(vectors) else vectors[drawn]
     index = NearestNeighbors(n_neighbors=min(neighbors, len(among)), algorithm="brute").fit(among)
 
     def targets(own: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,4 +116,4 @@ def neighbor_targets(
                 result[first : first + _BLOCK] = (part + among[nearest].mean(axis=1)) / 2
         return result
 
-    return targets(vectors), None if validation is None else targets(linear_vectors(model, validation))
+    return targets(vectors), None if others is None else targets(others)

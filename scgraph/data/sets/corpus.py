@@ -144,17 +144,21 @@ NO_CORPUS = FileCorpus()
 
 
 def read_corpus(
-    sources: Sequence[str | Path | AnnData], *, layer: str | None = None, values: str | None = None
+    sources: Sequence[str | Path | AnnData],
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    batch_key: str | None = None,
 ) -> Corpus:
     """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
 
     Raises:
         DataError: a source cannot be used as it is, or a store stands beside other sources.
-        ConfigError: a store is asked for a layer, or its values are declared.
+        ConfigError: a store is asked for a layer or for batches, or its values are declared.
     """
     stores = [source for source in sources if is_store(source)]
     if not stores:
-        return FileCorpus([read_cells(source, layer=layer, values=values) for source in sources])
+        return FileCorpus([read_cells(source, layer=layer, values=values, batch_key=batch_key) for source in sources])
     if len(sources) > 1:
         raise DataError(
             f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
@@ -162,6 +166,8 @@ def read_corpus(
         )
     if layer is not None:
         raise ConfigError(f"{stores[0]}: a store has no layers. Name the layer when you prepare it.")
+    if batch_key is not None:
+        raise ConfigError(f"{stores[0]}: a store keeps no batches. Pretrain on the files themselves.")
     if values is not None:
         raise ConfigError(f"{stores[0]}: the values of a store are known. Declare them when you prepare it.")
     return StoreCorpus(CellStore.open(stores[0]))

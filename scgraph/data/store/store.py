@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ class CellStore:
         match_note: How many genes of the vocabulary the source had.
         sources: Of a store on disk, where its cells come from, in their order: one manifest a file, with `cells`.
         origin: Which cell of which file every cell is; None where that is not known.
+        batches: Hash of source and batch of every cell, int64 `[n]`; None where no batch column was named.
     """
 
     indptr: NDArray[np.int64]
@@ -54,6 +56,7 @@ class CellStore:
     match_note: str = ""
     sources: tuple[dict[str, Any], ...] = ()
     origin: Origin | None = None
+    batches: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -70,10 +73,11 @@ class CellStore:
         match_note: str = "",
         *,
         origin: Origin | None = None,
+        batches: NDArray[np.int64] | None = None,
     ) -> CellStore:
         """Return the store of arrays in memory; see the attributes of the class."""
         columns = ArrayColumn(genes, indptr), ArrayColumn(values, indptr)
-        return cls(indptr, *columns, keys, vocabulary, match_note, origin=origin)
+        return cls(indptr, *columns, keys, vocabulary, match_note, origin=origin, batches=batches)
 
     @classmethod
     def from_cells(cls, cells: Cells, vocabulary: Vocabulary, *, min_matched: float = 0.3) -> CellStore:
@@ -92,7 +96,10 @@ class CellStore:
         empty = int((np.diff(indptr) == 0).sum())
         keys = row_hashes(indptr, genes, values.view(np.uint32))
         origin = Origin.of([str(cells.manifest.get("source", cells.name))], [len(cells)], cells.obs_names)
-        return cls.from_arrays(indptr, genes, values, keys, vocabulary, match_note(match, empty), origin=origin)
+        note = match_note(match, empty)
+        return cls.from_arrays(
+            indptr, genes, values, keys, vocabulary, note, origin=origin, batches=_batch_hashes(cells)
+        )
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
@@ -118,6 +125,8 @@ class CellStore:
     def concat(cls, stores: Sequence[CellStore]) -> CellStore:
         """Put stores of one vocabulary one after another, in memory.
 
+        Where some have batches, one without is a batch of its own.
+
         Raises:
             ValueError: There is none, or their vocabularies differ.
         """
@@ -133,6 +142,7 @@ class CellStore:
             stores[0].vocabulary,
             "; ".join(dict.fromkeys(store.match_note for store in stores if store.match_note)),
             origin=Origin.concat([store.origin for store in stores]),
+            batches=_concat_batches(stores),
         )
 
     def subset(self, rows: NDArray[np.integer[Any]]) -> CellStore:
@@ -141,7 +151,10 @@ class CellStore:
         origin = None if self.origin is None else self.origin.subset(rows)
         starts = self._starts(rows)
         genes, values = self.genes.subset(rows, starts), self.values.subset(rows, starts)
-        return CellStore(starts, genes, values, self.keys[rows], self.vocabulary, self.match_note, origin=origin)
+        batches = None if self.batches is None else self.batches[rows]
+        return CellStore(
+            starts, genes, values, self.keys[rows], self.vocabulary, self.match_note, origin=origin, batches=batches
+        )
 
     def describe(self, rows: Sequence[int]) -> str:
         """Name the cells of some rows for a message: by their names and files where these are known."""
@@ -281,6 +294,31 @@ class CellStore:
         if len(inside) and (inside.min() < 0 or inside.max() >= len(self)):
             raise IndexError(f"rows must lie in [0, {len(self)})")
         return inside
+
+
+def _batch_hashes(cells: Cells) -> NDArray[np.int64] | None:
+    """Return one number a batch, the same wherever cells of that source and batch are read; missing ones are one."""
+    if cells.batches is None:
+        return None
+    source = str(cells.manifest.get("source", cells.name))
+    names = [*map(str, cells.batches.categories), ""]
+    hashes = np.asarray([_hash_text(f"{source}\0{name}") for name in names], dtype=np.int64)
+    return hashes[cells.batches.codes]
+
+
+def _concat_batches(stores: Sequence[CellStore]) -> NDArray[np.int64] | None:
+    if all(store.batches is None for store in stores):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(store), _hash_text(str(number))) if store.batches is None else store.batches
+            for number, store in enumerate(stores)
+        ]
+    )
+
+
+def _hash_text(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def rows_on(match: GeneMatch, cells: Cells) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:

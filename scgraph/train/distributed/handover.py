@@ -20,7 +20,7 @@ __all__ = ["BEGUN", "JOB", "WEIGHTS", "outcome_file", "read_store", "write_store
 
 JOB, WEIGHTS, BEGUN = "job.json", "weights.safetensors", "begun"
 ARRAYS, COLUMNS = ("indptr", "keys"), ("genes", "values")
-ORIGIN = "origin"
+ORIGIN, BATCHES = "origin", "batches.npy"
 
 
 def write_store(folder: Path, store: CellStore) -> None:
@@ -37,6 +37,8 @@ def write_store(folder: Path, store: CellStore) -> None:
             getattr(store, name).save(folder, name)
         if store.origin is not None:
             store.origin.save(folder / ORIGIN)
+        if store.batches is not None:
+            np.save(folder / BATCHES, store.batches, allow_pickle=False)
     except OSError as error:
         raise OutputError(
             f"{folder.parent}: the cells for the other processes cannot be written ({error.strerror or error}). "
@@ -57,6 +59,7 @@ def read_store(folder: Path, vocabulary: Vocabulary) -> CellStore | None:
         keys,
         vocabulary=vocabulary,
         origin=Origin.load(folder / ORIGIN) if (folder / ORIGIN).is_dir() else None,
+        batches=np.load(folder / BATCHES, allow_pickle=False) if (folder / BATCHES).is_file() else None,
     )
 
 
