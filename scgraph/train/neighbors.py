@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,14 +97,15 @@ def neighbor_targets(
         drawn = np.random.default_rng(seed).choice(len(vectors), MOST_CELLS, replace=False)
     if integrate:
         assert train.batches is not None
-        known = {"among": vectors[drawn], "among_batches": train.batches[drawn]}
-        known["corrected"] = correct_batches(known["among"], known["among_batches"], seed=seed)
+        start, batches = vectors[drawn], train.batches[drawn]
+        corrected = correct_batches(start, batches, seed=seed)
+        extend = partial(extend_correction, among=start, among_batches=batches, corrected=corrected)
         if others is not None and validation is not None and validation.batches is not None:
-            others = extend_correction(others, validation.batches, **known)
+            others = extend(others, validation.batches)
         rest = np.setdiff1d(np.arange(len(vectors)), drawn)
         vectors = vectors.copy()
-        vectors[rest] = extend_correction(vectors[rest], train.batches[rest], **known)
-        vectors[drawn] = known["corrected"]
+        vectors[rest] = extend(vectors[rest], train.batches[rest])
+        vectors[drawn] = corrected
     among = vectors if len(drawn) == len(vectors) else vectors[drawn]
     index = NearestNeighbors(n_neighbors=min(neighbors, len(among)), algorithm="brute").fit(among)
 

@@ -303,7 +303,8 @@ def _batch_hashes(cells: Cells) -> NDArray[np.int64] | None:
     source = str(cells.manifest.get("source", cells.name))
     names = [*map(str, cells.batches.categories), ""]
     hashes = np.asarray([_hash_text(f"{source}\0{name}") for name in names], dtype=np.int64)
-    return hashes[cells.batches.codes]
+    batches: NDArray[np.int64] = hashes[np.asarray(cells.batches.codes, dtype=np.int64)]
+    return batches
 
 
 def _concat_batches(stores: Sequence[CellStore]) -> NDArray[np.int64] | None:
