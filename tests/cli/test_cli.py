@@ -133,6 +133,7 @@ def test_options_are_frozen() -> None:
                 "--model",
                 "--layer",
                 "--values",
+                "--batch-key",
                 "--epochs",
                 "--channels",
                 "--layers",
