@@ -15,9 +15,9 @@ from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import SavedModel, load_model
 from scgraph.perturb import run_perturb as perturb
-from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.rows import REGRESSION
 from scgraph.train.denoising import denoise, denoise_file
+from scgraph.train.vectors import OBSM_KEY, embed, embed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -50,9 +50,6 @@ __all__ = [
     "probe",
     "profile",
 ]
-
-OBSM_KEY = "X_scgraph"
-"""Where the vectors of the cells go in `obsm`; a record of how they came about goes into `uns`."""
 
 
 def pretrain(
@@ -135,127 +132,6 @@ def pretrain(
     for note in trained.notes:
         say(note)
     return trained
-
-
-def embed(
-    adata: AnnData,
-    model: SavedModel | str | Path,
-    *,
-    layer: str | None = None,
-    values: str | None = None,
-    min_matched: float = 0.3,
-    device: str = "auto",
-    allow_conv: Collection[str] = (),
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Write the vectors of the cells into ``adata.obsm["X_scgraph"]`` and a record into ``adata.uns``.
-
-    The vector of a cell depends on that cell alone: embedding a file equals embedding its pieces, in any
-    order, to the last bit on a CPU. A cell without any count gets zeros, with a note.
-
-    Args:
-        adata: counts or log-normalised values; changed in place. Where it is backed by a file, or lazy, its matrix is
-            read a block at a time.
-        model: a folder, or what `scgraph.load_model` returned.
-        layer: layer to read instead of X; ``"raw"`` reads `.raw`.
-        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
-        min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.
-        device: auto, cpu, cuda or cuda:N.
-        allow_conv: convolutions of your own that the model may use.
-        say: told what was read and how many genes matched.
-
-    Returns:
-        The record.
-
-    Raises:
-        ScgraphError: the data or the model cannot be used; see its subclasses.
-    """
-    from scgraph.data.files.stream import CellStream
-    from scgraph.train.copies import embed_cells
-
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
-    training = saved.training()
-    stream = CellStream(adata, layer=layer, values=values)
-    for note in stream.notes:
-        say(note)
-    whole, matched = embed_cells(
-        saved.model,
-        stream,
-        saved.vocabulary,
-        min_matched=min_matched,
-        genes=training.genes_to_embed(),
-        seed=training.seed,
-        device=device,
-        say=say,
-    )
-    record = _record(saved, whole, matched, layer)
-    adata.obsm[OBSM_KEY] = whole
-    adata.uns["scgraph"] = record
-    return record
-
-
-def embed_file(
-    data: str | Path,
-    model: str | Path,
-    *,
-    out: str | Path,
-    layer: str | None = None,
-    values: str | None = None,
-    min_matched: float = 0.3,
-    device: str = "auto",
-    allow_conv: Collection[str] = (),
-    overwrite: bool = False,
-    show_progress: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Embed the cells of a file into a copy of it; see `embed`. The copy appears whole or not at all.
-
-    The file is read in blocks and copied byte for byte, whatever else it holds; what is no .h5ad file becomes one.
-
-    Raises:
-        DataError: the file cannot be used as it is, or holds something else under the names that are written.
-        OutputError: `out` stands there already, or cannot be written.
-    """
-    from scgraph.data.files.stream import CellStream
-    from scgraph.train.copies import VECTORS, check_copy, check_place, embed_cells, write_vectors
-
-    data, out = Path(data), Path(out)
-    check_place(out, overwrite=overwrite)
-    saved = load_model(model, allow_conv=allow_conv)
-    training = saved.training()
-    check_copy(data, out, VECTORS, width=saved.model.channels)
-    stream = CellStream(data, layer=layer, values=values)
-    for note in stream.notes:
-        say(note)
-    with progress_bars(show_progress) as begin:
-        vectors, matched = embed_cells(
-            saved.model,
-            stream,
-            saved.vocabulary,
-            min_matched=min_matched,
-            genes=training.genes_to_embed(),
-            seed=training.seed,
-            device=device,
-            say=say,
-            tick=begin("embedding cells"),
-        )
-    record = _record(saved, vectors, matched, stream.layer)
-    write_vectors(stream, out, vectors, record, overwrite=overwrite, say=say)
-    return record
-
-
-def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer: str | None) -> dict[str, Any]:
-    """Say how vectors came about."""
-    return {
-        "cells": len(vectors),
-        "channels": int(vectors.shape[1]),
-        "genes_matched": matched,
-        "genes_a_cell": saved.training().genes_to_embed() or "all",
-        "model": saved.model_config.name(),
-        "vocabulary": saved.vocabulary.sha256,
-        "versions": dict(saved.versions),
-        "layer": layer or "X",
-    }
 
 
 def probe(

@@ -12,7 +12,7 @@ from scgraph.api import pretrain
 from scgraph.config_files import as_pretrain_config
 from scgraph.data.files.stream import CellStream
 from scgraph.models import SavedModel
-from scgraph.train.copies import embed_cells
+from scgraph.train.vectors import embed_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,14 +104,10 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             ScgraphError: the cells or the device cannot be used; see its subclasses.
         """
         check_is_fitted(self)
-        training = self.model_.training()
         vectors, _ = embed_cells(
-            self.model_.model,
+            self.model_,
             CellStream(self._cells(X, reset=False), layer=self._layer(X), values=self.values),
-            self.model_.vocabulary,
             min_matched=self.min_matched,
-            genes=training.genes_to_embed(),
-            seed=training.seed,
             device=self.device,
             say=lambda _: None,
         )

@@ -7,42 +7,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from scgraph.data import CellStore
 from scgraph.data.files.copying import write_h5ad
 from scgraph.data.files.forms import Form, GroupForm, open_form
-from scgraph.data.files.names import examples
 from scgraph.data.files.storage import is_array
 from scgraph.data.files.stored import damage
-from scgraph.data.store.store import match_note
 from scgraph.errors import DataError, OutputError
 from scgraph.files import check_new_file, check_writable, file_atomic
-from scgraph.train.embedding import embed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import h5py
-    from numpy.typing import NDArray
 
-    from scgraph.data import Vocabulary
     from scgraph.data.files.stream import CellStream
-    from scgraph.nn import CellModel
 
 __all__ = [
-    "VECTORS",
     "Place",
     "adding",
     "check_copy",
     "check_place",
     "copied",
-    "embed_cells",
     "make_group",
     "write_record",
-    "write_vectors",
-    "zeros_note",
 ]
 
 
@@ -67,15 +54,6 @@ class Place:
     def __str__(self) -> str:
         """Name it as users do."""
         return f"{self.group}[{self.key!r}]"
-
-
-VECTORS = Place("obsm", "X_scgraph", "scgraph", frozenset({"model", "vocabulary"}), "vectors of scgraph")
-"""Where the vectors of the cells go."""
-
-
-def zeros_note(empty: NDArray[np.str_]) -> str:
-    """Say which cells get zeros because they have no count."""
-    return f"{len(empty):,} cells without any count get zeros as their vector: {examples(empty)}"
 
 
 def check_place(out: Path, *, overwrite: bool) -> None:
@@ -136,48 +114,6 @@ def _length(root: Any, name: str) -> int:
     return int(root[name][index].shape[0]) if isinstance(index, str) and index in root[name] else 0
 
 
-def embed_cells(
-    model: CellModel,
-    stream: CellStream,
-    vocabulary: Vocabulary,
-    *,
-    min_matched: float,
-    genes: int | None,
-    seed: int,
-    device: str,
-    say: Callable[[str], None],
-    tick: Callable[[int, int], None] = lambda done, of: None,
-) -> tuple[NDArray[np.float32], str]:
-    """Embed the cells of a source block by block; a cell without counts gets zeros.
-
-    Returns:
-        Vectors `[n_obs, C]` in the order of the source, and how many genes matched.
-
-    Raises:
-        DataError: Too few genes match, the file changed, or a vector is not finite; names the file.
-    """
-    match = vocabulary.require(stream, min_matched=min_matched)
-    vectors = np.zeros((len(stream.obs_names), model.channels), dtype=np.float32)
-    counted = np.zeros(len(vectors), dtype=bool)
-    silent = 0
-    for cells in stream.blocks():
-        store = CellStore.from_cells(cells, vocabulary, min_matched=0)
-        silent += int((np.diff(store.indptr) == 0).sum())
-        try:
-            vectors[cells.rows] = embed(model, store, genes=genes, seed=seed, device=device)
-        except DataError as error:
-            raise DataError(
-                f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}"
-            ) from error
-        counted[cells.rows] = True
-        tick(int(cells.rows[-1]) + 1, len(vectors))
-    if not counted.all():
-        say(zeros_note(stream.obs_names[~counted]))
-    matched = match_note(match, silent)
-    say(matched)
-    return vectors, matched
-
-
 @contextmanager
 def copied(stream: CellStream, out: Path, *, overwrite: bool, say: Callable[[str], None]) -> Iterator[h5py.File]:
     """Copy the file of a stream byte for byte, open for what is added; it gets the name `out` when the block ends.
@@ -225,24 +161,6 @@ def write_record(file: h5py.File, place: Place, record: dict[str, Any]) -> None:
 
     make_group(file, "uns")
     write_elem(file["uns"], place.record, record)
-
-
-def write_vectors(
-    stream: CellStream,
-    out: Path,
-    vectors: NDArray[np.float32],
-    record: dict[str, Any],
-    *,
-    overwrite: bool,
-    say: Callable[[str], None],
-) -> None:
-    """Copy the file of a stream and add vectors and their record, see `copied`."""
-    from anndata.io import write_elem
-
-    with copied(stream, out, overwrite=overwrite, say=say) as file, adding(out):
-        make_group(file, "obsm")
-        write_elem(file["obsm"], VECTORS.key, vectors)
-        write_record(file, VECTORS, record)
 
 
 def _refuse_collisions(root: Any, where: str, place: Place) -> None:
