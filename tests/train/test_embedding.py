@@ -39,7 +39,7 @@ def test_pieces_in_any_order_and_any_number_of_threads_give_the_same_bits(model:
 def test_batches_give_the_same_up_to_rounding(model: GeneModel) -> None:
     store = helpers.small_store()
     exact = embed(model, store, genes=13, device="cpu")
-    plain = embed(model, store, genes=13, device="cpu", exact=False, batch_size=17)
+    plain = embed(model, store, genes=13, device="cpu", form="batches", batch_size=17)
     np.testing.assert_allclose(plain, exact, rtol=0, atol=1e-5)
     assert np.ptp(exact, axis=0).min() > 0
 
@@ -57,7 +57,7 @@ def test_all_genes_of_every_cell_are_seen_in_batches_that_fit(
     assert sorted(np.concatenate(parts)) == rows.tolist()
     assert all(len(part) * lengths[part].max() ** 2 <= 5 * lengths.max() ** 2 for part in parts)
     assert 5 < max(map(len, parts)) <= 17
-    plain = embed(model, store, genes=None, device="cpu", exact=False, batch_size=17)
+    plain = embed(model, store, genes=None, device="cpu", form="batches", batch_size=17)
     np.testing.assert_allclose(plain, whole, rtol=0, atol=1e-5)
 
 

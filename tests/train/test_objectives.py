@@ -166,7 +166,7 @@ def test_the_vector_of_a_cell_pools_all_genes_where_the_blocks_see_few() -> None
     store = helpers.counted_store()
     model = pretrain(helpers.pooled_model(), training, store).model
     few, whole = (embed(model, store, genes=genes, device="cpu") for genes in (4, None))
-    batches = embed(model, store, genes=4, device="cpu", exact=False)
+    batches = embed(model, store, genes=4, device="cpu", form="batches")
     np.testing.assert_allclose(few, batches, rtol=1e-3, atol=1e-4)
     model.pooled_readout.gate.data.zero_()  # type: ignore[union-attr]
     few, whole = (embed(model, store, genes=genes, device="cpu") for genes in (4, None))

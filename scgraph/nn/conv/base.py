@@ -56,6 +56,9 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         search_space: what a hyperparameter search may vary, plain data.
         complete_limit: largest cell whose complete graph is written down as edges.
         top_k: senders of a gene that are kept beyond that.
+        cell_mixing: for a `MappedConv`, which weights between genes the compiled loop over whole cells computes for it:
+            "rows", "symmetric" or "softmax", see `scgraph.nn.kernels.cells`; None for none. A subclass does not
+            inherit it.
 
     Args:
         channels: width C of the features.
@@ -71,6 +74,7 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
     search_space: ClassVar[dict[str, Any]] = {}
     complete_limit: int = 512
     top_k: int = 16
+    cell_mixing: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Refuse a `forward` or a `complete` that a block could not call."""

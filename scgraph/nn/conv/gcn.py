@@ -34,6 +34,7 @@ class GCNConv(MappedConv):
     """
 
     uses_adjacency: bool = True
+    cell_mixing: ClassVar[str | None] = "symmetric"
     cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "graph convolution on a positive factorised adjacency, linear in G"
 

@@ -41,6 +41,7 @@ class GNNConv(MappedConv):
     """
 
     uses_adjacency: bool = True
+    cell_mixing: ClassVar[str | None] = "softmax"
     cost: ClassVar[str] = "G C² + G² C, and G² R once a cell (a layer where streamed)"
     summary: ClassVar[str] = "the paper's: softmax of a static, factorised adjacency"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}

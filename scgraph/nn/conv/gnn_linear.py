@@ -35,6 +35,7 @@ class GNNLinearConv(MappedConv):
     """
 
     uses_adjacency: bool = True
+    cell_mixing: ClassVar[str | None] = "rows"
     cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}
