@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docs.make.api_block import api_block
+from docs.make.front_block import front_block
 from docs.make.layer_blocks import contract_block, layers_block
 from docs.make.reproduction_claims import claims_block
 from docs.make.results_blocks import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "blocks", "pages", "renewed"]
 
 KINDS: dict[str, Callable[..., str]] = {
+    "front": front_block,
     "results": results_block,
     "profile": profile_block,
     "sets": sets_block,

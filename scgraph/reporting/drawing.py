@@ -97,8 +97,8 @@ def data_uri(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(image_bytes(figure, form=form)).decode('ascii')}"
 
 
-def image_bytes(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> bytes:
-    """The figure as a file; equal input gives equal bytes."""
+def image_bytes(figure: Figure, *, form: Literal["svg", "png"] = "svg", description: str | None = None) -> bytes:
+    """The figure as a file, an SVG with a description for whoever cannot see it; equal input gives equal bytes."""
     import matplotlib
 
     buffer = io.BytesIO()
@@ -106,7 +106,7 @@ def image_bytes(figure: Figure, *, form: Literal["svg", "png"] = "svg") -> bytes
         matplotlib.rc_context({"svg.hashsalt": "scgraph", "svg.fonttype": "path"}),
         with_fonts(figure),
     ):
-        metadata = {"Date": None} if form == "svg" else {}
+        metadata = {"Date": None, "Description": description} if form == "svg" else {}
         figure.savefig(buffer, format=form, dpi=170, metadata=metadata, facecolor="white")
     return buffer.getvalue()
 

@@ -84,7 +84,8 @@ def test_another_number_puts_a_page_out_of_date(
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "pages", lambda: [page])
     monkeypatch.setattr(command, "results_folders", list)
-    monkeypatch.setattr(command.attention_picture, "write", lambda: None)
+    for picture in (command.attention_picture, command.shallow_picture):
+        monkeypatch.setattr(picture, "write", lambda: None)
     monkeypatch.setattr(sys, "argv", ["docs.make", "--check"])
     assert command.main() == 0
     table = results / "synthetic" / "2026-11-21-table1" / "table1.csv"
