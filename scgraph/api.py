@@ -13,10 +13,11 @@ from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
-from scgraph.models import SavedModel, load_model
+from scgraph.models import load_model
 from scgraph.perturb import run_perturb as perturb
 from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.rows import REGRESSION
+from scgraph.train import as_saved
 from scgraph.train.denoising import denoise, denoise_file
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scgraph.costs.profiling import Attention, Costs
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
+    from scgraph.models import SavedModel
     from scgraph.train import Pretrained
 
 __all__ = [
@@ -139,7 +141,7 @@ def pretrain(
 
 def embed(
     adata: AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     layer: str | None = None,
     values: str | None = None,
@@ -156,7 +158,7 @@ def embed(
     Args:
         adata: counts or log-normalised values; changed in place. Where it is backed by a file, or lazy, its matrix is
             read a block at a time.
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.
@@ -173,7 +175,7 @@ def embed(
     from scgraph.data.files.stream import CellStream
     from scgraph.train.copies import embed_cells
 
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     training = saved.training()
     stream = CellStream(adata, layer=layer, values=values)
     for note in stream.notes:
@@ -260,7 +262,7 @@ def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer
 
 def probe(
     data: str | Path | AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
     label: str | None = None,
@@ -292,7 +294,7 @@ def probe(
 
     settings = as_bench_config(config)
     check_per_model([], settings)
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     own = probe_settings(saved.model_config.name(), settings)
     labelled = read_probe_sets(
         [data],

@@ -13,7 +13,6 @@ from scgraph.config_files import parse_config
 from scgraph.display import short_repr
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
-from scgraph.models import SavedModel, load_model
 from scgraph.perturb import figures
 from scgraph.perturb.config import as_perturb_config
 from scgraph.perturb.embeddings import gene_tables
@@ -25,7 +24,7 @@ from scgraph.perturb.tables import summary_markdown
 from scgraph.reporting.drawing import image_bytes, png
 from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
-from scgraph.train import resolve_device
+from scgraph.train import as_saved, resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -34,9 +33,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.methods import Prediction
     from scgraph.perturb.splits import PerturbationSplit
+    from scgraph.train import Pretrained
 
 __all__ = ["PerturbResult", "run_perturb"]
 
@@ -76,7 +77,7 @@ class PerturbResult(NamedTuple):
 
 def run_perturb(
     data: str | Path | AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     perturbation: str | None = None,
     control: str | None = None,
@@ -95,7 +96,7 @@ def run_perturb(
 
     Args:
         data: an .h5ad file or AnnData of perturbed and control cells, counts or log-normalised values.
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         perturbation: column of obs with the perturbations; `perturbation` or `condition` is found.
         control: label of the control cells; found where exactly one looks like it.
         covariate: column of obs that is to be the same in perturbed cells and the controls they are compared with.
@@ -118,7 +119,7 @@ def run_perturb(
     """
     settings = as_perturb_config(config or {})
     place = resolve_device(device)
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     source = "config.json of the model, training"
     training = parse_config(TrainConfig, saved.metadata.get("training", {}), source=source)
     gene_tables(saved.model, settings.embedding)  # a table that is not there is refused before anything is read

@@ -15,7 +15,14 @@ from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder
 from scgraph.models.initial import initial_model
 from scgraph.models.network import with_network
-from scgraph.models.saved import MODEL_FILES, read_description, write_description
+from scgraph.models.saved import (
+    MODEL_FILES,
+    SavedModel,
+    current_versions,
+    load_model,
+    read_description,
+    write_description,
+)
 from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import make_loader
@@ -25,7 +32,7 @@ from scgraph.train.trainer import check_world, resolve_device
 from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
     from scgraph.nn import CellModel
     from scgraph.train.loader import CellLoader
 
-__all__ = ["OWNED", "Pretrained", "pretrain"]
+__all__ = ["OWNED", "Pretrained", "as_saved", "pretrain"]
 
 # What a run writes, in the order in which an overwritten folder is cleared.
 OWNED = (*MODEL_FILES, HISTORY, "state")
@@ -64,6 +71,25 @@ class Pretrained:
     config: dict[str, Any]
     history: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    def saved(self) -> SavedModel:
+        """Return it as `scgraph.load_model` would, had it been saved and read again."""
+        return SavedModel(self.model, self.vocabulary, self.model_config, self.config, {}, current_versions())
+
+
+def as_saved(model: Pretrained | SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> SavedModel:
+    """Return a model that is given as a folder, or as what `scgraph.pretrain` or `scgraph.load_model` returned.
+
+    Args:
+        model: the folder, or the model.
+        allow_conv: convolutions of your own that the model of a folder may use.
+
+    Raises:
+        ModelFileError: the folder cannot be read.
+    """
+    if isinstance(model, Pretrained):
+        return model.saved()
+    return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
 
 
 def pretrain(
