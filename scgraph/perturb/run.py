@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,11 +17,12 @@ from scgraph.files import file_atomic, json_text, prepare_output_folder, write_a
 from scgraph.perturb import figures
 from scgraph.perturb.config import as_perturb_config
 from scgraph.perturb.embeddings import gene_tables
-from scgraph.perturb.methods import Experiment
+from scgraph.perturb.methods import STEPS, Experiment
 from scgraph.perturb.scores import score_changes, summarise
 from scgraph.perturb.screen import read_screen
 from scgraph.perturb.splits import split_perturbations
 from scgraph.perturb.tables import summary_markdown
+from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.drawing import image_bytes, png
 from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
@@ -89,6 +91,7 @@ def run_perturb(
     device: str = "auto",
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
+    show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
     command: Sequence[str] | None = None,
 ) -> PerturbResult:
@@ -107,6 +110,7 @@ def run_perturb(
         device: auto, cpu, cuda or cuda:N.
         allow_conv: convolutions of your own that the model may use.
         overwrite: replace an earlier run in `out`.
+        show_progress: show a bar.
         say: told what was read and done.
         command: words for `environment.json`; by default those of this process.
 
@@ -135,9 +139,11 @@ def run_perturb(
     job = Experiment(screen, saved, settings, training, place)
     try:
         found = []
-        for seed, split in enumerate(splits):
-            found.append(job.predict(split, seed=seed))
-            say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
+        with progress_bars(show_progress) as begin:
+            move, steps = begin("predicting changes"), count(1)
+            for seed, split in enumerate(splits):
+                found.append(job.predict(split, seed=seed, tick=lambda: move(next(steps), STEPS * len(splits))))
+                say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
         done = _result(job, splits, found, folder)
         if folder is not None:
             _write(done, folder, job, splits[0], found[0][job.model_name], command)

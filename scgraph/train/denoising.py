@@ -19,6 +19,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.thinning import row_sums
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, did_you_mean
+from scgraph.reporting.bars import progress_bars
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import embed
 from scgraph.train.expected import expected_fractions, expects_counts
@@ -119,6 +120,7 @@ def denoise_file(
     device: str = "auto",
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
+    show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write the expected expression of the cells of a file into a copy of it; see `denoise`.
@@ -143,7 +145,8 @@ def denoise_file(
     cells, features = len(stream.obs_names), len(decoding.blank)
     say(_size_note(place, cells, features))
     counted = np.zeros(cells, dtype=bool)
-    with copied(stream, out, overwrite=overwrite, say=say) as file:
+    with progress_bars(show_progress) as begin, copied(stream, out, overwrite=overwrite, say=say) as file:
+        tick, done = begin("denoising cells"), 0
         with adding(out):
             make_group(file, place.group)
             file[place.group].pop(place.key, None)
@@ -156,6 +159,8 @@ def denoise_file(
                 for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) > 1) + 1):
                     written[rows[run[0]] : rows[run[-1]] + 1] = whole[run]
                 counted[rows] = True
+                done += len(rows)
+                tick(done, len(stream))
         for row in np.flatnonzero(~counted):
             written[row] = decoding.blank
         record = decoding.record(cells, layer)
