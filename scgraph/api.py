@@ -103,6 +103,7 @@ def pretrain(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
     from scgraph.train.checkpoint import checkpoint_file
+    from scgraph.train.neighbors import integration_note
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
@@ -115,6 +116,9 @@ def pretrain(
     network = network_on(edges, train_store)
     for note in () if network is None else network.notes:
         say(note)
+    noted = integration_note([settings.train], train_store, batches_named=train_store.batches is not None, corpus=False)
+    if noted:
+        say(noted)
     if resume and out is not None and not checkpoint_file(Path(out)).is_file():
         say(f"--resume: {out} holds no run to go on with; this one begins at its start.")
     try:
@@ -135,7 +139,8 @@ def pretrain(
             say(f"The state of the run is saved in {out}; the same command with --resume goes on.")
         raise
     for note in trained.notes:
-        say(note)
+        if note != noted:
+            say(note)
     return trained
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder
@@ -26,7 +24,7 @@ from scgraph.models.saved import (
 from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import make_loader
-from scgraph.train.neighbors import integrates, targets_of
+from scgraph.train.neighbors import integration_note, targets_of
 from scgraph.train.run import HISTORY, Run, history_frame
 from scgraph.train.trainer import check_world, resolve_device
 from scgraph.train.views import check_counts
@@ -223,11 +221,9 @@ def _check(
                 f"{part.left_out:,} of {len(part.store):,} {name} cells express fewer than two genes of the "
                 "vocabulary and are left out of pretraining."
             )
-    if integrates(training, loader.store):
-        assert loader.store.batches is not None
-        notes.append(
-            f"What cells are drawn to is corrected for their {len(np.unique(loader.store.batches))} batches (Harmony)."
-        )
+    named = loader.store.batches is not None
+    if note := integration_note([training], loader.store, batches_named=named, corpus=False):
+        notes.append(note)
     if loader.batch_size > len(loader.rows):
         raise ConfigError(
             f"batch_size is {loader.batch_size:,}, and there are {len(loader.rows):,} training cells. "
