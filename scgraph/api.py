@@ -13,9 +13,10 @@ from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.data import prepare
 from scgraph.genes.api import gene_embeddings, gene_graph
-from scgraph.models import SavedModel, load_model
+from scgraph.models import load_model
 from scgraph.perturb import run_perturb as perturb
 from scgraph.reporting.rows import REGRESSION
+from scgraph.train import as_saved
 from scgraph.train.denoising import denoise, denoise_file
 from scgraph.train.vectors import OBSM_KEY, embed, embed_file
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from scgraph.costs.profiling import Attention, Costs
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
+    from scgraph.models import SavedModel
     from scgraph.train import Pretrained
 
 __all__ = [
@@ -98,6 +100,7 @@ def pretrain(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
     from scgraph.train.checkpoint import checkpoint_file
+    from scgraph.train.neighbors import integration_note
 
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
@@ -110,6 +113,9 @@ def pretrain(
     network = network_on(edges, train_store)
     for note in () if network is None else network.notes:
         say(note)
+    noted = integration_note([settings.train], train_store, batches_named=train_store.batches is not None, corpus=False)
+    if noted:
+        say(noted)
     if resume and out is not None and not checkpoint_file(Path(out)).is_file():
         say(f"--resume: {out} holds no run to go on with; this one begins at its start.")
     try:
@@ -130,13 +136,14 @@ def pretrain(
             say(f"The state of the run is saved in {out}; the same command with --resume goes on.")
         raise
     for note in trained.notes:
-        say(note)
+        if note != noted:
+            say(note)
     return trained
 
 
 def probe(
     data: str | Path | AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     config: BenchConfig | str | Path | dict[str, Any] = "bench/default",
     label: str | None = None,
@@ -168,7 +175,7 @@ def probe(
 
     settings = as_bench_config(config)
     check_per_model([], settings)
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     own = probe_settings(saved.model_config.name(), settings)
     labelled = read_probe_sets(
         [data],

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted, check_non_negative, valida
 from scgraph.api import pretrain
 from scgraph.config_files import as_pretrain_config
 from scgraph.data.files.stream import CellStream
-from scgraph.models import SavedModel
 from scgraph.train.vectors import embed_cells
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             layer=self._layer(X),
             values=self.values,
         )
-        self.model_ = SavedModel(trained.model, trained.vocabulary, trained.model_config, trained.config, {}, {})
+        self.model_ = trained.saved()
         self.history_ = trained.history
         self._n_features_out = trained.model.channels
         return self

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_new_file",
+    "check_new_folder",
     "check_writable",
     "file_atomic",
     "file_name",
@@ -105,7 +106,7 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
             where it can be.
     """
     folder = Path(path).expanduser().absolute()
-    _refuse_occupied(folder, overwrite=overwrite, ours=ours)
+    check_new_folder(folder, overwrite=overwrite, ours=ours)
     with contextlib.ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,7 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
         except OSError as error:
             raise OutputError(f"{folder}: cannot be used for output ({_reason(error)}).") from error
         yield new
-        _refuse_occupied(folder, overwrite=overwrite, ours=ours)  # by another process, meanwhile
+        check_new_folder(folder, overwrite=overwrite, ours=ours)  # by another process, meanwhile
         try:
             for entry in new.iterdir():
                 _sync(entry)
@@ -127,11 +128,21 @@ def folder_atomic(path: str | Path, *, overwrite: bool, ours: Callable[[Path], b
             _sync_folder(folder.parent)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process came first by a moment
-                _refuse_occupied(folder, overwrite=overwrite, ours=ours)
+                check_new_folder(folder, overwrite=overwrite, ours=ours)
             raise OutputError(f"{folder}: cannot be written ({_reason(error)}).") from error
 
 
-def _refuse_occupied(folder: Path, *, overwrite: bool, ours: Callable[[Path], bool]) -> None:
+def check_new_folder(folder: Path, *, overwrite: bool, ours: Callable[[Path], bool]) -> None:
+    """Refuse the name of a folder that holds something, unless it may be replaced.
+
+    Args:
+        folder: what `folder_atomic` will be given.
+        overwrite: replace a folder of that name.
+        ours: tells whether a folder that stands there may be replaced.
+
+    Raises:
+        OutputError: As said.
+    """
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise OutputError(f"{folder}: stands there already. Choose another folder, or say --overwrite.")

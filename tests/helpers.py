@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from scgraph.config_files import as_bench_config
 from scgraph.data.sets.stores import make_stores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pytest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "QUICK",
+    "Bars",
     "leaks_are_found_and_dropped",
     "made_once",
     "make_cells",
@@ -86,6 +88,21 @@ def write_strangers(folder: Path) -> None:
 def strangers_run(folder: Path) -> str:
     """Return the names of those that were imported."""
     return (folder / "run").read_text() if (folder / "run").exists() else ""
+
+
+class Bars:
+    """Stands for `scgraph.reporting.bars.progress_bars` and keeps what would be drawn: name to (done, of)."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, list[tuple[int, int]]] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, show: bool) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+        def begin(text: str) -> Callable[[int, int], None]:
+            steps = self.shown.setdefault(text, [])
+            return lambda done, of: steps.append((done, of))
+
+        yield begin if show else lambda _: lambda done, of: None
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

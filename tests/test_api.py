@@ -37,6 +37,15 @@ def test_a_file_embeds_as_its_pieces_do(model: Path) -> None:
         assert np.array_equal(piece.obsm[OBSM_KEY], whole.obsm[OBSM_KEY][rows])
 
 
+def test_what_pretrain_returns_is_taken_as_the_folder_that_it_wrote(tmp_path: Path) -> None:
+    trained = scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=tmp_path / "model")
+    first, second = make_cells(20, seed=3), make_cells(20, seed=3)
+    assert scgraph.embed(first, trained) == scgraph.embed(second, tmp_path / "model")
+    assert np.array_equal(first.obsm[OBSM_KEY], second.obsm[OBSM_KEY])
+    one, other = (scgraph.gene_embeddings(model) for model in (trained, tmp_path / "model"))
+    assert np.array_equal(one.X, other.X)
+
+
 def test_the_record_says_how_vectors_came_about(model: Path, tmp_path: Path) -> None:
     adata = make_cells()
     record = scgraph.embed(adata, scgraph.load_model(model))

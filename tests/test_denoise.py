@@ -17,7 +17,7 @@ import scgraph
 from scgraph.api import denoise_file, embed_file
 from scgraph.config_files import merged
 from scgraph.errors import ConfigError, DataError, OutputError
-from tests.helpers import QUICK, make_cells
+from tests.helpers import QUICK, Bars, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,15 @@ def test_a_file_is_as_the_cells_in_memory_and_as_its_pieces(
     said: list[str] = []
     monkeypatch.setattr("scgraph.train.denoising._NUMBERS", 40 * 11)
     monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 700)
-    record = denoise_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", say=said.append)
+    bars = Bars()
+    monkeypatch.setattr("scgraph.train.denoising.progress_bars", bars)
+    record = denoise_file(
+        tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", show_progress=True, say=said.append
+    )
+    moves = bars.shown["denoising cells"]
+    assert len(moves) > 3
+    assert moves == sorted(moves)
+    assert moves[-1] == (86, 86)  # cells without any count need no step
     monkeypatch.undo()
     assert scgraph.denoise(adata, model) == record
     written = ad.read_h5ad(tmp_path / "out.h5ad")

@@ -9,7 +9,7 @@ import numpy as np
 
 from scgraph.data import CellStore, Vocabulary
 from scgraph.data.cells import log_normalized
-from scgraph.data.files.names import examples, species
+from scgraph.data.files.names import examples
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,12 +80,15 @@ def shared_genes(reference: Cells, query: GeneSource, *, min_matched: float) -> 
     match = genes.match(query)
     sides = (query.manifest["source"], len(query.symbols)), (reference.manifest["source"], len(genes))
     said = _in_common(match, *sides)
-    alien = _species_differ(genes, query, match)
-    if alien or match.matched < 2 or match.matched < min_matched * min(len(query.symbols), len(genes)):
+    if (
+        genes.is_of_other_species(query, match)
+        or match.matched < 2
+        or match.matched < min_matched * min(len(query.symbols), len(genes))
+    ):
         raise DataError(
             f"{sides[0][0]}: too few genes in common with {sides[1][0]}: {said}. At least {min_matched:.0%} of the "
             f"smaller side are needed. Only in the query: {examples(match.examples[0])}; only in the reference: "
-            f"{examples(match.examples[1])}.{alien or _other_names(genes, query)}"
+            f"{examples(match.examples[1])}.{genes.reason(query, match, sides=('query', 'reference'))}"
         )
     return genes.subset(np.unique(match.ids[match.ids > 0])), said
 
@@ -98,12 +101,11 @@ def check_genes(vocabulary: Vocabulary, query: GeneSource, *, min_matched: float
     """
     match = vocabulary.match(query)
     said = _in_common(match, (query.manifest["source"], len(query.symbols)), ("the classifier", len(vocabulary)))
-    alien = _species_differ(vocabulary, query, match)
-    if alien or match.matched < 2 or match.matched < min_matched * match.total:
+    if vocabulary.is_of_other_species(query, match) or match.matched < 2 or match.matched < min_matched * match.total:
         raise DataError(
             f"{query.manifest['source']}: too few genes in common with the classifier: {said}. At least "
             f"{min_matched:.0%} of the genes of the classifier are needed. Not in the query: "
-            f"{examples(match.examples[1])}.{alien or _other_names(vocabulary, query)}"
+            f"{examples(match.examples[1])}.{vocabulary.reason(query, match, sides=('query', 'classifier'))}"
         )
     return said
 
@@ -111,24 +113,3 @@ def check_genes(vocabulary: Vocabulary, query: GeneSource, *, min_matched: float
 def _in_common(match: GeneMatch, query: tuple[str, int], other: tuple[str, int]) -> str:
     shares = [f"{match.matched / max(size, 1):.0%} of the {size:,} of {name}" for name, size in (query, other)]
     return f"{match.matched:,} genes, {' and '.join(shares)}"
-
-
-def _species_differ(genes: Vocabulary, query: GeneSource, match: GeneMatch) -> str:
-    """Say that two sides are of two species; "" where nothing tells so."""
-    theirs, ours = species(query.ensembl.tolist()), species(genes.ensembl)
-    if theirs and ours and theirs != ours:
-        return f" The Ensembl ids of the query are {theirs}, the others {ours}: cells of one species are needed."
-    if match.ignoring_case > 2 * match.matched:
-        return (
-            f" {match.ignoring_case:,} symbols would match if case were ignored: the two are of different species "
-            "(mouse Cd3d, human CD3D), or the case of one was changed."
-        )
-    return ""
-
-
-def _other_names(genes: Vocabulary, query: GeneSource) -> str:
-    theirs, ours = any(query.ensembl.tolist()), any(genes.ensembl)
-    if theirs != ours:
-        where = "query" if theirs else "reference"
-        return f" Only the {where} has Ensembl ids: give both symbols (var['feature_name']) or both ids."
-    return " Use cells of the same species, with genes named in the same way."

@@ -17,8 +17,9 @@ from scgraph.annotate.writing import check_adata, check_file, write_adata, write
 from scgraph.data import read_cells
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import DEFAULT_LABEL
-from scgraph.errors import ConfigError, OutputError, did_you_mean
-from scgraph.models import load_model
+from scgraph.errors import ConfigError, did_you_mean
+from scgraph.files import check_new_folder
+from scgraph.train import as_saved
 from scgraph.train.copies import check_place
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from scgraph.annotate.classifier import CellClassifier
     from scgraph.data import Cells
+    from scgraph.models import SavedModel
+    from scgraph.train import Pretrained
 
 __all__ = ["annotate_file", "run_annotate"]
 
@@ -41,7 +44,7 @@ def run_annotate(
     *,
     label: str = DEFAULT_LABEL,
     batch_key: str | None = None,
-    model: str | Path | None = None,
+    model: Pretrained | SavedModel | str | Path | None = None,
     save: str | Path | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -60,7 +63,8 @@ def run_annotate(
         reference: labelled cells: a file or an AnnData object; None where `model` is a saved classifier.
         label: column of the reference with the classes.
         batch_key: column of the reference with donors or batches, to be held out whole.
-        model: folder of a pretrained model to try, or of a classifier that `save` wrote.
+        model: a pretrained model to try (a folder, or what `scgraph.pretrain` or `scgraph.load_model` returned), or the
+            folder of a classifier that `save` wrote.
         save: folder to save the classifier to.
         overwrite: replace a classifier in `save`.
         say: told what was read, what was tried, and what was taken.
@@ -95,7 +99,7 @@ def annotate_file(
     out: str | Path,
     label: str = DEFAULT_LABEL,
     batch_key: str | None = None,
-    model: str | Path | None = None,
+    model: Pretrained | SavedModel | str | Path | None = None,
     save: str | Path | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -128,7 +132,7 @@ def _labelled(
     reference: str | Path | AnnData | None,
     config: AnnotateConfig,
     *,
-    model: str | Path | None,
+    model: Pretrained | SavedModel | str | Path | None,
     save: str | Path | None,
     overwrite: bool,
     say: Callable[[str], None],
@@ -139,9 +143,9 @@ def _labelled(
     if reference is None:
         classifier = _loaded(model, query, config, save, say)
     else:
-        if model is not None and is_classifier(model):
+        if isinstance(model, str | Path) and is_classifier(model):
             raise ConfigError(f"{model}: is a classifier that knows its classes. Leave the reference out.")
-        saved = None if model is None else load_model(model, allow_conv=config.allow_conv)
+        saved = None if model is None else as_saved(model, allow_conv=config.allow_conv)
         plan = make_plan(reference, query, config, saved)
         for note in plan.notes:
             say(note)
@@ -160,7 +164,7 @@ def _labelled(
 
 
 def _loaded(
-    model: str | Path | None,
+    model: Pretrained | SavedModel | str | Path | None,
     query: Cells | CellStream,
     config: AnnotateConfig,
     save: str | Path | None,
@@ -171,9 +175,10 @@ def _loaded(
         raise ConfigError("reference: give labelled cells to learn from, or a saved classifier as model.")
     if save is not None or config.pretrain is not None or config.batch_key is not None:
         raise ConfigError("save, pretrain and batch_key: only a classifier that is made from a reference has these.")
-    if not is_classifier(model):
-        load_model(model, allow_conv=config.allow_conv)  # says what else is wrong with it
-        raise ConfigError(f"{model}: is a model that knows no classes. Give a reference with labels beside it.")
+    if not isinstance(model, str | Path) or not is_classifier(model):
+        saved = as_saved(model, allow_conv=config.allow_conv)  # says what else is wrong with it
+        name = model if isinstance(model, str | Path) else saved.model_config.name()
+        raise ConfigError(f"{name}: is a model that knows no classes. Give a reference with labels beside it.")
     classifier = load_classifier(model, device=config.device, allow_conv=config.allow_conv)
     in_common = check_genes(classifier.features.vocabulary, query, min_matched=config.min_matched)
     say(f"genes in common: {in_common}")
@@ -190,6 +195,5 @@ def _config(options: dict[str, Any], **named: Any) -> AnnotateConfig:
 
 def _check_save(save: str | Path | None, *, overwrite: bool) -> None:
     """Refuse an occupied folder before the work."""
-    folder = None if save is None else Path(save).expanduser()
-    if folder is not None and (folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not overwrite)):
-        raise OutputError(f"{folder}: stands there already. Choose another folder, or say --overwrite.")
+    if save is not None:
+        check_new_folder(Path(save).expanduser().absolute(), overwrite=overwrite, ours=is_classifier)

@@ -12,6 +12,7 @@ from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError
 from scgraph.train import resolve_device
 from scgraph.train.distributed.world import find_world
+from scgraph.train.neighbors import integrates, integration_note
 from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
@@ -140,6 +141,11 @@ def plan_bench(
         if any(own.train.thinning is not None for own in models.values()):
             check_counts(first.train)
         on_first = network_on(network, first.train)
+        trainings = [own.train for own in models.values()]
+        named = probe.cells.batches is not None
+        if note := integration_note(trainings, first.train, batches_named=named, corpus=bool(corpus.names)):
+            corrected = any(integrates(training, first.train) for training in trainings)
+            warnings.append(f"{probe.cells.name}: {note}" + ("; baselines are told no batch" if corrected else ""))
         light = not corpus.in_memory or not planned
         refused = {use.name: use.refuse(probe, settings) for use in uses}
         warnings += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]

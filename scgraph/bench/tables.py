@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.bench.across_sets import trained_models
 from scgraph.bench.findings import findings
 from scgraph.bench.results import HEADLINE_METRIC
+from scgraph.reporting.digits import DECIMALS, four_digits
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.rows import row_kind
 from scgraph.reporting.tables import environment_lines, markdown_table, number, quantity, rich_table
@@ -136,7 +137,7 @@ def cost_header() -> list[str]:
 
 
 def cost_cells(row: Mapping[str, Any]) -> list[str]:
-    """Costs of one row of the summary as text."""
+    """Costs of one row of the summary as text, for a file."""
     return [
         str(row["model"]),
         quantity(row["parameters"]),
@@ -144,6 +145,15 @@ def cost_cells(row: Mapping[str, Any]) -> list[str]:
         number(row["saved_mb"], ".1f"),
         number(row["cells_per_second"], ",.0f"),
         number(row["seconds_pretrain"], ",.0f"),
+    ]
+
+
+def _terminal_costs(row: Mapping[str, Any]) -> list[str]:
+    """The same in four digits."""
+    return [
+        str(row["model"]),
+        *(quantity(row[name], digits=DECIMALS) for name in ("parameters", "multiply_adds")),
+        *(four_digits(row[name]) for name in ("saved_mb", "cells_per_second", "seconds_pretrain")),
     ]
 
 
@@ -251,17 +261,17 @@ def rich_tables(
         for row in rows:
             cells = [
                 str(row["model"]),
-                mean_and_sd(row, "macro_f1"),
-                number(row["accuracy_mean"], ".3f"),
-                "reference" if row["model"] == reference else plus_minus(row, "macro_f1"),
-                plus_minus(row, "over_untrained"),
+                mean_and_sd(row, "macro_f1", decimals=DECIMALS),
+                four_digits(row["accuracy_mean"]),
+                "reference" if row["model"] == reference else plus_minus(row, "macro_f1", decimals=DECIMALS),
+                plus_minus(row, "over_untrained", decimals=DECIMALS),
             ]
             plain = row_kind(str(row["model"])) in ("baseline", "untrained")
             scores.add_row(*map(Text, cells), style="dim" if plain else "")
         costs = rich_table("", cost_header())
         trained = [row for row in rows if math.isfinite(row["seconds_pretrain"])]
         for row in trained:
-            costs.add_row(*(Text(cell) for cell in cost_cells(row)))
+            costs.add_row(*(Text(cell) for cell in _terminal_costs(row)))
         parts += [scores, *([costs] if trained else [])]
     parts += uses
     if overall is not None and len(overall):
@@ -273,7 +283,7 @@ def rich_tables(
             for row in records(group):
                 model, over = overall_cells(row)[:2]
                 style = "" if row["model"] in trained_models(group) else "dim"
-                differences = [interval(row, metric) for metric in CLAIMED]
+                differences = [interval(row, metric, decimals=DECIMALS) for metric in CLAIMED]
                 together.add_row(*(Text(cell) for cell in (model, over, *differences)), style=style)
             parts.append(together)
         parts += [Text(line) for line in overall_sentences(overall, reference, margin=margin)]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scgraph.cli.options import CELLS, AllowConv, Device, Json, Layer, ValuesAs
-from scgraph.cli.terminal import say, show, write_json
+from scgraph.cli.terminal import is_interactive, say, show, write_json
 
 __all__ = [
     "denoise",
@@ -48,6 +48,7 @@ def denoise(
         device=device or "auto",
         allow_conv=allow_conv or [],
         overwrite=overwrite,
+        show_progress=is_interactive(),
         say=say,
     )
     show(f"{record['cells']:,} cells, {record['genes']:,} genes each, in layers[{layer_key!r}] of {out}", json_)

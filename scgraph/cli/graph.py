@@ -14,6 +14,12 @@ from scgraph.cli.terminal import say, show, show_rows, write_json
 __all__ = ["graph"]
 
 
+NOT_COMPARED = (
+    "Not compared with correlation. In docs/gene_graph.md the correlation of the same cells finds families of genes "
+    "better than a learned graph; --check CELLS says what holds for this one."
+)
+
+
 def graph(
     model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
     out: Annotated[Path | None, typer.Option(help="The graph: .graphml or .tsv; hubs go beside it.")] = None,
@@ -69,6 +75,8 @@ def graph(
         show_rows(
             f"{found.genes:,} genes, {found.edges:,} edges, {found.modules:,} modules; strongest hubs", rows, json_
         )
+        if found.enrichment is None:
+            show(NOT_COMPARED, json_)
     if found.enrichment is not None:
         from scgraph.genes.enrichment.report import overall_rows, verdicts
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from scgraph.cli.options import AllowConv, Device, Json, Layer, Overwrite, Set, ValuesAs, assignments
-from scgraph.cli.terminal import say, show, show_rows, write_json
+from scgraph.cli.terminal import is_interactive, say, show, show_rows, write_json
 
 __all__ = ["perturb"]
 
@@ -62,6 +62,7 @@ def perturb(
         device=device or "auto",
         allow_conv=allow_conv or [],
         overwrite=overwrite,
+        show_progress=is_interactive(),
         say=say,
     )
     name = str(result.summary["model"].iloc[-1])

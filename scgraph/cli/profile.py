@@ -10,6 +10,7 @@ from scgraph.cli.options import Device, Json, Models, Network, Precision, Values
 from scgraph.cli.terminal import say, show, show_rows, write_json
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.errors import ConfigError
+from scgraph.reporting.digits import four_digits
 
 if TYPE_CHECKING:
     from scgraph.costs.profiling import Costs
@@ -66,10 +67,10 @@ def profile(
             "model": cost.model,
             "path": cost.path,
             **({} if cost.edges is None else {"edges a cell": f"{cost.edges:,.0f}"}),
-            "multiply-adds": f"{cost.multiply_adds / 1e9:.2f} G",
-            "saved MB": "out of memory" if cost.out_of_memory else f"{cost.saved_mb:.1f}",
-            "cells/s": "-" if cost.out_of_memory else _rate(cost.cells_per_second),
-            "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.0%}",
+            "multiply-adds": f"{four_digits(cost.multiply_adds / 1e9)} G",
+            "saved MB": "out of memory" if cost.out_of_memory else four_digits(cost.saved_mb),
+            "cells/s": "-" if cost.out_of_memory else four_digits(cost.cells_per_second),
+            "of peak": "-" if cost.matmul_share is None else f"{cost.matmul_share:.1%}",
             "parameters": f"{cost.block_parameters:,}",
         }
         for cost in costs
@@ -104,8 +105,5 @@ def _zeros(text: str | None) -> int | Literal["all"] | None:
 
 def _parts(cost: Costs) -> str:
     encoder = cost.multiply_adds - cost.decoder_multiply_adds
-    return f"{encoder / 1e9:.3g} + {cost.decoder_multiply_adds / 1e9:.3g} over {cost.panel:,} genes"
-
-
-def _rate(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    parts = (encoder / 1e9, cost.decoder_multiply_adds / 1e9)
+    return f"{' + '.join(map(four_digits, parts))} over {cost.panel:,} genes"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.segment import Segment
 
+from scgraph.reporting.digits import four_digits
 from scgraph.reporting.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def show_rows(title: str, rows: list[dict[str, Any]], json_path: Path | None = N
     from rich.text import Text
 
     def cell(value: Any) -> Text:  # written out before the widths are chosen
-        return Text(for_terminal(f"{value:.4f}" if isinstance(value, float) else str(value), lines=True))
+        return Text(for_terminal(four_digits(value) if isinstance(value, float) else str(value), lines=True))
 
     table = Table(title=cell(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(rows[0]):

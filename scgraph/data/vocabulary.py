@@ -296,30 +296,48 @@ class Vocabulary:
             f"({match.matched}/{match.total}); of the model's genes, or of the file's genes and values, at least "
             f"{min_matched:.0%} are needed. Not in the vocabulary: "
             f"{examples(match.examples[0])}; not in the file: {examples(match.examples[1])}."
-            f"{self._reason(cells, match)} A lower min_matched (--min-matched) lets more through."
+            f"{self.reason(cells, match)} A lower min_matched (--min-matched) lets more through."
         )
 
-    def _reason(self, cells: GeneSource, match: GeneMatch) -> str:
-        """Guess why few genes match."""
+    def is_of_other_species(self, cells: GeneNames, match: GeneMatch) -> bool:
+        """Tell whether the genes of a file are those of another species, by their names or by their case."""
+        theirs, mine = self._species(cells)
+        return bool(theirs and mine and theirs != mine) or match.ignoring_case > 2 * match.matched
+
+    def reason(self, cells: GeneNames, match: GeneMatch, *, sides: tuple[str, str] = ("file", "vocabulary")) -> str:
+        """Guess why few genes match.
+
+        Args:
+            cells: Genes of a file.
+            match: What was found of them.
+            sides: What the file and the vocabulary are called.
+
+        Returns:
+            A sentence with a blank before it.
+        """
         symbols, ensembl = cells.symbols.tolist(), cells.ensembl.tolist()
-        theirs, mine = species_of(symbols, ensembl), species_of(self.symbols, self.ensembl)
+        (theirs, mine), (file, known) = self._species(cells), sides
         if theirs and mine and theirs != mine:
-            return f" The genes of the file are {theirs}, those of the vocabulary {mine}."
+            return f" The genes of the {file} are {theirs}, those of the {known} {mine}."
         if theirs and theirs == mine and match.matched > match.ignoring_case / 2:
-            return f" Both are {mine}: the file measures other genes than the vocabulary holds."
+            return f" Both are {mine}: the {file} measures other genes than the {known} holds."
         if sum(symbol.isdigit() for symbol in symbols) > len(symbols) / 2:
-            return " The genes of the file are numbers, as of Entrez: name them by symbol or Ensembl id."
+            return f" The genes of the {file} are numbers, as of Entrez: name them by symbol or Ensembl id."
         if match.ignoring_case > 2 * match.matched:
             return (
                 f" {match.ignoring_case:,} symbols would match if case were ignored: they are of another species "
                 "(mouse Cd3d, human CD3D) or their case was changed. Name the genes by Ensembl id or in the case of "
-                "the vocabulary."
+                f"the {known}."
             )
         if any(ensembl) and not any(self.ensembl):
-            return " The file has Ensembl ids, the vocabulary symbols: add them as var['feature_name']."
+            return f" The {file} has Ensembl ids, the {known} symbols: add them as var['feature_name']."
         if any(self.ensembl) and not any(self.symbols):
-            return " The vocabulary has Ensembl ids, the file symbols: add the ids as var['feature_id']."
-        return " Use a file of the same species."
+            return f" The {known} has Ensembl ids, the {file} symbols: add the ids as var['feature_id']."
+        return f" Use a {file} of the same species."
+
+    def _species(self, cells: GeneNames) -> tuple[str, str]:
+        """Tell the species of a file and of the vocabulary, `""` where nothing shows it."""
+        return species_of(cells.symbols.tolist(), cells.ensembl.tolist()), species_of(self.symbols, self.ensembl)
 
     @cached_property
     def _by_ensembl(self) -> dict[str, int]:

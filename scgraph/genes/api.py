@@ -10,7 +10,7 @@ from scgraph.genes.graph import to_networkx
 from scgraph.genes.selection import choose_genes
 from scgraph.genes.senders import strongest_senders
 from scgraph.genes.tables import gene_tables
-from scgraph.models import SavedModel, load_model
+from scgraph.train import as_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     from scgraph.genes.senders import Edges
     from scgraph.genes.tables import Weights
+    from scgraph.models import SavedModel
+    from scgraph.train import Pretrained
 
 __all__ = ["gene_embeddings", "gene_graph", "graph_and_edges"]
 
 
 def gene_graph(
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     top_k: int = 20,
     weights: Weights = "logit",
@@ -42,7 +44,7 @@ def gene_graph(
     """Return the learned graph of a model: the strongest senders of every gene, with hub scores and modules.
 
     Args:
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         top_k: senders of a gene.
         weights: ``logit`` (``A_ij`` minus the mean of row i), ``softmax`` (over the genes of the graph), or ``change``
             (the logit minus that of the start).
@@ -76,11 +78,11 @@ def gene_graph(
     )[0]
 
 
-def gene_embeddings(model: SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> AnnData:
+def gene_embeddings(model: Pretrained | SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> AnnData:
     """Return the genes of a model as an AnnData whose obs are genes; see `scgraph.genes.embeddings`.
 
     Args:
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         allow_conv: convolutions of your own that the model may use.
 
     Raises:
@@ -113,5 +115,5 @@ def graph_and_edges(
     return to_networkx(edges, seed=seed), edges
 
 
-def _saved(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
-    return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+def _saved(model: Pretrained | SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
+    return as_saved(model, allow_conv=allow_conv)

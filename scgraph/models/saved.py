@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 
     from scgraph.nn import CellModel
 
-__all__ = ["FORMAT", "MODEL_FILES", "SavedModel", "load_model", "read_description", "save_model"]
+__all__ = [
+    "FORMAT",
+    "MODEL_FILES",
+    "SavedModel",
+    "current_versions",
+    "load_model",
+    "read_description",
+    "save_model",
+]
 
 FORMAT = 1
 WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.tsv"
@@ -113,7 +121,7 @@ def write_description(
         "format": FORMAT,
         "model": model_config.model_dump(mode="json"),
         "vocabulary": {"genes": len(vocabulary), "sha256": vocabulary.sha256},
-        "versions": _versions(),
+        "versions": current_versions(),
         "metadata": dict(metadata),
     }
     config = json.loads(json_text(config))
@@ -317,7 +325,8 @@ def _identity(description: Mapping[str, Any], vocabulary: Vocabulary) -> dict[st
     return {"config": hashlib.sha256(text.encode()).hexdigest(), "vocabulary": vocabulary.sha256}
 
 
-def _versions() -> dict[str, str]:
+def current_versions() -> dict[str, str]:
+    """Return the versions of this process that a saved model names."""
     from importlib.metadata import version
 
     return {

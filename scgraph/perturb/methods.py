@@ -14,6 +14,8 @@ from scgraph.perturb.baselines import additive, ridge, summed
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables, pca_loadings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from numpy.typing import NDArray
 
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
 
-__all__ = ["ADDITIVE", "MEAN", "NOTHING", "PCA", "Experiment", "Prediction"]
+__all__ = ["ADDITIVE", "MEAN", "NOTHING", "PCA", "STEPS", "Experiment", "Prediction"]
 
 NOTHING, MEAN, ADDITIVE, PCA = "no change", "mean change", "additive", "ridge+pca"
 UNTRAINED = " untrained"
+STEPS = 5
+"""How often a split says that it has gone on: components, and ridge and network of two models."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,16 @@ class Experiment:
             rows = np.sort(np.random.default_rng(self.training.seed).choice(rows, most, replace=False))
         return CellStore.from_cells(self.screen.cells.subset(rows), self.saved.vocabulary, min_matched=0)
 
-    def predict(self, split: PerturbationSplit, *, seed: int) -> dict[str, Prediction]:
-        """Let every method learn from the training part, choose on the validation part and predict all."""
+    def predict(
+        self, split: PerturbationSplit, *, seed: int, tick: Callable[[], None] = lambda: None
+    ) -> dict[str, Prediction]:
+        """Let every method learn from the training part, choose on the validation part and predict all.
+
+        Args:
+            split: training, validation and test part.
+            seed: of the weights.
+            tick: called `STEPS` times on the way.
+        """
         screen, change = self.screen, self.screen.change
         mean = change[split.train].mean(axis=0)
         found = {
@@ -102,6 +114,7 @@ class Experiment:
         rows = np.concatenate([screen.control, *(screen.perturbations[at].cells for at in split.train)])
         loadings = pca_loadings(screen.values[np.sort(rows)], self.settings.components, seed=seed)
         found[PCA] = self._ridge(self.genes, loadings, split)
+        tick()
         ids = [tuple(int(screen.ids[gene]) for gene in one) for one in self.genes]
         for name, model in ((UNTRAINED, self._untrained(seed)), ("", self.saved.model)):
             tables = gene_tables(model, self.settings.embedding)
@@ -109,7 +122,9 @@ class Experiment:
             features = self._control_features(model)
             affected = affected_features(tables.affected, features, screen.state, screen.ids[screen.scored])
             x = summed(ids, tables.perturbed, split.train)
+            tick()
             found[f"{self.model_name}{name}"] = self._network(x, affected, split, seed)
+            tick()
         return found
 
     def _ridge(self, genes: list[tuple[int, ...]], table: NDArray[np.float32], split: PerturbationSplit) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,19 +14,19 @@ from scgraph.config_files import parse_config
 from scgraph.display import short_repr
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
-from scgraph.models import SavedModel, load_model
 from scgraph.perturb import figures
 from scgraph.perturb.config import as_perturb_config
 from scgraph.perturb.embeddings import gene_tables
-from scgraph.perturb.methods import Experiment
+from scgraph.perturb.methods import STEPS, Experiment
 from scgraph.perturb.scores import score_changes, summarise
 from scgraph.perturb.screen import read_screen
 from scgraph.perturb.splits import split_perturbations
 from scgraph.perturb.tables import summary_markdown
+from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.drawing import image_bytes, png
 from scgraph.reporting.environment import environment
 from scgraph.reporting.escape import csv_text
-from scgraph.train import resolve_device
+from scgraph.train import as_saved, resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.methods import Prediction
     from scgraph.perturb.splits import PerturbationSplit
+    from scgraph.train import Pretrained
 
 __all__ = ["PerturbResult", "run_perturb"]
 
@@ -76,7 +79,7 @@ class PerturbResult(NamedTuple):
 
 def run_perturb(
     data: str | Path | AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     perturbation: str | None = None,
     control: str | None = None,
@@ -88,6 +91,7 @@ def run_perturb(
     device: str = "auto",
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
+    show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
     command: Sequence[str] | None = None,
 ) -> PerturbResult:
@@ -95,7 +99,7 @@ def run_perturb(
 
     Args:
         data: an .h5ad file or AnnData of perturbed and control cells, counts or log-normalised values.
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         perturbation: column of obs with the perturbations; `perturbation` or `condition` is found.
         control: label of the control cells; found where exactly one looks like it.
         covariate: column of obs that is to be the same in perturbed cells and the controls they are compared with.
@@ -106,6 +110,7 @@ def run_perturb(
         device: auto, cpu, cuda or cuda:N.
         allow_conv: convolutions of your own that the model may use.
         overwrite: replace an earlier run in `out`.
+        show_progress: show a bar.
         say: told what was read and done.
         command: words for `environment.json`; by default those of this process.
 
@@ -118,7 +123,7 @@ def run_perturb(
     """
     settings = as_perturb_config(config or {})
     place = resolve_device(device)
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     source = "config.json of the model, training"
     training = parse_config(TrainConfig, saved.metadata.get("training", {}), source=source)
     gene_tables(saved.model, settings.embedding)  # a table that is not there is refused before anything is read
@@ -134,9 +139,11 @@ def run_perturb(
     job = Experiment(screen, saved, settings, training, place)
     try:
         found = []
-        for seed, split in enumerate(splits):
-            found.append(job.predict(split, seed=seed))
-            say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
+        with progress_bars(show_progress) as begin:
+            move, steps = begin("predicting changes"), count(1)
+            for seed, split in enumerate(splits):
+                found.append(job.predict(split, seed=seed, tick=lambda: move(next(steps), STEPS * len(splits))))
+                say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
         done = _result(job, splits, found, folder)
         if folder is not None:
             _write(done, folder, job, splits[0], found[0][job.model_name], command)

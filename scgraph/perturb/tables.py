@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from scgraph.perturb.scores import ALL, METRICS
+from scgraph.reporting.digits import four_digits
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.tables import environment_lines, markdown_table
 from scgraph.reporting.wording import records
@@ -51,11 +52,18 @@ def short_rows(summary: pd.DataFrame, top: int) -> list[dict[str, Any]]:
     return [
         {
             "model": row["model"],
-            **{names[metric]: _number(row[f"{metric}_mean"], metric) for metric in METRICS},
-            f"{names['pearson_top']} minus the best baseline [95 %]": _both(row, "pearson_top")[0],
+            **{names[metric]: four_digits(row[f"{metric}_mean"]) for metric in METRICS},
+            f"{names['pearson_top']} minus the best baseline [95 %]": _short_difference(row, "pearson_top"),
         }
         for row in records(summary[summary["group"] == ALL])
     ]
+
+
+def _short_difference(row: Mapping[str, Any], metric: str) -> str:
+    if row["model"] == row[f"{metric}_reference"]:
+        return "reference"
+    ends = [four_digits(row[f"{metric}_difference{end}"], sign=True) for end in ("", "_low", "_high")]
+    return ends[0] if NOTHING in ends else f"{ends[0]} [{ends[1]}, {ends[2]}]"
 
 
 def summary_markdown(

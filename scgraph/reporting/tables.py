@@ -52,16 +52,16 @@ def rich_table(title: str, header: Sequence[str]) -> Table:
     return table
 
 
-def quantity(value: float) -> str:
-    """A large number with three digits and its unit: `2.01 G`, `853 k`."""
+def quantity(value: float, *, digits: int = 3) -> str:
+    """A large number with three digits, or so many, and its unit: `2.01 G`, `853 k`."""
     if not math.isfinite(value):
         return NOTHING
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # The next unit from where three digits would round up to 1000 of this one.
-        if abs(value) >= limit * 0.9995:
+        # The next unit from where so many digits would round up to 1000 of this one.
+        if abs(value) >= limit * (1 - 0.5 * 10.0**-digits):
             scaled = value / limit
-            digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            return f"{scaled:.{digits}f} {unit}"
+            whole = 1 + sum(abs(scaled) >= border * (1 - 0.5 * 10.0**-digits) for border in (10, 100, 1000))
+            return f"{scaled:.{max(0, digits - whole)}f} {unit}"
     return f"{value:.0f}"
 
 

@@ -13,13 +13,14 @@ from scgraph.lazy import lazy_names
 if TYPE_CHECKING:
     from scgraph.train.embedding import embed
     from scgraph.train.loss import masked_value_loss, mvp_loss, validation_loss
-    from scgraph.train.pretraining import Pretrained, pretrain
+    from scgraph.train.pretraining import Pretrained, as_saved, pretrain
     from scgraph.train.probe import ProbeResult, linear_probe
     from scgraph.train.trainer import resolve_device
 
 __all__ = [
     "Pretrained",
     "ProbeResult",
+    "as_saved",
     "embed",
     "linear_probe",
     "masked_value_loss",
@@ -34,6 +35,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "Pretrained": "scgraph.train.pretraining",
         "ProbeResult": "scgraph.train.probe",
+        "as_saved": "scgraph.train.pretraining",
         "embed": "scgraph.train.embedding",
         "linear_probe": "scgraph.train.probe",
         "masked_value_loss": "scgraph.train.loss",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scgraph.data.files.copying import write_h5ad
-from scgraph.data.files.forms import Form, GroupForm, open_form
+from scgraph.data.files.forms import CountsForm, Form, GroupForm, open_form
 from scgraph.data.files.storage import is_array
 from scgraph.data.files.stored import damage
 from scgraph.errors import DataError, OutputError
@@ -103,10 +103,11 @@ def check_copy(data: Path, out: Path, place: Place, *, width: int | None) -> tup
 
 def _shape(form: Form) -> tuple[int, int]:
     """Return how many cells and features a source has, 0 where that is not plain to see."""
-    if not isinstance(form, GroupForm):
-        return form.open(None).matrix.shape[0], form.open(None).matrix.shape[1]
-    cells, features = (_length(form.root, name) for name in ("obs", "var"))
-    return cells, features
+    if isinstance(form, GroupForm):
+        cells, features = (_length(form.root, name) for name in ("obs", "var"))
+        return cells, features
+    assert isinstance(form, CountsForm)
+    return form.shape()
 
 
 def _length(root: Any, name: str) -> int:

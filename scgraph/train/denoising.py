@@ -19,10 +19,11 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.thinning import row_sums
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, did_you_mean
-from scgraph.models import SavedModel, load_model
+from scgraph.reporting.bars import progress_bars
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import embed
 from scgraph.train.expected import expected_fractions, expects_counts
+from scgraph.train.pretraining import as_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import Cells, GeneMatch
+    from scgraph.models import SavedModel
+    from scgraph.train.pretraining import Pretrained
 
 __all__ = ["LAYER_KEY", "Scale", "denoise", "denoise_file"]
 
@@ -46,7 +49,7 @@ _NUMBERS = 2**23
 
 def denoise(
     adata: AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     layer: str | None = None,
     layer_key: str = LAYER_KEY,
@@ -66,7 +69,7 @@ def denoise(
 
     Args:
         adata: counts or log-normalised values; a layer and a record are added.
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         layer_key: name of the layer that is written, and of the record in `uns`.
         scale: ``"log1p"`` of counts per 10,000, as models read them, or ``"counts"``: as many as the cell has.
@@ -117,6 +120,7 @@ def denoise_file(
     device: str = "auto",
     allow_conv: Collection[str] = (),
     overwrite: bool = False,
+    show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write the expected expression of the cells of a file into a copy of it; see `denoise`.
@@ -141,7 +145,8 @@ def denoise_file(
     cells, features = len(stream.obs_names), len(decoding.blank)
     say(_size_note(place, cells, features))
     counted = np.zeros(cells, dtype=bool)
-    with copied(stream, out, overwrite=overwrite, say=say) as file:
+    with progress_bars(show_progress) as begin, copied(stream, out, overwrite=overwrite, say=say) as file:
+        tick, done = begin("denoising cells"), 0
         with adding(out):
             make_group(file, place.group)
             file[place.group].pop(place.key, None)
@@ -154,6 +159,8 @@ def denoise_file(
                 for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) > 1) + 1):
                     written[rows[run[0]] : rows[run[-1]] + 1] = whole[run]
                 counted[rows] = True
+                done += len(rows)
+                tick(done, len(stream))
         for row in np.flatnonzero(~counted):
             written[row] = decoding.blank
         record = decoding.record(cells, layer)
@@ -282,10 +289,10 @@ class _Decoding:
         }
 
 
-def _decoder_of(model: SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+def _decoder_of(model: Pretrained | SavedModel | str | Path, allow_conv: Collection[str]) -> SavedModel:
+    saved = as_saved(model, allow_conv=allow_conv)
     if not expects_counts(saved.model, saved.training()):
-        name = saved.model_config.name() if isinstance(model, SavedModel) else str(model)
+        name = str(model) if isinstance(model, str | Path) else saved.model_config.name()
         raise ConfigError(
             f"{name}: has no decoder that was trained on counts, so it expects none. Pretrain a model with a cell head "
             "and the loss on counts, as `scgraph pretrain` does by default (model.cell_head, train.count_loss)."

@@ -9,9 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["correct_batches", "extend_correction"]
+__all__ = ["LEAST_CELLS", "correct_batches", "extend_correction"]
 
 _NEAREST = 15
+LEAST_CELLS = 2 * _NEAREST
+"""Fewer cells make no clusters, and are not corrected."""
 _BLOCK = 1024
 
 
@@ -35,7 +37,7 @@ def correct_batches(vectors: NDArray[np.float32], batches: NDArray[np.integer], 
     import torch
     from threadpoolctl import threadpool_limits
 
-    if len(np.unique(batches)) < 2 or len(vectors) < 2 * _NEAREST:
+    if len(np.unique(batches)) < 2 or len(vectors) < LEAST_CELLS:
         return vectors
     from harmony import harmonize
 

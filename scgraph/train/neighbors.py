@@ -9,16 +9,18 @@ import numpy as np
 import torch
 
 from scgraph.nn.bag import GeneBag
-from scgraph.train.integration import correct_batches, extend_correction
+from scgraph.train.integration import LEAST_CELLS, correct_batches, extend_correction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from scgraph.config import TrainConfig
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["integrates", "linear_vectors", "neighbor_targets", "targets_of"]
+__all__ = ["integrates", "integration_note", "linear_vectors", "neighbor_targets", "targets_of"]
 
 MOST_CELLS = 20_000
 """Cells among which neighbors are looked for, drawn where there are more."""
@@ -53,8 +55,40 @@ def targets_of(
 
 def integrates(config: TrainConfig, train: CellStore) -> bool:
     """Tell whether the targets of a training are corrected for batches."""
-    several = train.batches is not None and len(np.unique(train.batches)) > 1
-    return config.neighbor_loss > 0 and config.integration == "harmony" and several
+    return _asks(config) and _batches(train) > 1 and len(train) >= LEAST_CELLS
+
+
+def integration_note(configs: Iterable[TrainConfig], train: CellStore, *, batches_named: bool, corpus: bool) -> str:
+    """Say, before the work, what the settings of trainings make of batches; "" where there is nothing to say.
+
+    Args:
+        configs: settings of the trainings.
+        train: cells to learn from.
+        batches_named: whether a column of batches was named.
+        corpus: whether `train` are cells of a corpus, of which no batches are read.
+    """
+    asking = [config for config in configs if _asks(config)]
+    if not asking or not batches_named:
+        return ""
+    none = "train.integration (harmony) makes no difference"
+    if corpus:
+        return f"{none}: models learn from the corpus, and of its cells no batches are read"
+    if _batches(train) < 2:
+        return f"{none}: all cells to learn from are of one batch"
+    if len(train) < LEAST_CELLS:
+        return f"{none}: of {len(train)} cells to learn from none are corrected, as it takes {LEAST_CELLS}"
+    return (
+        f"what cells are drawn to in pretraining is corrected for their {_batches(train)} batches (Harmony); "
+        "train.integration=none leaves them as they are"
+    )
+
+
+def _asks(config: TrainConfig) -> bool:
+    return config.neighbor_loss > 0 and config.integration == "harmony"
+
+
+def _batches(train: CellStore) -> int:
+    return 0 if train.batches is None else len(np.unique(train.batches))
 
 
 def neighbor_targets(

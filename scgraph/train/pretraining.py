@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder
 from scgraph.models.initial import initial_model
 from scgraph.models.network import with_network
-from scgraph.models.saved import MODEL_FILES, read_description, write_description
+from scgraph.models.saved import (
+    MODEL_FILES,
+    SavedModel,
+    current_versions,
+    load_model,
+    read_description,
+    write_description,
+)
 from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import make_loader
-from scgraph.train.neighbors import integrates, targets_of
+from scgraph.train.neighbors import integration_note, targets_of
 from scgraph.train.run import HISTORY, Run, history_frame
 from scgraph.train.trainer import check_world, resolve_device
 from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import pandas as pd
 
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
     from scgraph.nn import CellModel
     from scgraph.train.loader import CellLoader
 
-__all__ = ["OWNED", "Pretrained", "pretrain"]
+__all__ = ["OWNED", "Pretrained", "as_saved", "pretrain"]
 
 # What a run writes, in the order in which an overwritten folder is cleared.
 OWNED = (*MODEL_FILES, HISTORY, "state")
@@ -64,6 +69,25 @@ class Pretrained:
     config: dict[str, Any]
     history: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    def saved(self) -> SavedModel:
+        """Return it as `scgraph.load_model` would, had it been saved and read again."""
+        return SavedModel(self.model, self.vocabulary, self.model_config, self.config, {}, current_versions())
+
+
+def as_saved(model: Pretrained | SavedModel | str | Path, *, allow_conv: Collection[str] = ()) -> SavedModel:
+    """Return a model that is given as a folder, or as what `scgraph.pretrain` or `scgraph.load_model` returned.
+
+    Args:
+        model: the folder, or the model.
+        allow_conv: convolutions of your own that the model of a folder may use.
+
+    Raises:
+        ModelFileError: the folder cannot be read.
+    """
+    if isinstance(model, Pretrained):
+        return model.saved()
+    return model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
 
 
 def pretrain(
@@ -197,11 +221,9 @@ def _check(
                 f"{part.left_out:,} of {len(part.store):,} {name} cells express fewer than two genes of the "
                 "vocabulary and are left out of pretraining."
             )
-    if integrates(training, loader.store):
-        assert loader.store.batches is not None
-        notes.append(
-            f"What cells are drawn to is corrected for their {len(np.unique(loader.store.batches))} batches (Harmony)."
-        )
+    named = loader.store.batches is not None
+    if note := integration_note([training], loader.store, batches_named=named, corpus=False):
+        notes.append(note)
     if loader.batch_size > len(loader.rows):
         raise ConfigError(
             f"batch_size is {loader.batch_size:,}, and there are {len(loader.rows):,} training cells. "

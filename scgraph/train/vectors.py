@@ -12,16 +12,20 @@ from scgraph.data.files.names import examples
 from scgraph.data.files.stream import CellStream
 from scgraph.data.store.store import match_note
 from scgraph.errors import DataError
-from scgraph.models import SavedModel, load_model
+from scgraph.models import load_model
 from scgraph.reporting.bars import progress_bars
 from scgraph.train import embedding
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
+from scgraph.train.pretraining import as_saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from scgraph.models import SavedModel
+    from scgraph.train.pretraining import Pretrained
 
 __all__ = ["OBSM_KEY", "VECTORS", "embed", "embed_cells", "embed_file"]
 
@@ -34,7 +38,7 @@ VECTORS = Place("obsm", OBSM_KEY, "scgraph", frozenset({"model", "vocabulary"}),
 
 def embed(
     adata: AnnData,
-    model: SavedModel | str | Path,
+    model: Pretrained | SavedModel | str | Path,
     *,
     layer: str | None = None,
     values: str | None = None,
@@ -51,7 +55,7 @@ def embed(
     Args:
         adata: counts or log-normalised values; changed in place. Where it is backed by a file, or lazy, its matrix is
             read a block at a time.
-        model: a folder, or what `scgraph.load_model` returned.
+        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.
@@ -65,7 +69,7 @@ def embed(
     Raises:
         ScgraphError: the data or the model cannot be used; see its subclasses.
     """
-    saved = model if isinstance(model, SavedModel) else load_model(model, allow_conv=allow_conv)
+    saved = as_saved(model, allow_conv=allow_conv)
     stream = CellStream(adata, layer=layer, values=values)
     for note in stream.notes:
         say(note)

@@ -68,6 +68,7 @@ class Parts:
     train_codes: NDArray[np.int64]
     validation_codes: NDArray[np.int64]
     classes: int
+    how: str = ""
 
 
 def read_data(job: SearchPlan) -> tuple[list[ProbeSet], Corpus]:
@@ -125,6 +126,7 @@ def parts_of(probe: ProbeSet, corpus: Corpus, config: BenchConfig, *, seed: int,
         probe.codes[split.train],
         probe.codes[split.validation],
         len(probe.classes),
+        split.how,
     )
 
 

@@ -14,6 +14,7 @@ from scgraph.display import short_repr
 from scgraph.errors import ConfigError, ScgraphError, TrainingError
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.system.locks import FileGuard
+from scgraph.train.neighbors import integration_note
 from scgraph.tune.objective import data_identity, parts_of, read_data
 from scgraph.tune.plan import plan_search
 from scgraph.tune.results import best_settings, format_values
@@ -153,7 +154,10 @@ def run_tune(
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder
         parts = parts_of(probe, sources, job.bench, seed=job.tune.seed, drop_leaks=job.drop_leaks)
         notes = probe.cells.notes if graph is None else (*probe.cells.notes, *graph.on(parts.train.vocabulary).notes)
-        for note in notes:
+        trainings = [job.settings(model).train for model in job.models]
+        named = probe.cells.batches is not None
+        noted = integration_note(trainings, parts.train, batches_named=named, corpus=bool(sources.names))
+        for note in (*notes, parts.how, *filter(None, [noted])):
             say(f"{probe.cells.name}: {note}")
     if note := job.bench.probe.without_effect():
         say(f"bench.{note}")

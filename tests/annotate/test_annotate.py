@@ -203,8 +203,8 @@ def _nothing(_: ad.AnnData) -> None:
     ("reference", "query", "words", "told"),
     [
         (_nothing, _panel, [], ["5 genes", "12% of the 40", "query.h5ad", "reference.h5ad"]),
-        (_nothing, _mouse, [], ["too few genes", "different species"]),
-        (_ensembl("ENSG"), _ensembl("ENSMUSG"), [], ["are mouse, the others human"]),
+        (_nothing, _mouse, [], ["too few genes", "of another species", "in the case of the reference"]),
+        (_ensembl("ENSG"), _ensembl("ENSMUSG"), [], ["of the query are mouse, those of the reference human"]),
         (_lone, _nothing, [], ["single cell ('type 9')", "reference.h5ad"]),
         (_nothing, _nothing, ["--label", "cell_typ"], ["Did you mean 'cell_type'"]),
         (_nothing, _nothing, ["--batch-key", "donr"], ["Did you mean 'donor'"]),
@@ -213,7 +213,7 @@ def _nothing(_: ad.AnnData) -> None:
         (_nothing, _nothing, ["--key-added", "a/b"], ["no name of a column"]),
         (_nothing, _nothing, ["--model", "nowhere"], ["nowhere"]),
         (_nothing, _nothing, ["--out", "out.csv"], ["ends in .h5ad"]),
-        (_nothing, _nothing, ["--save", "query.h5ad"], ["stands there already"]),
+        (_nothing, _nothing, ["--save", "query.h5ad"], ["is a file, and a folder is needed"]),
     ],
 )
 def test_what_cannot_be_labelled_is_refused_in_one_message_with_code_2(
@@ -254,6 +254,10 @@ def test_a_query_without_cells_and_words_that_contradict_each_other_are_refused(
         scgraph.annotate(adata, reference_cells(), majorty=True)
     with pytest.raises(OutputError, match="stands there already"):
         scgraph.annotate(adata, reference_cells(), save=folder / "classifier")
+    said: list[str] = []
+    with pytest.raises(OutputError, match="holds other files and is not replaced"):
+        scgraph.annotate(adata, reference_cells(), save=folder / "model", overwrite=True, say=said.append)
+    assert not said  # before the work
     assert [*adata.obs.columns] == ["cell_type", "donor"]
 
 

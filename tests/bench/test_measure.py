@@ -447,3 +447,27 @@ def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> 
         with pytest.raises(error):
             scgraph.bench(**({"models": ["none"], "data": [cells_file], "config": QUICK, "out": out} | request))
         assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "corpus", "told"),
+    [
+        (120, {}, False, "is corrected for their 2 batches (Harmony)"),
+        (120, {"integration": "none"}, False, ""),
+        (120, {}, True, "models learn from the corpus, and of its cells no batches are read"),
+        (42, {}, False, "cells to learn from none are corrected, as it takes 30"),
+    ],
+)
+def test_what_a_batch_column_does_to_models_is_said_before_the_work(
+    cells: int, settings: dict[str, str], corpus: bool, told: str
+) -> None:
+    adata = make_cells(cells)
+    adata.obs["donor"] = [f"d{at // 3 % 4}" for at in range(cells)]
+    config = as_bench_config({"train": settings, "n_top_genes": None, "seeds": 1})
+    probe = read_probe_sets([adata], batch_key="donor")[0]
+    sources = read_corpus([make_cells(60, seed=1)]) if corpus else NO_CORPUS
+    plan = plan_bench(settings_by_model(["gnn"], config), [probe], sources, config)
+    said = [note for note in plan.notes if "train.integration" in note]
+    assert len(said) == bool(told)
+    assert all(told in note and note in plan.warnings for note in said)
+    assert any("baselines are told no batch" in note for note in said) == ("Harmony" in told)

@@ -93,11 +93,11 @@ def test_terminal_table_fits_80_columns() -> None:
     console.print(rich_tables(summarise(results_frame(rows(models)))))
     text = console.export_text()
     assert "…" not in text
-    assert "0.865 ± 0.078" in text
+    assert "0.8650 ±.0778" in text
     minus_tf, minus_untrained = [0.01, 0.02], [0.31, 0.52]
     for difference in (minus_tf, minus_untrained):
         half = 12.706204736432095 * np.std(difference, ddof=1) / math.sqrt(2)
-        assert f"{np.mean(difference):+.3f} ± {half:.3f}" in text
+        assert (f"{np.mean(difference):+.4f} ±" + f"{half:.4f}".removeprefix("0")) in text
 
 
 def test_headline_says_what_the_numbers_say() -> None:

@@ -80,6 +80,19 @@ def test_everything_in_one_run(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert {name: Path(name).read_bytes() for name in before} == before
 
 
+def test_without_a_check_it_says_that_correlation_may_be_better(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str) -> str:
+        assert run("../m", "--top-k", "4", "--overwrite", *words) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    note = "Not compared with correlation. "
+    assert "--check CELLS says what holds for this one." in said("--out", "net.tsv").partition(note)[2]
+    checked = said("--out", "net.tsv", "--check", "../cells.h5ad", "--permutations", "50")
+    assert note not in checked
+    assert "the correlation of the same cells" in checked
+    assert note not in said("--embeddings", "genes.h5ad")  # no edges
+
+
 def test_edges_as_a_table_have_the_columns_of_an_edge_list(here: Path) -> None:
     assert (
         run("../m", "--out", "net.tsv", "--top-k", "3", "--weights", "softmax", "--genes", "RPL3,RPL4,RPL5,CD3D") == 0

@@ -16,6 +16,7 @@ from scgraph.cli import main
 from scgraph.errors import ConfigError, OutputError, TrainingError
 from scgraph.perturb.run import OWNED
 from scgraph.perturb.simulate import SimulatedScreen, save_graph_model, simulate_screen
+from tests.helpers import Bars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,15 @@ def test_a_model_with_a_decoder_is_compared_with_its_untrained_twin(simulated: S
     scgraph.pretrain([simulated.adata], model="asym:gnn", config=pretraining, out=tmp_path / "model")
     result = scgraph.perturb(simulated.adata, tmp_path / "model", config=BRIEF)
     assert set(ROWS) == set(result.summary["model"])
+
+
+def test_a_bar_goes_from_method_to_method(
+    simulated: SimulatedScreen, graph_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = Bars()
+    monkeypatch.setattr("scgraph.perturb.run.progress_bars", bars)
+    scgraph.perturb(simulated.adata, graph_model, config=BRIEF | {"seeds": 2}, show_progress=True)
+    assert bars.shown == {"predicting changes": [(step, 10) for step in range(1, 11)]}
 
 
 def test_the_graph_is_found_and_a_random_embedding_tells_nothing(found: PerturbResult) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from scgraph.bench.uses import USES
 from scgraph.bench.uses.base import ANY_LEVEL, Column
 from scgraph.bench.uses.summary import AGAINST
+from scgraph.reporting.digits import four_digits
 from scgraph.reporting.escape import for_markdown
 from scgraph.reporting.rows import row_kind
-from scgraph.reporting.tables import markdown_table, number, rich_table
+from scgraph.reporting.tables import markdown_table, rich_table
 from scgraph.reporting.wording import NOTHING, interval, mean_and_sd, records
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def rich_uses(summary: pd.DataFrame) -> list[Table]:
 
 
 def _mean(row: Mapping[str, Any]) -> str:
-    return number(row["value_mean"], ".3f")
+    return four_digits(row["value_mean"])
 
 
 def _over_sets(row: Mapping[str, Any], name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.data.files.anndata_group import is_layer, open_group, read_table
 from scgraph.data.files.hdf5 import open_file
-from scgraph.data.files.market import find_market, is_market
+from scgraph.data.files.market import Market, find_market, is_market
 from scgraph.data.files.storage import check_claims, claimed_bytes, datasets_of
 from scgraph.data.files.stored import Opened, damage
 from scgraph.data.files.tenx import tenx_genomes, tenx_group, tenx_matrix, tenx_tables
@@ -35,6 +35,9 @@ __all__ = [
     "read_file",
     "short_name",
 ]
+
+_TEXT_VALUE = 12
+"""Bytes that a value of a matrix of text takes in a copy, its index with it."""
 
 MODALITY = "rna"
 """What is read of a file of several modalities where none is named."""
@@ -117,9 +120,18 @@ class CountsForm(Form):
     """A matrix with the names of its cells and genes, and nothing else: a file or a folder of 10x."""
 
     def __init__(
-        self, matrix: StoredMatrix, tables: Callable[[], tuple[pd.DataFrame, pd.DataFrame]], where: str, kind: str
+        self,
+        matrix: Callable[[], StoredMatrix],
+        tables: Callable[[], tuple[pd.DataFrame, pd.DataFrame]],
+        size: Callable[[], tuple[tuple[int, int], int]],
+        where: str,
+        kind: str,
     ) -> None:
-        self.matrix, self.tables, self.where, self.kind = matrix, tables, where, kind
+        self.matrix, self.tables, self._size, self.where, self.kind = matrix, tables, size, where, kind
+
+    def shape(self) -> tuple[int, int]:
+        """Return how many cells and features it has."""
+        return self._size()[0]
 
     def open(self, layer: str | None) -> Opened:
         """Find the matrix.
@@ -129,7 +141,7 @@ class CountsForm(Form):
         """
         if layer is not None:
             raise DataError(f"{self.where}: a {self.kind} has no layers, so no layer {layer!r}. Leave the layer out.")
-        return Opened(self.where, self.matrix, self.tables)
+        return Opened(self.where, self.matrix(), self.tables)
 
     def features(self, layer: str | None) -> pd.DataFrame:
         """Read the table of genes."""
@@ -137,7 +149,7 @@ class CountsForm(Form):
 
     def size(self) -> int:
         """Return the bytes of the matrix."""
-        return sum(map(claimed_bytes, self.matrix.datasets()))
+        return self._size()[1]
 
 
 @contextmanager
@@ -151,8 +163,7 @@ def open_form(path: Path) -> Iterator[Form]:
     file, part = _located(path)
     form: Form
     if part is None and is_market(file):
-        market = find_market(file)
-        yield CountsForm(market.stored(where), market.tables, where, "10x folder" if file.is_dir() else "10x matrix")
+        yield _of_market(find_market(file), where, "10x folder" if file.is_dir() else "10x matrix")
     elif file.is_dir() and not is_zarr(file):
         raise DataError(f"{where}: {_what_is_wrong(file)}")
     elif is_zarr(file):
@@ -165,8 +176,7 @@ def open_form(path: Path) -> Iterator[Form]:
             with damage(where):
                 genomes = tenx_genomes(root)
                 if genomes:
-                    group = tenx_group(genomes, part, str(file), where)
-                    form = CountsForm(tenx_matrix(group), lambda: tenx_tables(group, where), where, "10x file")
+                    form = _of_tenx(tenx_group(genomes, part, str(file), where), where)
                 else:
                     form = _of_group(root, file, part, where, ".h5ad file")
             yield form
@@ -236,6 +246,25 @@ def _files(path: Path) -> list[Path]:
     if is_market(file):
         return list(find_market(file).files())
     return sorted(entry for entry in file.rglob("*") if entry.is_file()) if file.is_dir() else [file]
+
+
+def _of_market(market: Market, where: str, kind: str) -> CountsForm:
+    """Return a matrix of text, of which no more is read here than is asked."""
+
+    def size() -> tuple[tuple[int, int], int]:
+        cells, features, entries = market.size(where)
+        return (cells, features), _TEXT_VALUE * entries
+
+    return CountsForm(lambda: market.stored(where), market.tables, size, where, kind)
+
+
+def _of_tenx(group: Any, where: str) -> CountsForm:
+    matrix = tenx_matrix(group)
+
+    def size() -> tuple[tuple[int, int], int]:
+        return (matrix.shape[0], matrix.shape[1]), sum(map(claimed_bytes, matrix.datasets()))
+
+    return CountsForm(lambda: matrix, lambda: tenx_tables(group, where), size, where, "10x file")
 
 
 def _of_group(root: Any, file: Path, part: str | None, where: str, kind: str) -> GroupForm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from scgraph.data.files.hdf5 import check_there
 from scgraph.data.files.storage import check_room
@@ -20,6 +21,9 @@ __all__ = ["Market", "find_market", "is_market"]
 _ENDINGS = (".mtx", ".mtx.gz")
 _ENTRY = 32
 """Bytes of an entry while it is read: two indices and a value, twice."""
+
+_HELD: WeakValueDictionary[tuple[tuple[str, int, int], ...], StoredMatrix] = WeakValueDictionary()
+"""Matrices that somebody still holds, by name, time and size of their files."""
 
 _COLUMNS = ("gene_ids", "feature_name", "feature_types")
 
@@ -52,11 +56,11 @@ class Market:
             var = var.drop(columns="gene_ids")
         return pd.DataFrame(index=pd.Index(barcodes[0].to_list())), var
 
-    def stored(self, where: str) -> StoredMatrix:
-        """Read the matrix as rows of cells.
+    def size(self, where: str) -> tuple[int, int, int]:
+        """Return the number of cells, of features and of values, as the first lines of the file say.
 
         Raises:
-            DataError: It is damaged, too large for memory, or does not fit to its tables.
+            DataError: It is damaged, or does not fit to its tables.
         """
         import scipy.io
 
@@ -70,7 +74,25 @@ class Market:
                 f"names {len(var):,} features and {self.barcodes.name} {len(obs):,} cells. Rows are features, columns "
                 "are cells: give the three files of one matrix."
             )
-        check_room(_ENTRY * entries, where)
+        return columns, rows, entries
+
+    def stored(self, where: str) -> StoredMatrix:
+        """Read the matrix as rows of cells; what is still held of the same files is not read again.
+
+        Raises:
+            DataError: It is damaged, too large for memory, or does not fit to its tables.
+        """
+        # A text takes minutes to read, and a command needs it twice and once more for a copy.
+        files = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in self.files())
+        stored = _HELD.get(files)
+        if stored is None:
+            stored = _HELD[files] = self._read(where)
+        return stored
+
+    def _read(self, where: str) -> StoredMatrix:
+        import scipy.io
+
+        check_room(_ENTRY * self.size(where)[2], where)
         with damage(str(self.matrix)):
             read: Any = scipy.io.mmread(self.matrix)
             if hasattr(read, "tocsr"):

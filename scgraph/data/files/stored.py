@@ -61,6 +61,11 @@ class StoredMatrix:
     parts: dict[str, Any] = field(default_factory=dict)
     lazy: Any = None
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether its values were read from a text and are arrays of numpy."""
+        return any(isinstance(part, np.ndarray) for part in self.datasets())
+
     def datasets(self) -> list[Any]:
         """Return what it is stored in."""
         if self.lazy is not None:

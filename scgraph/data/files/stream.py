@@ -51,12 +51,13 @@ class CellStream:
     """Cells of a source, a block at a time.
 
     Making one reads the source once: it is checked whole, and genes, kind and notes are known. `blocks` reads it
-    again. A matrix that is stored by gene (CSC) or as text (.mtx) is held in memory while it is read.
+    again. A matrix that is stored by gene (CSC) or as text is held in memory while it is read.
 
     Args:
         source: A path, as `scgraph.data.read_cells` takes it, or an AnnData object, backed by a file or lazy.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        hold: Keep a matrix that is stored as text (.mtx) in memory as long as this lives, so that it is read once.
         tick: Told how many cells of the file have been looked at.
 
     Attributes:
@@ -79,6 +80,7 @@ class CellStream:
         *,
         layer: str | None = None,
         values: str | None = None,
+        hold: bool = True,
         tick: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.path = Path(source) if isinstance(source, str | Path) else None
@@ -92,6 +94,8 @@ class CellStream:
         self.entries = 0
         with self._opened() as opened:
             self._when = self._last_change()
+            # A matrix of text is read once, and held for `blocks` and for a copy.
+            self._text = opened.matrix if hold and self.path and opened.matrix.in_memory else None
             notes += opened.notes
             with damage(where):
                 obs, var = opened.tables()

@@ -83,7 +83,9 @@ def prepare(
     with new_store_folder(out, overwrite=overwrite) as folder, progress_bars(show_progress) as step:
         streams = []
         for file in files:
-            stream = CellStream(file, layer=layer, values=values, tick=step(f"checking {Path(file).name}"))
+            tick = step(f"checking {Path(file).name}")
+            # Of several files the text of one is let go before the next is read.
+            stream = CellStream(file, layer=layer, values=values, hold=len(files) == 1, tick=tick)
             for note in stream.notes:
                 say(f"{stream.name}: {note}")
             streams.append(stream)

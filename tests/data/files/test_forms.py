@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
 import pytest
+import scipy.io
 
 from scgraph.data import read_cells
+from scgraph.data.files.forms import CountsForm, open_form
 from scgraph.data.files.stream import CellStream
 from scgraph.errors import DataError
 from tests.forms import FORMS, write_h5mu, write_market, write_tenx, write_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from scgraph.data import Cells
 
@@ -143,3 +145,35 @@ def test_lazy_and_backed_objects(ending: str, dense: bool, tmp_path: Path, make_
         assert cells.labels.tolist() == adata.obs["cell_type"].tolist()
         for block in CellStream(one).blocks():
             same(block, adata)
+
+
+@pytest.mark.parametrize("form", ["Cell Ranger 3", "a single mtx"])
+def test_a_text_is_read_once_as_long_as_it_is_held(
+    form: str, tmp_path: Path, make_adata: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adata = make_adata()
+    path = FORMS[form](tmp_path, adata)
+    texts: list[object] = []
+    read = scipy.io.mmread
+    monkeypatch.setattr(scipy.io, "mmread", lambda file: (texts.append(file), read(file))[1])
+    with open_form(path) as known:
+        assert isinstance(known, CountsForm)
+        assert known.shape() == (adata.n_obs, adata.n_vars + 2)
+    assert not texts  # the size of a copy is plain to see
+    stream = CellStream(path)
+    same(next(stream.blocks()), adata)
+    with open_form(path) as form_again:
+        assert form_again.open(None).matrix.shape == (adata.n_obs, adata.n_vars + 2)
+    assert len(texts) == 1
+    write_market(
+        path if path.is_dir() else path.parent,
+        make_adata(cells=8),
+        matrix=Path(str(texts[0])).name,
+        features="features.tsv" if path.suffix == ".mtx" else "features.tsv.gz",
+    )
+    with pytest.raises(DataError, match="was changed while it was read"):
+        list(stream.blocks())
+    assert len(CellStream(path, hold=False)) == 8  # another file, read anew
+    del stream
+    list(CellStream(path, hold=False).blocks())
+    assert len(texts) >= 3
