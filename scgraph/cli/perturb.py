@@ -19,14 +19,21 @@ def perturb(
     data: Annotated[str, typer.Argument(help="Perturbed and control cells: .h5ad, .zarr or .h5mu.")],
     model: Annotated[Path, typer.Option(help="Folder of a saved model.")],
     perturbation: Annotated[
-        str | None, typer.Option(help="Column of obs with the perturbed genes.  [default: perturbation or condition]")
+        str | None,
+        typer.Option(
+            help="Column of obs with the perturbed genes.  [default: perturbation, condition, target_gene, ...]"
+        ),
     ] = None,
     control: Annotated[
-        str | None, typer.Option(help="Label of the control cells.  [default: the one that looks like it]")
+        list[str] | None,
+        typer.Option(help="Label of control cells; may be repeated.  [default: all that look like it]"),
     ] = None,
     covariate: Annotated[
-        str | None,
-        typer.Option(help="Column of obs, as the cell type: compare with controls of the same level."),
+        list[str] | None,
+        typer.Option(help="Column of obs, as the cell line or batch: changes are taken within its levels; repeatable."),
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="Gene network whose genes may be perturbed too: .tsv, .csv or .graphml.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Repetitions: split and weights.")] = None,
@@ -55,6 +62,7 @@ def perturb(
         perturbation=perturbation,
         control=control,
         covariate=covariate,
+        network=network,
         layer=layer,
         values=values,
         config=settings,

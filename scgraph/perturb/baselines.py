@@ -45,25 +45,34 @@ def additive(
 
 
 def summed(
-    genes: Sequence[tuple[int, ...]], table: NDArray[np.float32], train: NDArray[np.int64]
+    genes: Sequence[tuple[int, ...]],
+    table: NDArray[np.float32],
+    train: NDArray[np.int64],
+    known: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Describe perturbations by the sum of what describes their genes, and by how many there are.
 
     The table is centred and scaled as a whole over the genes of the training perturbations: directions in which genes
-    differ much stay strong.
+    differ much stay strong. A gene that the table does not know is described as the average of those.
 
     Args:
         genes: perturbed genes, as rows of the table.
         table: `[rows, D]`.
         train: perturbations that may be learned from.
+        known: which rows say something, `[rows]`; None for all.
 
     Returns:
         `[P, D + 1]`.
     """
-    own = table[np.unique(np.concatenate([genes[at] for at in train]))].astype(np.float64)
+    told = np.ones(len(table), dtype=np.bool_) if known is None else known
+    seen = np.unique(np.concatenate([genes[at] for at in train]))
+    own = table[seen[told[seen]]].astype(np.float64)
+    if not len(own):
+        return np.asarray([[*np.zeros(table.shape[1]), float(len(one))] for one in genes])
     centre = own.mean(axis=0)
     size = float(np.sqrt(np.square(own - centre).sum(axis=1).mean())) or 1.0
-    return np.asarray([[*((table[list(one)] - centre) / size).sum(axis=0), float(len(one))] for one in genes])
+    rows = [np.where(told[list(one)][:, None], (table[list(one)] - centre) / size, 0.0) for one in genes]
+    return np.asarray([[*row.sum(axis=0), float(len(one))] for row, one in zip(rows, genes, strict=True)])
 
 
 def ridge(

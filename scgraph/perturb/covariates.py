@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgraph.data.files.checks import categories
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["COVARIATES", "Strata", "imbalance_notes", "make_strata", "mean_expression"]
+__all__ = ["COVARIATES", "Strata", "imbalance_notes", "joined_levels", "make_strata", "mean_expression"]
 
 COVARIATES = (
     "cell_type",
@@ -44,6 +45,12 @@ COVARIATES = (
     "donor",
     "donor_id",
     "patient",
+    "patient_id",
+    "dose",
+    "dose_value",
+    "concentration",
+    "time",
+    "timepoint",
     "individual",
     "subject",
     "tissue",
@@ -87,6 +94,26 @@ class Strata:
         shares = np.bincount(self.codes[rows], minlength=len(self.means)) / len(rows)
         mean: NDArray[np.float64] = shares @ self.means
         return mean
+
+
+def joined_levels(obs: pd.DataFrame, columns: Sequence[str], where: str) -> pd.Categorical | None:
+    """Return the level of every cell, of several columns the combination of their levels; None without columns.
+
+    Args:
+        obs: table of the cells.
+        columns: of obs.
+        where: source, for messages.
+
+    Raises:
+        DataError: a column is missing or says nothing for some cells.
+    """
+    import pandas as pd
+
+    found = [categories(obs, column, where, numbers=True) for column in columns]
+    if len(found) < 2:
+        return found[0] if found else None
+    texts = [np.asarray(one).astype(str).tolist() for one in found]
+    return pd.Categorical([", ".join(levels) for levels in zip(*texts, strict=True)])
 
 
 def make_strata(
@@ -141,7 +168,7 @@ def make_strata(
 
 
 def imbalance_notes(
-    obs: pd.DataFrame, groups: Sequence[str] | NDArray[np.str_], control: str, *, least: int, chosen: str | None = None
+    obs: pd.DataFrame, groups: Sequence[str] | NDArray[np.str_], control: str, *, least: int, chosen: Sequence[str] = ()
 ) -> list[str]:
     """Warn of usual covariates whose levels have other shares among perturbed cells than among controls.
 
@@ -155,13 +182,14 @@ def imbalance_notes(
         groups: label of every cell.
         control: label of the controls.
         least: labels with fewer cells are not looked at.
-        chosen: covariate that is taken into account already.
+        chosen: covariates that are taken into account already.
     """
     labels = np.asarray(groups).astype(str)
     columns = [str(name) for name in obs.columns]
     within = np.zeros(len(labels), dtype=np.int64)
-    if chosen is not None:
-        within = _codes(obs.iloc[:, columns.index(chosen)])[0]
+    for name in chosen:
+        codes, levels = _codes(obs.iloc[:, columns.index(name)])
+        within = np.unique(within * len(levels) + codes, return_inverse=True)[1].astype(np.int64)
     names, of_cell = np.unique(labels, return_inverse=True)
     enough = [at for at, name in enumerate(names) if name != control and np.sum(of_cell == at) >= least]
     is_control = labels == control
@@ -170,7 +198,7 @@ def imbalance_notes(
     usual = {_plain(name) for name in COVARIATES}
     notes = []
     for place, column in enumerate(columns):
-        if column == chosen or _plain(column) not in usual:
+        if column in chosen or _plain(column) not in usual:
             continue
         codes, levels = _codes(obs.iloc[:, place])
         if not 1 < len(levels) <= MOST_LEVELS or np.array_equal(levels[codes], labels):

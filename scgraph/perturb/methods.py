@@ -67,7 +67,7 @@ class Experiment:
 
     @cached_property
     def genes(self) -> list[tuple[int, ...]]:
-        """Perturbed genes as columns of the file, of those to predict besides at the end."""
+        """Perturbed genes by number, of those to predict besides at the end."""
         return [one.genes for one in (*self.screen.perturbations, *self.screen.new)]
 
     @cached_property
@@ -113,22 +113,24 @@ class Experiment:
             found[ADDITIVE] = Prediction(additive(self.genes, split.train, change))
         rows = np.concatenate([screen.control, *(screen.perturbations[at].cells for at in split.train)])
         loadings = pca_loadings(screen.values[np.sort(rows)], self.settings.components, seed=seed)
-        found[PCA] = self._ridge(self.genes, loadings, split)
+        unmeasured = np.zeros((len(screen.genes) - len(loadings), loadings.shape[1]), dtype=np.float32)
+        measured = np.arange(len(screen.genes)) < screen.genes.measured
+        found[PCA] = self._ridge(np.concatenate([loadings, unmeasured]), measured, split)
         tick()
-        ids = [tuple(int(screen.ids[gene]) for gene in one) for one in self.genes]
         for name, model in ((UNTRAINED, self._untrained(seed)), ("", self.saved.model)):
             tables = gene_tables(model, self.settings.embedding)
-            found[f"ridge+{self.model_name}{name}"] = self._ridge(ids, tables.perturbed, split)
+            table, known = tables.perturbed[screen.ids], screen.ids > 0
+            found[f"ridge+{self.model_name}{name}"] = self._ridge(table, known, split)
             features = self._control_features(model)
             affected = affected_features(tables.affected, features, screen.state, screen.ids[screen.scored])
-            x = summed(ids, tables.perturbed, split.train)
+            x = summed(self.genes, table, split.train, known)
             tick()
             found[f"{self.model_name}{name}"] = self._network(x, affected, split, seed)
             tick()
         return found
 
-    def _ridge(self, genes: list[tuple[int, ...]], table: NDArray[np.float32], split: PerturbationSplit) -> Prediction:
-        x = summed(genes, table, split.train)
+    def _ridge(self, table: NDArray[np.float32], known: NDArray[np.bool_], split: PerturbationSplit) -> Prediction:
+        x = summed(self.genes, table, split.train, known)
         change, penalty = ridge(x, self.screen.change, split.train, split.validation)
         return Prediction(change, f"penalty {penalty:.3g}")
 

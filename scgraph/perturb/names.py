@@ -1,94 +1,78 @@
-"""What the label of a perturbation says: a control, or the one or two genes that were perturbed."""
+"""Which column of obs names the perturbations, and which of its labels are controls."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from scgraph.data.files.names import ensembl_id, examples
+from scgraph.data.files.names import examples
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from scgraph.data import Cells
+__all__ = ["COLUMNS", "DIVIDERS", "find_column", "find_controls", "is_control"]
 
-__all__ = ["COLUMNS", "MOST_GENES", "GeneNames", "Label", "find_column", "find_control", "read_label"]
+COLUMNS = (
+    ("perturbation", "condition"),
+    (
+        "target_gene",
+        "target_genes",
+        "gene_target",
+        "gene_targets",
+        "perturbed_gene",
+        "perturbed_genes",
+        "perturbation_gene",
+        "perturbation_target",
+        "perturbation_name",
+        "guide_target",
+        "grna_target",
+        "sgrna_target",
+        "crispr_target",
+        "knockout",
+        "knockdown",
+        "target",
+    ),
+    ("guide", "guides", "guide_id", "guide_identity", "guide_name", "grna", "grna_id", "sgrna", "sgrna_id"),
+)
+"""Columns of obs that are looked for, one line after the other: the labels of scPerturb and GEARS, columns of target
+genes, columns of guides. Case, dots, blanks and underscores do not matter."""
 
-COLUMNS = ("perturbation", "condition")
-"""Columns of obs that are looked for: scPerturb's and GEARS' names."""
+DIVIDERS = ("||", "+", ",", ";", "|")
+"""Signs between the genes of a double; none of them stands in a gene name."""
 
-MOST_GENES = 2
-
-_CONTROLS = {
-    "control",
-    "controls",
-    "ctrl",
-    "ctl",
-    "neg",
-    "negative",
-    "negativecontrol",
-    "negctrl",
-    "nontargeting",
-    "nontarget",
-    "notargeting",
-    "nt",
-    "ntc",
-    "safetargeting",
-    "unperturbed",
-    "untreated",
-    "mock",
-    "scramble",
-    "scrambled",
-}
-
-
-@dataclass(frozen=True)
-class Label:
-    """What a label says.
-
-    Attributes:
-        genes: columns of the perturbed genes in the file, ascending, none twice; empty where `unknown` says why.
-        unknown: parts of the label that name no gene of the file.
-        problem: why the label cannot be used, "" where it can.
-    """
-
-    genes: tuple[int, ...] = ()
-    unknown: tuple[str, ...] = ()
-    problem: Literal["", "unknown", "many"] = ""
-
-
-class GeneNames:
-    """The genes of a file by Ensembl id or symbol, as files and vocabularies are matched elsewhere.
-
-    Args:
-        cells: what was read.
-    """
-
-    def __init__(self, cells: Cells) -> None:
-        self._by_ensembl: dict[str, int] = {name: at for at, name in enumerate(cells.ensembl.tolist()) if name}
-        self._by_symbol: dict[str, int] = {name: at for at, name in enumerate(cells.symbols.tolist()) if name}
-        self._lowered: dict[str, str] = {name.lower(): name for name in self._by_symbol}
-
-    def find(self, name: str) -> int | None:
-        """Return the column of a gene, None where the file has none of that name."""
-        identifier = ensembl_id(name)
-        return self._by_ensembl.get(identifier) if identifier else self._by_symbol.get(name)
-
-    def in_other_case(self, name: str) -> str:
-        """Return the gene that differs from a name in case alone, "" where there is none."""
-        return self._lowered.get(name.lower(), "")
+# CTRL is a gene too; in a column of perturbations it has always been the control.
+_WORD = (
+    r"negative|neg|non[ _.-]*target(?:ing|ed)?|no[ _.-]*target(?:ing)?|nt|ntc|"
+    r"safe[ _.-]*target(?:ing)?|safe[ _.-]*harbou?r|intergenic|scrambled?|scr|controls?|ctrls?|ctl|ctr"
+)
+_NOT_TREATED = r"unperturbed|untreated|mock|vehicle|dmso|wild[ _.-]*type"
+_NUMBER = r"(?:[ _.-]*(?:sg|g|sgrna|grna|guide)?[ _.-]*\d+)?"
+_GUIDES = re.compile(
+    rf"(?:(?:sg|sgrna|grna|guide)[ _.-]*)?(?:{_WORD})(?:[ _.-]*(?:{_WORD}|guides?|sgrnas?|grnas?|cells?))*{_NUMBER}"
+)
+_CELLS = re.compile(rf"(?:{_NOT_TREATED})(?:[ _.-]*(?:{_WORD}|cells?))*")
 
 
 def is_control(text: str) -> bool:
-    """Tell whether a label, or a part of one, is a usual name of control cells.
+    """Tell whether a label, or a part of one, is a usual name of control cells, with or without the number of a guide.
 
-    >>> is_control("non-targeting"), is_control("ctrl+ctrl"), is_control("CTRL1")
-    (True, True, False)
+    >>> is_control("Non-targeting control"), is_control("ctrl+ctrl"), is_control("NT_1"), is_control("INTERGENIC123")
+    (True, True, True, True)
+    >>> is_control("NT5C"), is_control("NTS"), is_control("SCRIB")
+    (False, False, False)
     """
-    parts = [re.sub(r"[^a-z]", "", part.lower()) for part in text.split("+")]
-    return all(part in _CONTROLS for part in parts) and not re.search(r"\d", text)
+    return _kind(text) != ""
+
+
+def _kind(text: str) -> str:
+    """Return ``guide`` for guides without a target, ``cell`` for cells without a guide, "" for what is no control."""
+    parts = list(re.split(r"\|\||[+,;|]", text.strip().lower()))
+    found = {
+        "guide" if _GUIDES.fullmatch(part.strip()) else "cell" if _CELLS.fullmatch(part.strip()) else ""
+        for part in parts
+    }
+    return "" if "" in found else "cell" if "cell" in found else "guide"
 
 
 def find_column(columns: Iterable[str], asked: str | None, where: str) -> str:
@@ -100,12 +84,16 @@ def find_column(columns: Iterable[str], asked: str | None, where: str) -> str:
         where: source, for messages.
 
     Raises:
-        DataError: none of `COLUMNS` is there, or both are.
+        DataError: none of `COLUMNS` is there, or two of the same line are, or a `condition` beside a column of target
+            genes.
     """
     names = list(columns)
     if asked is not None:
         return asked
-    found = [name for name in COLUMNS if name in names]
+    tiers = [[name for name in names if _plain(name) in map(_plain, tier)] for tier in COLUMNS]
+    found = next(filter(None, tiers), [])
+    if len(found) == 1 and _plain(found[0]) == "condition":
+        found += tiers[1]  # what was done to the cells, or which gene was hit: only the user knows
     if len(found) == 1:
         return found[0]
     if found:
@@ -115,73 +103,51 @@ def find_column(columns: Iterable[str], asked: str | None, where: str) -> str:
         )
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
     raise DataError(
-        f"{where}: obs has no column {' or '.join(COLUMNS)}. Name the column of the perturbations with --perturbation. "
-        f"Columns: {listed}."
+        f"{where}: obs has no column perturbation or condition, nor one of target genes or guides (target_gene, guide, "
+        f"...). Name the column of the perturbations with --perturbation. Columns: {listed}."
     )
 
 
-def find_control(labels: Sequence[str], asked: str | None, where: str) -> str:
-    """Return the label of the control cells.
+def find_controls(
+    labels: Sequence[str], asked: Sequence[str], is_gene: Callable[[str], bool], where: str
+) -> tuple[str, ...]:
+    """Return the labels of the control cells.
+
+    Several labels are taken together where all are names of guides without a target (`NT_1`, `NT_2`, `INTERGENIC3`,
+    `control`). Cells without a guide (`untreated`, `mock`) are taken where there is nothing else.
 
     Args:
         labels: all labels of the column, none twice.
-        asked: the one that was named; None finds the only one with a usual name.
+        asked: those that were named; none finds all with a usual name.
+        is_gene: whether a name is that of a gene, which is no control then, but for the word ctrl.
         where: source, for messages.
 
     Raises:
-        DataError: the named one is not there, or none or several have a usual name.
+        DataError: a named one is not there, none has a usual name, or both kinds of controls are there.
     """
-    if asked is not None:
-        if asked in labels:
-            return asked
-        raise DataError(f"{where}: no cell is labelled {asked!r} (control). Labels: {examples(labels, 8)}.")
-    found = [label for label in labels if is_control(label)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    absent = [label for label in asked if label not in labels]
+    if absent:
+        raise DataError(f"{where}: no cell is labelled {absent[0]!r} (control). Labels: {examples(labels, 8)}.")
+    if asked:
+        return tuple(dict.fromkeys(asked))
+    kinds = {label: kind for label in labels if (kind := _kind(label)) and not (_numbered(label) and is_gene(label))}
+    if not kinds:
         raise DataError(
-            f"{where}: several labels may be the control: {examples(found, 8)}. Say which with --control, or give "
-            "these cells one label."
+            f"{where}: no label looks like a control (control, ctrl, non-targeting, NT_1, ...), and changes are "
+            f"measured against controls. Name it with --control. Labels: {examples(labels, 8)}."
         )
-    raise DataError(
-        f"{where}: no label looks like a control (control, ctrl, non-targeting, ...), and changes are measured "
-        f"against controls. Name it with --control. Labels: {examples(labels, 8)}."
-    )
+    if len(set(kinds.values())) > 1:
+        one = next(label for label, kind in kinds.items() if kind == "guide")
+        raise DataError(
+            f"{where}: several labels may be the control, cells with guides that hit nothing and cells without a "
+            f"guide: {examples(kinds, 8)}. Say which with --control {one!r}; it may be repeated."
+        )
+    return tuple(kinds)
 
 
-def read_label(label: str, control: str, genes: GeneNames) -> Label:
-    """Tell which genes a label perturbs.
-
-    Read are ``GENE``, ``GENE+ctrl``, ``ctrl+GENE``, ``GENE1+GENE2`` and, where both sides of an underscore are genes
-    of the file (or one is a control), ``GENE1_GENE2``.
-
-    Args:
-        label: of a perturbation, not the control.
-        control: the label of the controls, which may be a part of other labels.
-        genes: of the file.
-    """
-    text = label.strip()
-    whole = genes.find(text)
-    if whole is not None:
-        return Label((whole,))
-    parts = [part.strip() for part in text.split("+")]
-    if len(parts) == 1:
-        parts = _underscored(text, control, genes)
-    named = [part for part in parts if part and part != control and not is_control(part)]
-    found = [genes.find(part) for part in named]
-    unknown = tuple(part for part, column in zip(named, found, strict=True) if column is None)
-    if unknown or not named:
-        return Label((), unknown or (text,), "unknown")
-    columns = tuple(sorted({column for column in found if column is not None}))
-    return Label((), (), "many") if len(columns) > MOST_GENES else Label(columns)
+def _numbered(label: str) -> bool:
+    return re.search(r"\d", label) is not None
 
 
-def _underscored(text: str, control: str, genes: GeneNames) -> list[str]:
-    """Return the two sides of the first underscore that divides known names, or the text as it is."""
-    for found in re.finditer("_", text):
-        sides = [text[: found.start()], text[found.end() :]]
-        known = [genes.find(side) is not None for side in sides]
-        spare = [side == control or is_control(side) for side in sides]
-        if any(known) and all(one or other for one, other in zip(known, spare, strict=True)):
-            return sides
-    return [text]
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -11,6 +11,7 @@ import numpy as np
 
 from scgraph.config import TrainConfig
 from scgraph.config_files import parse_config
+from scgraph.data import read_network
 from scgraph.display import short_repr
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
@@ -82,8 +83,9 @@ def run_perturb(
     model: Pretrained | SavedModel | str | Path,
     *,
     perturbation: str | None = None,
-    control: str | None = None,
-    covariate: str | None = None,
+    control: str | Sequence[str] | None = None,
+    covariate: str | Sequence[str] | None = None,
+    network: str | Path | None = None,
     layer: str | None = None,
     values: str | None = None,
     config: PerturbConfig | str | Path | dict[str, Any] | None = None,
@@ -100,9 +102,10 @@ def run_perturb(
     Args:
         data: an .h5ad file or AnnData of perturbed and control cells, counts or log-normalised values.
         model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
-        perturbation: column of obs with the perturbations; `perturbation` or `condition` is found.
-        control: label of the control cells; found where exactly one looks like it.
-        covariate: column of obs that is to be the same in perturbed cells and the controls they are compared with.
+        perturbation: column of obs with the perturbations; `perturbation`, `condition` and kin are found.
+        control: labels of the control cells; found where they look like it.
+        covariate: columns of obs that are to be the same in perturbed cells and the controls they are compared with.
+        network: file of edges between genes, which may be perturbed too, see docs/networks.md.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         config: settings, a YAML file of them, or None for the defaults; see `PerturbConfig`.
@@ -127,8 +130,18 @@ def run_perturb(
     source = "config.json of the model, training"
     training = parse_config(TrainConfig, saved.metadata.get("training", {}), source=source)
     gene_tables(saved.model, settings.embedding)  # a table that is not there is refused before anything is read
-    columns = {"perturbation": perturbation, "control": control, "covariate": covariate}
-    screen = read_screen(data, saved.vocabulary, settings, **columns, layer=layer, values=values)
+    edges = None if network is None else read_network(network)
+    screen = read_screen(
+        data,
+        saved.vocabulary,
+        settings,
+        perturbation=perturbation,
+        control=control,
+        covariate=covariate,
+        network=edges,
+        layer=layer,
+        values=values,
+    )
     genes = [one.genes for one in screen.perturbations]
     shares = {"test_share": settings.test_share, "validation_share": settings.validation_share}
     splits = [split_perturbations(genes, seed=seed, **shares) for seed in range(settings.seeds)]
@@ -258,7 +271,13 @@ def _write(
         ),
     }
     origin = {key: screen.cells.manifest[key] for key in ("sha256", "cells", "genes", "kind", "layer", "values")}
-    origin |= {"perturbation": screen.column, "control": screen.control_label, "covariate": screen.covariate}
+    origin |= {
+        "perturbation": screen.column,
+        "control": list(screen.control_labels),
+        "covariate": list(screen.covariates),
+    }
+    if screen.genes.network is not None:
+        origin["network"] = screen.genes.network.manifest
     made = {"conv": job.model_name, "vocabulary": job.saved.vocabulary.sha256, "versions": dict(job.saved.versions)}
     write_atomic(folder / "results.csv", csv_text(done.results, float_format="%.6g"))
     write_atomic(folder / "config.yaml", yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))

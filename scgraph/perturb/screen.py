@@ -10,15 +10,18 @@ import numpy as np
 
 from scgraph.data import read_cells
 from scgraph.data.files.forms import open_cells
+from scgraph.data.files.names import examples
 from scgraph.data.files.objects import open_object
 from scgraph.data.files.stored import damage
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
-from scgraph.perturb.covariates import imbalance_notes, make_strata, mean_expression
-from scgraph.perturb.names import GeneNames, find_column, find_control, read_label
+from scgraph.perturb.covariates import imbalance_notes, joined_levels, make_strata, mean_expression
+from scgraph.perturb.genes import GeneNames
+from scgraph.perturb.labels import EXPECTED, read_label
+from scgraph.perturb.names import find_column, find_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scgraph.data import Cells, Vocabulary
+    from scgraph.data.network.network import GeneEdges
     from scgraph.perturb.config import PerturbConfig
 
 __all__ = ["LEAST_PERTURBATIONS", "Perturbation", "Screen", "read_screen"]
@@ -42,7 +46,7 @@ class Perturbation:
 
     Attributes:
         name: gene names joined by a plus.
-        genes: their columns in the file, ascending.
+        genes: their numbers, see `GeneNames`, ascending: columns of the file, or beyond them where it lacks the gene.
         cells: rows of the cells; empty for a perturbation that was never measured.
     """
 
@@ -58,7 +62,7 @@ class Screen:
     Attributes:
         cells: all cells of the file.
         values: their log-normalised expression, `[n, n_genes]`.
-        ids: vocabulary id of every gene of the file, 0 where the model does not know it, `[n_genes]`.
+        genes: those that can be named; `genes.ids` are their vocabulary ids, those of the file first.
         control: rows of the control cells.
         perturbations: those that can be used, by name.
         new: those that are to be predicted besides.
@@ -66,15 +70,15 @@ class Screen:
         change: δ of every perturbation, `[P, G]`.
         state: mean log-normalised expression of the control cells, `[G]`.
         column: of obs, with the perturbations.
-        control_label: of the control cells.
-        covariate: column of obs whose levels are compared with controls of the same level, None for none.
+        control_labels: of the control cells.
+        covariates: columns of obs whose levels are compared with controls of the same levels.
         match_note: how many genes of the vocabulary the file has.
         notes: what must be said aloud.
     """
 
     cells: Cells
     values: sparse.csr_matrix
-    ids: NDArray[np.int32]
+    genes: GeneNames
     control: NDArray[np.int64]
     perturbations: tuple[Perturbation, ...]
     new: tuple[Perturbation, ...]
@@ -82,14 +86,19 @@ class Screen:
     change: NDArray[np.float32]
     state: NDArray[np.float32]
     column: str
-    control_label: str
-    covariate: str | None
+    control_labels: tuple[str, ...]
+    covariates: tuple[str, ...]
     match_note: str
     notes: tuple[str, ...]
 
     def gene_names(self) -> list[str]:
         """Return the symbol, or else the Ensembl id, of every gene whose change is predicted."""
-        return [_gene_name(self.cells, int(column)) for column in self.scored]
+        return [self.genes.name(int(column)) for column in self.scored]
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """Vocabulary id of every gene that can be named, 0 where the model does not know it."""
+        return self.genes.ids
 
     def targets(self) -> NDArray[np.bool_]:
         """Tell which genes each perturbation perturbs, of those whose change is predicted, `[P, G]`."""
@@ -102,27 +111,31 @@ def read_screen(
     config: PerturbConfig,
     *,
     perturbation: str | None = None,
-    control: str | None = None,
-    covariate: str | None = None,
+    control: str | Sequence[str] | None = None,
+    covariate: str | Sequence[str] | None = None,
+    network: GeneEdges | None = None,
     layer: str | None = None,
     values: str | None = None,
 ) -> Screen:
     """Read a screen and measure the change of every perturbation.
 
-    ``δ_p = mean of the cells of p - mean of the control cells``, both of log1p of counts per 10,000. With a covariate
-    of levels l, ``δ_p = Σ_l (n_pl / n_p) (mean of the cells of p in l - mean of the control cells in l)``; levels with
-    fewer than `min_cells` controls are left out with their cells.
+    ``δ_p = mean of the cells of p - mean of the control cells``, both of log1p of counts per 10,000. With covariates
+    whose levels (of several: combinations of levels) are l, the change is taken within each:
+    ``δ_p = Σ_l (n_pl / n_p) (mean of the cells of p in l - mean of the control cells in l)``; levels with fewer than
+    `min_cells` controls are left out with their cells.
 
-    Labels that name the same genes are one perturbation. Left out, with a note, are labels that name a gene the file
-    or the model does not know, more than two genes, or fewer than `min_cells` cells.
+    Labels that name the same genes are one perturbation. A perturbed gene need not be measured in the file: the model
+    or the network must know it. Left out, with a note, are labels that name a gene neither knows, more than two genes,
+    or fewer than `min_cells` cells, and labels that are in no known form.
 
     Args:
         data: cells, as `scgraph.data.read_cells` takes them.
         vocabulary: the genes of the model.
         config: which perturbations and genes count.
-        perturbation: column of obs; found where it is one of the usual two.
-        control: label of the control cells; found where exactly one looks like it.
-        covariate: column of obs, such as the cell type, that is to be the same in perturbed cells and their controls.
+        perturbation: column of obs; found where it has a usual name, see `scgraph.perturb.names.COLUMNS`.
+        control: labels of the control cells; found where they look like it.
+        covariate: columns of obs, such as the cell type, that are to be the same in perturbed cells and their controls.
+        network: of the user, whose genes may be perturbed too.
         layer: layer to read instead of X.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
 
@@ -134,29 +147,35 @@ def read_screen(
     where = str(data) if isinstance(data, str | Path) else "adata"
     obs = _obs(data, layer)
     column = find_column([str(name) for name in obs.columns], perturbation, where)
-    if covariate == column:
+    covariates = _names(covariate)
+    if column in covariates:
         raise DataError(f"{where}: obs[{column!r}] names the perturbations and cannot be the covariate too.")
-    cells = read_cells(data, layer=layer, values=values, label=column, batch_key=covariate)
+    cells = read_cells(data, layer=layer, values=values, label=column)
     assert cells.labels is not None
     labels = np.asarray(cells.labels).astype(str)
-    names, codes = np.unique(labels, return_inverse=True)
-    control_label = find_control(names.tolist(), control, where)
+    measured = GeneNames(cells)
+    control_labels = find_controls(np.unique(labels).tolist(), _names(control), measured.is_symbol, where)
+    shown = control_labels[0]
+    names, codes = np.unique(np.where(np.isin(labels, control_labels), shown, labels), return_inverse=True)
     rows = [np.flatnonzero(codes == code).astype(np.int64) for code in range(len(names))]
-    controls = rows[names.tolist().index(control_label)]
+    controls = rows[names.tolist().index(shown)]
     if len(controls) < config.min_cells:
         raise DataError(
-            f"{where}: {len(controls)} control cells ({control_label!r}), and at least {config.min_cells} are needed. "
+            f"{where}: {len(controls)} control cells ({shown!r}), and at least {config.min_cells} are needed. "
             "Give more, or lower min_cells."
         )
     logged = cells.normalized()
-    strata = make_strata(logged, controls, cells.batches, name=str(covariate), least=config.min_cells, where=where)
+    levels = joined_levels(obs.iloc[cells.rows], covariates, where)
+    strata = make_strata(logged, controls, levels, name=" and ".join(covariates), least=config.min_cells, where=where)
     groups = obs.iloc[:, [str(name) for name in obs.columns].index(column)].astype(str).to_numpy().astype(str)
-    warned = imbalance_notes(obs, groups, control_label, least=config.min_cells, chosen=covariate)
+    groups = np.where(np.isin(groups, control_labels), shown, groups)
+    warned = imbalance_notes(obs, groups, shown, least=config.min_cells, chosen=covariates)
     controls, rows = strata.usable(controls), [strata.usable(own) for own in rows]
     match = vocabulary.require(cells, min_matched=config.min_matched)
-    labelled = {name: own for name, own in zip(names.tolist(), rows, strict=True) if name != control_label}
-    found, notes = _perturbations(cells, labelled, control_label, match.ids, config, where)
-    new = _new(cells, config.predict, control_label, match.ids)
+    genes = GeneNames(cells, match.ids, vocabulary, network)
+    labelled = {name: own for name, own in zip(names.tolist(), rows, strict=True) if name != shown}
+    found, notes = _perturbations(genes, labelled, control_labels, config, where)
+    new = _new(genes, config.predict, control_labels)
     state = mean_expression(logged, controls)
     scored = _scored(state, config.most_expressed)
     change = np.empty((len(found), len(scored)), dtype=np.float32)
@@ -164,12 +183,25 @@ def read_screen(
         change[at] = (mean_expression(logged, one.cells) - strata.expected(one.cells))[scored]
     said = (
         f"{len(found)} perturbations of obs[{column!r}] ({sum(len(one.genes) > 1 for one in found)} of two genes), "
-        f"{sum(len(one.cells) for one in found):,} cells, against {len(controls):,} controls ({control_label!r})"
+        f"{sum(len(one.cells) for one in found):,} cells, against {len(controls):,} controls "
+        f"({examples(control_labels, 3)}{f', {len(control_labels)} labels' if len(control_labels) > 3 else ''})"
     )
+    perturbed = {gene for one in found for gene in one.genes}
+    if unmeasured := sorted(genes.name(gene) for gene in perturbed if gene >= genes.measured):
+        notes.append(
+            f"{len(unmeasured)} of {len(perturbed)} perturbed genes are not measured in the file, only known to the "
+            f"model{' or the network' if network is not None else ''}: {_some(unmeasured)}"
+        )
+    if network is not None:
+        strangers = sorted(genes.name(gene) for gene in perturbed if not genes.ids[gene])
+        if strangers:
+            notes.append(f"the model does not know {_some(strangers)}: it describes them as the average gene")
+        assert genes.network is not None
+        notes += genes.network.notes[:2]
     return Screen(
         cells=cells,
         values=logged,
-        ids=match.ids,
+        genes=genes,
         control=controls,
         perturbations=found,
         new=new,
@@ -177,8 +209,8 @@ def read_screen(
         change=change,
         state=state[scored].astype(np.float32),
         column=column,
-        control_label=control_label,
-        covariate=covariate,
+        control_labels=control_labels,
+        covariates=covariates,
         match_note=match_note(match, 0),
         notes=(*cells.notes, said, *strata.notes, *notes, *warned),
     )
@@ -193,46 +225,53 @@ def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
     return table
 
 
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+
 def _perturbations(
-    cells: Cells,
+    genes: GeneNames,
     labelled: dict[str, NDArray[np.int64]],
-    control: str,
-    ids: NDArray[np.int32],
+    controls: Collection[str],
     config: PerturbConfig,
     where: str,
 ) -> tuple[tuple[Perturbation, ...], list[str]]:
-    genes = GeneNames(cells)
-    absent: dict[str, None] = {}
-    foreign: dict[str, None] = {}
-    many: list[str] = []
+    left: dict[str, list[str]] = {"unknown": [], "foreign": [], "many": [], "ambiguous": []}
+    formed: list[str] = []
     grouped: dict[tuple[int, ...], list[str]] = {}
     for label in labelled:
-        read = read_label(label, control, genes)
-        unseen = [_gene_name(cells, gene) for gene in read.genes if not ids[gene]]
-        absent.update(dict.fromkeys(read.unknown))
-        foreign.update(dict.fromkeys(unseen))
-        if read.problem == "many":
-            many.append(label)
-        elif not read.problem and not unseen:
+        read = read_label(label, controls, genes)
+        unseen = [genes.name(gene) for gene in read.genes if not genes.is_known(gene)]
+        if read.problem == "unknown":
+            left["unknown"] += read.unknown
+        elif read.problem:
+            left[read.problem].append(label)
+        elif unseen:
+            left["foreign"] += unseen
+        else:
             grouped.setdefault(read.genes, []).append(label)
-    notes = _left_out(absent, foreign, many, genes)
+            if read.form:
+                formed.append(f"{label!r} as {_joined(read.genes, genes)}")
+    notes = _left_out(left, genes)
     if not grouped:
         kind = " ".join(notes) or "There is no label besides the control."
         raise DataError(
-            f"{where}: none of the {len(labelled)} perturbations names a gene that the file and the model know. {kind}"
+            f"{where}: none of the {len(labelled)} perturbations names a gene that the model knows. {kind} {EXPECTED}"
         )
+    if formed:
+        notes.append(f"{len(formed)} labels are read as guides or pairs of genes: {_some(formed, 3)}")
     merged = [labels for labels in grouped.values() if len(labels) > 1]
     if merged:
-        shown = "; ".join(" and ".join(repr(one) for one in labels) for labels in merged[:3])
+        shown = "; ".join(" and ".join(repr(one) for one in labels[:3]) for labels in merged[:3])
         notes.append(f"{len(merged)} perturbations have several labels, taken as one ({shown})")
     found, few = [], []
-    for columns, labels in grouped.items():
-        name = "+".join(_gene_name(cells, gene) for gene in columns)
+    for numbers, labels in grouped.items():
+        name = _joined(numbers, genes)
         own = np.sort(np.concatenate([labelled[label] for label in labels]))
         if len(own) < config.min_cells:
             few.append(f"{name} ({len(own)})")
         else:
-            found.append(Perturbation(name, columns, own))
+            found.append(Perturbation(name, numbers, own))
     if few:
         notes.append(f"{len(few)} perturbations with fewer than {config.min_cells} cells are left out: {_some(few)}")
     if len(found) < LEAST_PERTURBATIONS:
@@ -243,33 +282,40 @@ def _perturbations(
     return tuple(sorted(found, key=lambda one: one.name)), notes
 
 
-def _left_out(absent: Iterable[str], foreign: Iterable[str], many: list[str], genes: GeneNames) -> list[str]:
+def _left_out(left: dict[str, list[str]], genes: GeneNames) -> list[str]:
+    names = {kind: list(dict.fromkeys(found)) for kind, found in left.items()}
+    lacking = (
+        "neither in the vocabulary of the model nor in the network"
+        if genes.network
+        else ("not in the vocabulary of the model")
+    )
     notes = []
-    if names := list(absent):
-        near = [other for name in names if (other := genes.in_other_case(name))]
-        hint = f" In another case the file has {_some(near)}." if near else ""
-        notes.append(f"left out, no gene of the file: {_some(names)}.{hint}")
-    if names := list(foreign):
-        notes.append(f"left out, not in the vocabulary of the model: {_some(names)}.")
-    if many:
-        notes.append(f"left out, more than two genes: {_some(many)}.")
+    strangers = [name for name in names["unknown"] if genes.is_symbol(name)]
+    if names["foreign"] or strangers:
+        notes.append(f"left out, {lacking}: {_some([*names['foreign'], *strangers])}.")
+    if others := [name for name in names["unknown"] if name not in strangers]:
+        near = [other for name in others if (other := genes.in_other_case(name))]
+        hint = f" In another case there is {_some(near)}." if near else ""
+        notes.append(f"left out, no gene that is known: {_some(others)}.{hint}")
+    if names["many"]:
+        notes.append(f"left out, more than two genes: {_some(names['many'])}.")
+    if names["ambiguous"]:
+        notes.append(f"left out, more than one pair of genes can be meant: {_some(names['ambiguous'])}. {EXPECTED}")
     return notes
 
 
-def _new(cells: Cells, asked: tuple[str, ...], control: str, ids: NDArray[np.int32]) -> tuple[Perturbation, ...]:
-    genes = GeneNames(cells)
+def _new(genes: GeneNames, asked: tuple[str, ...], controls: Collection[str]) -> tuple[Perturbation, ...]:
     found = []
     for text in asked:
-        read = read_label(text, control, genes)
+        read = read_label(text, controls, genes)
         if read.problem == "many":
             raise ConfigError(f"predict: {text!r} names more than two genes.")
         if read.problem:
-            raise ConfigError(f"predict: {_some(list(read.unknown))} of {text!r} is no gene of the file.")
-        unseen = [_gene_name(cells, gene) for gene in read.genes if not ids[gene]]
+            raise ConfigError(f"predict: {_some(list(read.unknown))} of {text!r} is no gene that is known. {EXPECTED}")
+        unseen = [genes.name(gene) for gene in read.genes if not genes.is_known(gene)]
         if unseen:
             raise ConfigError(f"predict: {_some(unseen)} of {text!r} is not in the vocabulary of the model.")
-        name = "+".join(_gene_name(cells, gene) for gene in read.genes)
-        found.append(Perturbation(name, read.genes, np.empty(0, dtype=np.int64)))
+        found.append(Perturbation(_joined(read.genes, genes), read.genes, np.empty(0, dtype=np.int64)))
     return tuple(found)
 
 
@@ -279,10 +325,10 @@ def _scored(state: NDArray[np.float64], most: int | None) -> NDArray[np.int64]:
     return np.sort(np.argsort(-state, kind="stable")[:most]).astype(np.int64)
 
 
-def _gene_name(cells: Cells, column: int) -> str:
-    return str(cells.symbols[column] or cells.ensembl[column])
+def _joined(numbers: Iterable[int], genes: GeneNames) -> str:
+    return "+".join(genes.name(number) for number in numbers)
 
 
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+def _some(names: list[str], most: int = _SHOWN) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

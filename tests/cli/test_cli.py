@@ -210,6 +210,7 @@ def test_options_are_frozen() -> None:
                 "--perturbation",
                 "--control",
                 "--covariate",
+                "--network",
                 "--out",
                 "--seeds",
                 "--config",

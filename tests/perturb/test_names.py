@@ -1,86 +1,89 @@
-"""Labels of perturbations in the layouts that files come in."""
+"""Columns of perturbations and labels of controls."""
 
 from __future__ import annotations
 
-import anndata as ad
-import numpy as np
-import pandas as pd
 import pytest
 
-from scgraph.data import read_cells
 from scgraph.errors import DataError
-from scgraph.perturb.names import GeneNames, Label, find_column, find_control, read_label
-
-NAMES = ["AHR", "KLF1", "HLA-A", "NKX2_1", "MT_X"]
+from scgraph.perturb.names import find_column, find_controls
 
 
-@pytest.fixture(scope="module")
-def genes() -> GeneNames:
-    var = pd.DataFrame({"gene_ids": [f"ENSG{at:011d}" for at in range(1, 6)]}, index=NAMES)
-    adata = ad.AnnData(np.ones((3, 5), dtype=np.float32), var=var)
-    return GeneNames(read_cells(adata))
+def found(*labels: str, asked: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return find_controls(labels, asked, {"NT5": True}.get, "f")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("label", "columns"),
+    "control",
     [
-        ("AHR", (0,)),
-        ("AHR+ctrl", (0,)),
-        ("ctrl+AHR", (0,)),
-        ("AHR+non-targeting", (0,)),
-        ("KLF1+AHR", (0, 1)),
-        ("AHR_KLF1", (0, 1)),
-        ("AHR_ctrl", (0,)),
-        ("NKX2_1", (3,)),
-        ("NKX2_1_MT_X", (3, 4)),
-        ("HLA-A+NKX2_1", (2, 3)),
-        ("AHR+AHR", (0,)),
-        (" AHR ", (0,)),
-        ("ENSG00000000002.7", (1,)),
-        ("ENSG00000000001+KLF1", (0, 1)),
-        ("AHR+mine", (0,)),
+        "control",
+        "ctrl",
+        "CTRL",
+        "Non-Targeting",
+        "non_targeting",
+        "non-targeting_00012",
+        "Non-targeting control",
+        "NT",
+        "NT_1",
+        "NTC-3",
+        "sgNT-2",
+        "INTERGENIC123",
+        "safe-targeting_7",
+        "neg_ctrl_guide_3",
+        "NegCtrl0",
+        "negative control 2",
+        "scramble_1",
+        "ctrl+ctrl",
+        "NT_1|NT_2",
+        "non-targeting_00012||non-targeting_00003",
+        "unperturbed",
+        "untreated",
+        "mock",
     ],
-)
-def test_common_layouts_are_read(genes: GeneNames, label: str, columns: tuple[int, ...]) -> None:
-    assert read_label(label, "mine", genes) == Label(columns)
-
-
-@pytest.mark.parametrize(
-    ("label", "said"),
-    [
-        ("TP53", Label((), ("TP53",), "unknown")),
-        ("ahr", Label((), ("ahr",), "unknown")),
-        ("AHR_TP53", Label((), ("AHR_TP53",), "unknown")),
-        ("AHR+TP53", Label((), ("TP53",), "unknown")),
-        ("stim", Label((), ("stim",), "unknown")),
-        ("AHR+KLF1+HLA-A", Label((), (), "many")),
-    ],
-)
-def test_other_labels_say_what_is_unknown(genes: GeneNames, label: str, said: Label) -> None:
-    assert read_label(label, "ctrl", genes) == said
-
-
-@pytest.mark.parametrize(
-    "control", ["control", "ctrl", "CTRL", "Non-Targeting", "non_targeting", "NT", "ctrl+ctrl", "unperturbed"]
 )
 def test_the_control_is_found(control: str) -> None:
-    assert find_control(["AHR", control, "KLF1"], None, "f") == control
+    assert found("AHR", control, "KLF1") == (control,)
+
+
+@pytest.mark.parametrize("gene", ["NT5C", "NT5E", "NT5", "NTS", "SCRIB", "NEGR1", "AHR+ctrl", "CTRC", "GENE_1"])
+def test_genes_are_no_controls(gene: str) -> None:
+    assert found(gene, "control") == ("control",)
+
+
+def test_controls_of_one_kind_are_taken_together() -> None:
+    several = ("NT_1", "NT_2", "INTERGENIC17", "control", "non-targeting")
+    assert found("AHR", *several) == several
+    assert found("AHR", *several, asked=("NT_1", "control")) == ("NT_1", "control")
+    assert found("AHR", "WT", asked=("WT",)) == ("WT",)
 
 
 def test_a_control_that_is_not_clear_is_asked_for() -> None:
-    with pytest.raises(DataError, match=r"f: several .*'control', 'non-targeting'.*--control"):
-        find_control(["AHR", "control", "non-targeting"], None, "f")
+    with pytest.raises(DataError, match=r"f: several .*'non-targeting', 'untreated'.*--control 'non-targeting'"):
+        found("AHR", "non-targeting", "untreated")
     with pytest.raises(DataError, match=r"f: no label looks like a control .*--control. Labels: 'AHR', 'WT1'"):
-        find_control(["AHR", "WT1"], None, "f")
+        found("AHR", "WT1")
     with pytest.raises(DataError, match=r"no cell is labelled 'ctrl' \(control\). Labels: 'AHR'"):
-        find_control(["AHR"], "ctrl", "f")
-    assert find_control(["AHR", "WT"], "WT", "f") == "WT"
+        found("AHR", asked=("ctrl",))
 
 
-def test_the_column_is_found_or_asked_for() -> None:
-    assert find_column(["batch", "condition"], None, "f") == "condition"
+@pytest.mark.parametrize(
+    ("columns", "column"),
+    [
+        (["batch", "condition"], "condition"),
+        (["target_gene", "guide"], "target_gene"),
+        (["Target.Gene", "batch"], "Target.Gene"),
+        (["perturbation", "target_gene", "guide"], "perturbation"),
+        (["guide_id", "n_counts"], "guide_id"),
+    ],
+)
+def test_the_column_is_found(columns: list[str], column: str) -> None:
+    assert find_column(columns, None, "f") == column
+
+
+def test_the_column_is_asked_for() -> None:
     assert find_column(["perturbation", "condition"], "condition", "f") == "condition"
     with pytest.raises(DataError, match=r"perturbation and condition. Say which .*--perturbation"):
         find_column(["perturbation", "condition"], None, "f")
-    with pytest.raises(DataError, match=r"no column perturbation or condition.*Columns: guide, batch"):
-        find_column(["guide", "batch"], None, "f")
+    with pytest.raises(DataError, match=r"condition and target_gene. Say which .*--perturbation"):
+        find_column(["condition", "target_gene"], None, "f")
+    with pytest.raises(DataError, match=r"no column perturbation or condition.*target_gene.*Columns: louvain, batch"):
+        find_column(["louvain", "batch"], None, "f")

@@ -118,7 +118,7 @@ def test_the_command_writes_everything(
     assert predictions.n_vars == 80
     assert yaml.safe_load((out / "config.yaml").read_text())["network"]["epochs"] == 2
     environment = json.loads((out / "environment.json").read_text())
-    assert environment["data"]["control"] == "control"
+    assert environment["data"]["control"] == ["control"]
     assert len(environment["data"]["sha256"]) == 64
     assert (out / "scores.svg").read_text().startswith("<?xml")
     assert (out / "changes.png").read_bytes().startswith(b"\x89PNG")

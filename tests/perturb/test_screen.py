@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.data import Vocabulary
+from scgraph.data import Vocabulary, read_network
 from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.screen import Screen, read_screen
 from tests.forms import write_zarr
+from tests.perturb.forms import MEASURED, labelled_screen, write_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ def test_both_layouts_and_ensembl_ids_give_the_same(simulated: SimulatedScreen, 
     adata.write_h5ad(tmp_path / "gears.h5ad")
     found = read_screen(tmp_path / "gears.h5ad", vocabulary, PerturbConfig())
     assert found.column == "condition"
-    assert found.control_label == "ctrl"
+    assert found.control_labels == ("ctrl",)
     assert [one.name for one in found.perturbations] == [one.name for one in expected.perturbations]
     assert sum("+" in one.name for one in found.perturbations) == 12
     assert np.array_equal(found.change, expected.change)
@@ -98,7 +99,7 @@ def test_what_is_left_out_is_said() -> None:
     screen = read_screen(ad.concat([adata, few]), known, PerturbConfig())
     said = " ".join(screen.notes)
     assert len(screen.perturbations) == 6
-    assert "no gene of the file: TP53, gene7. In another case the file has GENE7." in said
+    assert "no gene that is known: TP53, gene7. In another case there is GENE7." in said
     assert "not in the vocabulary of the model: GENE11." in said
     assert "more than two genes: GENE1+GENE2+GENE3." in said
     assert "1 perturbations with fewer than 10 cells are left out: GENE9 (3)" in said
@@ -146,7 +147,7 @@ def estimated(adata: ad.AnnData) -> ad.AnnData:
     ("spoil", "said"),
     [
         (drop_control, "no label looks like a control"),
-        (relabel("GENE5", "ctrl"), "several labels may be the control: 'control', 'ctrl'"),
+        (relabel("GENE5", "mock"), "several labels may be the control.*'control', 'mock'"),
         (relabel("GENE1", None), r"obs\['perturbation'\] says nothing for 12 of 84 cells"),
         (lambda adata: adata[:24].copy(), "1 perturbation can be used, and at least 5"),
         (lambda adata: adata[:12].copy(), "one class only"),
@@ -155,8 +156,11 @@ def estimated(adata: ad.AnnData) -> ad.AnnData:
         (foreign, "only 0 of 12 genes matched"),
         (scaled, "negative"),
         (estimated, "nothing shows their scale.*--values"),
-        (lambda adata: make(["control", "stim", "IFNB"]), "none of the 2 perturbations names a gene.*IFNB, stim"),
-        (lambda adata: make([f"P{at}" for at in range(7)], column="guide"), "Name the column .*--perturbation.*guide"),
+        (
+            lambda adata: make(["control", "stim", "IFNB"]),
+            "none of the 2 perturbations names a gene.*IFNB, stim.*A label is GENE, GENE1",
+        ),
+        (lambda adata: make([f"P{at}" for at in range(7)], column="who"), "Name the column .*--perturbation.*who"),
         (lambda adata: "cells", "there is no such file"),
         (lambda adata: 7, "AnnData object is needed, not int"),
     ],
@@ -188,3 +192,62 @@ def test_stimulated_cells_are_no_gene_perturbations(shared_data: Path) -> None:
     vocabulary = Vocabulary.from_cells([read_cells(path)])
     with pytest.raises(DataError, match=r"none of the 1 perturbations names a gene.*stim"):
         read_screen(path, vocabulary, PerturbConfig())
+
+
+PATHWAY = ["STAT1", "JAK2", "IRF1", "IFNGR1", "SPI1", "MYC"]
+
+
+def test_perturbed_genes_need_not_be_measured(tmp_path: Path) -> None:
+    """As in norman2019 and mcfaline2023: the file holds other genes than those that were hit."""
+    adata = labelled_screen(["NT_1", "NT_2", *PATHWAY, "STAT1+JAK2", "CBL_IRF1"])
+    vocabulary = Vocabulary((*MEASURED, *PATHWAY[:5]), ("",) * 17)
+    screen = read_screen(adata, vocabulary, PerturbConfig())
+    names = ["IFNGR1", "IRF1", "JAK2", "JAK2+STAT1", "SPI1", "STAT1"]
+    assert sorted("+".join(sorted(one.name.split("+"))) for one in screen.perturbations) == names
+    said = " ".join(screen.notes)
+    assert screen.change.shape == (6, len(MEASURED))
+    assert len(screen.control) == 24
+    assert "2 labels" not in said
+    assert "('NT_1', 'NT_2')" in said
+    assert "5 of 5 perturbed genes are not measured in the file" in said
+    assert "not in the vocabulary of the model: MYC" in said
+    assert not screen.targets().any()
+
+    network = read_network(write_edges(tmp_path, [("MYC", "LYZ"), ("CBL", "CD3D"), ("STAT1", "IRF1")]))
+    more = read_screen(adata, vocabulary, PerturbConfig(), network=network)
+    assert len(more.perturbations) == 8
+    assert "the model does not know CBL, MYC" in " ".join(more.notes)
+    assert "1 labels are read as guides or pairs of genes: 'CBL_IRF1' as IRF1+CBL" in " ".join(more.notes)
+
+
+def test_guides_of_a_gene_are_one_perturbation() -> None:
+    labels = [f"{gene}_{guide}" for gene in PATHWAY for guide in (1, 2)]
+    screen = read_screen(
+        labelled_screen(["non-targeting_00001", "non-targeting_00002", *labels], column="guide_id", each=6),
+        Vocabulary((*MEASURED, *PATHWAY), ("",) * 18),
+        PerturbConfig(),
+    )
+    assert [one.name for one in screen.perturbations] == sorted(PATHWAY)
+    assert {len(one.cells) for one in screen.perturbations} == {12}
+    said = " ".join(screen.notes)
+    assert "12 labels are read as guides or pairs of genes: 'IFNGR1_1' as IFNGR1" in said
+    assert "6 perturbations have several labels, taken as one ('IFNGR1_1' and 'IFNGR1_2'" in said
+
+
+def test_changes_are_taken_within_several_covariates() -> None:
+    """Twice the counts of a gene in one line and half in a dose: no change where these shares differ."""
+    adata = labelled_screen(["control", *PATHWAY], each=40)
+    counts = np.full(adata.shape, 10.0, dtype=np.float32)
+    line = np.arange(adata.n_obs) % 40 >= np.repeat([20, *range(10, 34, 4)], 40)
+    dose = np.arange(adata.n_obs) % 2 == 0
+    counts[line, 0] *= 4
+    counts[dose, 1] *= 2
+    adata.X = counts
+    adata.obs["cell_line"], adata.obs["dose"] = np.where(line, "A172", "T98G"), np.where(dose, "0.1", "1.0")
+    vocabulary = Vocabulary((*MEASURED, *PATHWAY), ("",) * 18)
+    both = read_screen(adata, vocabulary, PerturbConfig(min_cells=5), covariate=["cell_line", "dose"])
+    assert np.abs(both.change).max() < 1e-5
+    assert "controls of the same cell_line and dose" in " ".join(both.notes)
+    assert "(4 levels)" in " ".join(both.notes)
+    one = read_screen(adata, vocabulary, PerturbConfig(min_cells=5), covariate="dose")
+    assert np.abs(one.change).max() > 0.1
