@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["api_block", "first_sentence", "signature"]
+__all__ = ["api_block", "docstring_of", "first_sentence", "signature"]
 
 
 def api_block(package: str) -> str:
@@ -24,9 +24,14 @@ def api_block(package: str) -> str:
         if inspect.ismodule(value) and not callable(value):
             lines.append(f"- `{name}`: {first_sentence(inspect.getdoc(value) or '')}")
             continue
-        home, node = _definition(package, name)
-        lines.append(f"- `{name}{signature(node)}`: {first_sentence(_docstring(home, node))}")
+        _, node = _definition(package, name)
+        lines.append(f"- `{name}{signature(node)}`: {first_sentence(docstring_of(package, name))}")
     return "\n".join(lines) + "\n"
+
+
+def docstring_of(package: str, name: str) -> str:
+    """Return the docstring of a public name; that of a constant is the string below it."""
+    return _docstring(*_definition(package, name))
 
 
 def signature(node: ast.stmt) -> str:

@@ -19,9 +19,9 @@ __all__ = ["count_loss", "masked_value_loss", "mvp_loss", "neighbor_loss", "vali
 
 
 def mvp_loss(prediction: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    r"""Mean squared error over the masked genes of a batch.
+    """Mean squared error over the masked genes of a batch.
 
-    .. math:: L = \frac{1}{|M|} \sum_{(b, g) \in M} (\hat v_{bg} - v_{bg})^2
+    ``L = (1/|M|) Σ_(b,g)∈M (p_bg - v_bg)²`` with the predictions p, the values v and the masked genes M.
 
     The mean runs over all masked genes of the batch together, so a cell counts by how many of its genes
     are masked. The sum is taken in float32 whatever the precision of the model. Without any masked gene
