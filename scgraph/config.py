@@ -199,6 +199,9 @@ class TrainConfig(_Config):
     )
     epochs: Positive = Field(10, description="passes over the cells")
     learning_rate: Rate = Field(2e-4, description="of Adam")
+    decoder_rate: Rate = Field(
+        1.0, description="rate of the decoder of the cell's vector, as a multiple of learning_rate"
+    )
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of the steps with a rising rate")
     weight_decay: Weight = Field(0.0, description="decoupled weight decay (AdamW)")
     clip: Rate | None = Field(1.0, description="largest gradient norm; null: no clipping")
@@ -221,6 +224,12 @@ class TrainConfig(_Config):
     )
     thinning: tuple[Share, Annotated[float, Field(gt=0, le=1)]] | None = Field(
         None, description="shares of its counts that a cell is shown with, from and to; null: all of them"
+    )
+    hidden_genes: tuple[Annotated[float, Field(ge=0, lt=1)], Share] | None = Field(
+        None, description="shares of its genes that a thinned cell is shown without, from and to; null: none"
+    )
+    hidden_cells: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="share of the cells of an epoch that are shown without these genes"
     )
     start: Literal["random", "pca"] = Field(
         "random", description="value tables at the start: random, or the principal components of the cells"
@@ -259,6 +268,9 @@ class TrainConfig(_Config):
             )
         if self.thinning is not None and self.thinning[1] == 1 and self.count_loss > 0:
             raise ValueError("count_loss predicts the counts that thinning leaves: its shares must end below 1")
+        if self.hidden_genes is not None and self.hidden_genes[0] > self.hidden_genes[1]:
+            low, high = self.hidden_genes
+            raise ValueError(f"hidden_genes goes from a lower to a higher share, not from {low:g} to {high:g}")
         return self
 
     def zeros_shown(self, vocabulary_size: int) -> int:

@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import warnings
-
 from typing import TYPE_CHECKING
 
 from docs.site.staging import ROOT, stage
@@ -36,7 +35,9 @@ def main() -> int:
     stage(SITE / "source")
     options = ["-D", "nb_execution_mode=off"] if skip else []
     config = ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
-    done = sphinx(["-W", "--keep-going", "-q", "-b", "html", *config, *options, str(SITE / "source"), str(SITE / "html")])
+    done = sphinx(
+        ["-W", "--keep-going", "-q", "-b", "html", *config, *options, str(SITE / "source"), str(SITE / "html")]
+    )
     for page, host in foreign(SITE / "html"):
         sys.stderr.write(f"{page}: loads something from {host}; the pages must be whole without a network.\n")
         done = 1

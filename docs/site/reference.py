@@ -61,4 +61,6 @@ def _page(package: str, name: str) -> str:
     if callable(value):
         return f"{head}.. autofunction:: {name}\n"
     # autodoc would show the docstring of dict: it does not see the string below a constant of another module.
-    return f"{head}.. py:data:: {name}\n   :type: {type(value).__name__}\n\n{indent(docstring_of(package, name), '   ')}\n"
+    return (
+        f"{head}.. py:data:: {name}\n   :type: {type(value).__name__}\n\n{indent(docstring_of(package, name), '   ')}\n"
+    )

@@ -42,7 +42,9 @@ def stage(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
     index, api = folder / "docs" / "index.md", folder / "docs" / "api.md"
     home = (folder / "README.md").rename(folder / "index.md")
-    home.write_text(f"{home.read_text(encoding='utf-8')}\n{toctrees(index.read_text(encoding='utf-8'))}", encoding="utf-8")
+    home.write_text(
+        f"{home.read_text(encoding='utf-8')}\n{toctrees(index.read_text(encoding='utf-8'))}", encoding="utf-8"
+    )
     reference.write_pages(api.read_text(encoding="utf-8"), folder / "reference")
     api.write_text(reference.linked(api.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -181,7 +181,7 @@ class CellLoader:
         keys = self.store.keys[rows]
         view = None
         if self.bags or self.config.count_loss > 0 or self.config.thinning is not None:
-            view = view_cells(self.store, rows, self.config.thinning, **at)
+            view = view_cells(self.store, rows, self.config, **at)
             genes, values = _sampled(view, keys, self.config.genes, **at)
         else:
             genes, values = self.store.batch(rows, genes=self.config.genes, **at)

@@ -121,7 +121,7 @@ class PretrainingModule(LightningModule):
         if self.config.schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * min(1.0, self.steps_done / self.total_steps)))
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_multiple"]
         # Process 0 draws the dropout of a run on one device; the others must not repeat it on other cells.
         torch.manual_seed((self.config.seed * 0x9E3779B97F4A7C15 + self.steps_done + (self.world.rank << 40)) % 2**63)
 
@@ -146,11 +146,16 @@ class PretrainingModule(LightningModule):
         return losses
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, or AdamW with a weight decay."""
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        """Adam, or AdamW with a weight decay; the decoder of the cell's vector has a rate of its own."""
+        decoder = [] if self.model.cell_head is None else list(self.model.cell_head.parameters())
+        others = set(self.model.parameters()).difference(decoder)
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad and weight in others]
+        groups: list[dict[str, Any]] = [{"params": weights, "rate_multiple": 1.0}]
+        if decoder:
+            groups.append({"params": decoder, "rate_multiple": self.config.decoder_rate})
         if self.config.weight_decay > 0:
-            return torch.optim.AdamW(weights, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
-        return torch.optim.Adam(weights, lr=self.config.learning_rate)
+            return torch.optim.AdamW(groups, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        return torch.optim.Adam(groups, lr=self.config.learning_rate)
 
     def describe_failure(self, what: str, batch: CellBatch) -> str:
         """Say which step failed and which cells were in its batch."""

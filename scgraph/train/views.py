@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data.cells import SCALE
+from scgraph.data.sampling.hiding import hidden_genes, hidden_shares
 from scgraph.data.sampling.thinning import (
     count_values,
     counts_of,
@@ -21,6 +22,7 @@ from scgraph.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scgraph.config import TrainConfig
     from scgraph.data import CellStore
 
 __all__ = ["CellView", "check_counts", "view_cells"]
@@ -50,16 +52,16 @@ class CellView:
     target_shares: NDArray[np.float32]
 
 
-def view_cells(
-    store: CellStore, rows: NDArray[np.int64], thinning: tuple[float, float] | None, *, seed: int, epoch: int
-) -> CellView:
+def view_cells(store: CellStore, rows: NDArray[np.int64], config: TrainConfig, *, seed: int, epoch: int) -> CellView:
     """Return cells as a step sees them, a pure function of (seed, epoch, cell).
 
     Args:
         store: the cells.
         rows: which `[B]`.
-        thinning: the share of the counts of a cell that is shown is drawn log-uniform between these, and what is left
-            is to be predicted; None shows all, which is then to be predicted too.
+        config: with `thinning`, the share of the counts of a cell that is shown is drawn log-uniform between the two,
+            and what is left is to be predicted; without it all is shown, and is then to be predicted too. With
+            `hidden_genes`, a part of the cells (`hidden_cells`) loses a share of its genes as well, drawn uniform
+            between the two, and all their counts are to be predicted.
         seed: of the run.
         epoch: epoch.
 
@@ -67,7 +69,7 @@ def view_cells(
         DataError: a cell is to be thinned whose counts are not known.
     """
     starts, genes, values = store.entries(rows)
-    if thinning is None:
+    if config.thinning is None:
         return CellView(starts, genes, values, starts, genes, _shares(starts, np.expm1(values.astype(np.float64))))
     counts = counts_of(starts, values)
     unknown = rows_without_counts(starts, counts)
@@ -75,8 +77,11 @@ def view_cells(
         raise DataError(_refusal(store, rows[unknown]))
     keys = store.keys[rows]
     kept = thin_counts(
-        starts, genes, counts, keys, kept_shares(keys, thinning, seed=seed, epoch=epoch), seed=seed, epoch=epoch
+        starts, genes, counts, keys, kept_shares(keys, config.thinning, seed=seed, epoch=epoch), seed=seed, epoch=epoch
     )
+    if config.hidden_genes is not None:
+        hidden = hidden_shares(keys, config.hidden_genes, cells=config.hidden_cells, seed=seed, epoch=epoch)
+        kept[hidden_genes(starts, genes, keys, hidden, seed=seed, epoch=epoch)] = 0
     within = row_sums(starts, np.expm1(values.astype(np.float64))) / SCALE
     shown, left = kept > 0, counts > kept
     shown_starts, left_starts = _starts_of(starts, shown), _starts_of(starts, left)

@@ -123,16 +123,21 @@ def test_frozen_tables_stay_as_they_start() -> None:
 def test_the_rate_warms_up_and_falls_as_a_cosine() -> None:
     from scgraph.train.module import PretrainingModule
 
-    training = helpers.counts_training(learning_rate=1.0, warmup_share=0.1, schedule="cosine")
+    training = helpers.counts_training(learning_rate=1.0, decoder_rate=3.0, warmup_share=0.1, schedule="cosine")
     model = initial_model(helpers.pooled_model(), training, helpers.counted_store())
     module = PretrainingModule(model, training, total_steps=100)
     optimizer = module.configure_optimizers()
     module._trainer = type("Trainer", (), {"optimizers": [optimizer]})()  # what Lightning sets
-    rates = []
+    rates, decoder = [], optimizer.param_groups[1]
     for step in range(100):
         module.steps_done = step
         module.on_train_batch_start(None, 0)  # type: ignore[arg-type]
         rates.append(optimizer.param_groups[0]["lr"])
+        assert decoder["lr"] == pytest.approx(3 * rates[-1])
+    assert model.cell_head is not None
+    assert set(decoder["params"]) == set(model.cell_head.parameters())
+    trained = {weight for group in optimizer.param_groups for weight in group["params"]}
+    assert trained == {weight for weight in model.parameters() if weight.requires_grad}
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9]
     assert rates[50] == pytest.approx(0.5)
@@ -140,7 +145,8 @@ def test_the_rate_warms_up_and_falls_as_a_cosine() -> None:
 
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    training = helpers.counts_training(epochs=3, freeze_values=True, schedule="cosine", **OBJECTIVES["neighbors"])
+    settings = {"hidden_genes": (0.0, 0.7), "decoder_rate": 3.0, **OBJECTIVES["neighbors"]}
+    training = helpers.counts_training(epochs=3, freeze_values=True, schedule="cosine", **settings)
     config = helpers.pooled_model(cell_layers=1, dropout=0.1)
     store = helpers.counted_store()
     parts = store.subset(np.arange(100)), store.subset(np.arange(100, 120))
