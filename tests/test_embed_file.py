@@ -207,7 +207,7 @@ def test_objects_on_disk_are_embedded_a_block_at_a_time(
 def test_refusals_come_before_computing(
     model: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scgraph.train.vectors.embed_cells", lambda *_, **__: pytest.fail("computed first"))
+    monkeypatch.setattr("scgraph.train.vectors.Embedder.__call__", lambda *_, **__: pytest.fail("computed first"))
     (tmp_path / "folder.h5ad").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         embed_file(source, model, out=tmp_path / "folder.h5ad", overwrite=True)

@@ -6,6 +6,7 @@ rename. So a kill at any moment leaves a folder whose last saved weights still l
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ __all__ = [
     "SavedModel",
     "current_versions",
     "load_model",
+    "model_sha256",
     "read_description",
     "save_model",
 ]
@@ -188,6 +190,15 @@ def load_model(
         progress=header.get("progress", {}),
         versions=config["versions"],
     )
+
+
+def model_sha256(folder: Path) -> str:
+    """Return the checksum of the files of a model."""
+    whole = hashlib.sha256()
+    for name in MODEL_FILES:
+        with (folder.expanduser() / name).open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def _check_folder(folder: Path) -> None:

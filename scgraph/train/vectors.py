@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.data import CellStore
+from scgraph.data import CellStore, is_store
+from scgraph.data.files.forms import GroupForm, open_form
 from scgraph.data.files.names import examples
+from scgraph.data.files.stored import damage
 from scgraph.data.files.stream import CellStream
-from scgraph.data.store.store import match_note
-from scgraph.errors import DataError
+from scgraph.data.sampling.hashing import row_hashes
+from scgraph.data.store.store import match_note, rows_on
+from scgraph.data.store.stream import StoreStream
+from scgraph.errors import ConfigError, DataError
+from scgraph.files import check_new_file, file_atomic
 from scgraph.models import load_model
+from scgraph.models.saved import model_sha256
 from scgraph.reporting.bars import progress_bars
-from scgraph.train import embedding
+from scgraph.system.ahead import ahead
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
+from scgraph.train.embedding import Embedder
+from scgraph.train.partial import PartialVectors
 from scgraph.train.pretraining import as_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
+    import h5py
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from scgraph.models import SavedModel
     from scgraph.train.pretraining import Pretrained
 
-__all__ = ["OBSM_KEY", "VECTORS", "embed", "embed_cells", "embed_file"]
+__all__ = ["OBSM_KEY", "VECTORS", "CellVectors", "embed", "embed_cells", "embed_file"]
 
 OBSM_KEY = "X_scgraph"
 """Where the vectors of the cells go in `obsm`; a record of how they came about goes into `uns`."""
@@ -74,7 +83,7 @@ def embed(
     for note in stream.notes:
         say(note)
     vectors, matched = embed_cells(saved, stream, min_matched=min_matched, device=device, say=say)
-    record = _record(saved, vectors, matched, layer)
+    record = _record(saved, len(vectors), matched, layer)
     adata.obsm[OBSM_KEY] = vectors
     adata.uns["scgraph"] = record
     return record
@@ -84,37 +93,91 @@ def embed_file(
     data: str | Path,
     model: str | Path,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
+    vectors: str | Path | None = None,
     layer: str | None = None,
     values: str | None = None,
     min_matched: float = 0.3,
     device: str = "auto",
     allow_conv: Collection[str] = (),
+    resume: bool = False,
     overwrite: bool = False,
     show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Embed the cells of a file into a copy of it; see `embed`. The copy appears whole or not at all.
+    """Embed the cells of a file into a copy of it, or into a file of vectors alone; see `embed`.
 
-    The file is read in blocks and copied byte for byte, whatever else it holds; what is no .h5ad file becomes one.
+    Cells are read, embedded and written in blocks, so that a file may be larger than memory. What is written appears
+    whole or not at all. Until then the vectors stand in a folder beside it, ``OUT.partial``, from which `resume` goes
+    on after a kill: the vectors are the same to the last bit on a CPU.
+
+    Args:
+        data: a file, or for `vectors` a store too.
+        model: a folder.
+        out: an .h5ad file, the copy: byte for byte, whatever else it holds; what is no .h5ad file becomes one.
+        vectors: an .h5ad file of the names and `obs` of the cells and their vectors, in place of `out`.
+        layer: layer to read instead of X; ``"raw"`` reads `.raw`.
+        values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        min_matched: share of the model's genes, or else of the genes and values of the file, that must match.
+        device: auto, cpu, cuda or cuda:N.
+        allow_conv: convolutions of your own that the model may use.
+        resume: go on with what an interrupted run has embedded.
+        overwrite: replace the file, and what an interrupted run has embedded.
+        show_progress: show a bar.
+        say: told what was read and how many genes matched.
+
+    Returns:
+        The record.
 
     Raises:
+        ConfigError: not one of `out` and `vectors` is named.
         DataError: the file cannot be used as it is, or holds something else under the names that are written.
-        OutputError: `out` stands there already, or cannot be written.
+        OutputError: the file stands there already, or cannot be written; or `resume` and what is there was begun with
+            other cells or another model.
     """
-    data, out = Path(data), Path(out)
-    check_place(out, overwrite=overwrite)
-    saved = load_model(model, allow_conv=allow_conv)
-    check_copy(data, out, VECTORS, width=saved.model.channels)
-    stream = CellStream(data, layer=layer, values=values)
-    for note in stream.notes:
-        say(note)
-    with progress_bars(show_progress) as begin:
-        vectors, matched = embed_cells(
-            saved, stream, min_matched=min_matched, device=device, say=say, tick=begin("embedding cells")
+    data = Path(data)
+    if (out is None) == (vectors is None):
+        raise ConfigError("Name one of --out, a copy of the file with the vectors, and --vectors, the vectors alone.")
+    alone = out is None
+    place = Path(out or vectors or "")
+    check_place(place, overwrite=overwrite)
+    PartialVectors.check(place, resume=resume, overwrite=overwrite)
+    if is_store(data) and not alone:
+        raise DataError(
+            f"{data}: is a store, which holds no tables to copy. Name --vectors FILE.h5ad in place of --out."
         )
-    record = _record(saved, vectors, matched, stream.layer)
-    _write(stream, out, vectors, record, overwrite=overwrite, say=say)
+    saved = load_model(model, allow_conv=allow_conv)
+    if not alone:
+        check_copy(data, place, VECTORS, width=2 * saved.model.channels)  # once in the folder, once in the copy
+    with progress_bars(show_progress) as begin:
+        stream = _opened(data, layer, values, begin("reading cells"))
+        for note in stream.notes:
+            say(note)
+        cells = CellVectors(saved, stream, min_matched=min_matched, device=device)
+        identity = {
+            "source": stream.manifest["sha256"],
+            "layer": stream.layer,
+            "values": values,
+            "model": model_sha256(Path(model)),
+            "device": cells.embedder.device.type,
+        }
+        partial = PartialVectors(place, (len(stream.obs_names), saved.model.channels), identity)
+        with partial.opened(resume=resume, say=say):
+            try:
+                _embed_into(partial, cells, begin("embedding cells"))
+            except KeyboardInterrupt:
+                partial.mark()
+                say(f"{partial.done:,} cells are embedded in {partial.folder}; the same command with --resume goes on.")
+                raise
+            matched = cells.tell(say)
+            record = _record(saved, partial.shape[0], matched, stream.layer)
+            if alone:
+                _write_alone(stream, place, partial, record, overwrite=overwrite)
+            else:
+                assert isinstance(stream, CellStream)
+                with copied(stream, place, overwrite=overwrite, say=say) as file:
+                    _add(file, place, partial, record)
+        partial.remove()
     return record
 
 
@@ -125,9 +188,8 @@ def embed_cells(
     min_matched: float,
     device: str,
     say: Callable[[str], None],
-    tick: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[NDArray[np.float32], str]:
-    """Embed the cells of a source block by block, as the model was trained to; a cell without counts gets zeros.
+    """Embed the cells of a source, as the model was trained to; a cell without counts gets zeros.
 
     Returns:
         Vectors `[n_obs, C]` in the order of the source, and how many genes matched.
@@ -135,40 +197,97 @@ def embed_cells(
     Raises:
         DataError: Too few genes match, the file changed, or a vector is not finite; names the file.
     """
-    training = saved.training()
-    match = saved.vocabulary.require(stream, min_matched=min_matched)
+    cells = CellVectors(saved, stream, min_matched=min_matched, device=device)
     vectors = np.zeros((len(stream.obs_names), saved.model.channels), dtype=np.float32)
-    counted = np.zeros(len(vectors), dtype=bool)
-    silent = 0
-    for cells in stream.blocks():
-        store = CellStore.from_cells(cells, saved.vocabulary, min_matched=0)
-        silent += int((np.diff(store.indptr) == 0).sum())
-        try:
-            vectors[cells.rows] = embedding.embed(
-                saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device
-            )
-        except DataError as error:
-            raise DataError(
-                f"{stream.manifest['source']}: cells from {str(cells.obs_names[0])!r} on: {error}"
-            ) from error
-        counted[cells.rows] = True
-        tick(int(cells.rows[-1]) + 1, len(vectors))
-    if not counted.all():
-        say(_zeros_note(stream.obs_names[~counted]))
-    matched = match_note(match, silent)
-    say(matched)
-    return vectors, matched
+    for rows, part in cells.blocks():
+        vectors[rows] = part
+    return vectors, cells.tell(say)
 
 
-def _zeros_note(empty: NDArray[np.str_]) -> str:
-    return f"{len(empty):,} cells without any count get zeros as their vector: {examples(empty)}"
+class CellVectors:
+    """The vectors of the cells of a source, block by block; the next block is read while one is embedded.
+
+    Args:
+        saved: the model; genes are sampled as it was trained to.
+        stream: the cells.
+        min_matched: share of the model's genes, or else of the genes and values of the source, that must match.
+        device: as in `scgraph.train.resolve_device`.
+
+    Attributes:
+        embedder: from cells on the vocabulary to vectors.
+        silent: cells with a count that express no gene of the model, up to now.
+
+    Raises:
+        DataError: Too few genes match.
+    """
+
+    def __init__(self, saved: SavedModel, stream: CellStream | StoreStream, *, min_matched: float, device: str) -> None:
+        training = saved.training()
+        self.stream, self.vocabulary = stream, saved.vocabulary
+        self.match = saved.vocabulary.require(stream, min_matched=min_matched)
+        self.embedder = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)
+        self.silent = 0
+
+    def blocks(self, start: int = 0) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield rows of the source, ascending, and their vectors; cells without a count are left out.
+
+        Args:
+            start: first row that is wanted.
+
+        Raises:
+            DataError: The file changed, or a vector is not finite; names the file.
+        """
+        for rows, store in ahead(self._stores(start)):
+            self.silent += int((np.diff(store.indptr) == 0).sum())
+            try:
+                vectors = self.embedder(store)
+            except DataError as error:
+                first = str(self.stream.obs_names[rows[0]])
+                raise DataError(f"{self.stream.manifest['source']}: cells from {first!r} on: {error}") from error
+            yield rows, vectors
+
+    def tell(self, say: Callable[[str], None]) -> str:
+        """Say which cells got zeros and how many genes matched; return the latter."""
+        empty = self.stream.obs_names[~self.stream.counted]
+        if len(empty):
+            say(f"{len(empty):,} cells without any count get zeros as their vector: {examples(empty)}")
+        matched = match_note(self.match, self.silent)
+        say(matched)
+        return matched
+
+    def _stores(self, start: int) -> Iterator[tuple[NDArray[np.int64], CellStore]]:
+        for cells in self.stream.blocks(start):
+            indptr, genes, values = rows_on(self.match, cells)
+            keys = row_hashes(indptr, genes, values.view(np.uint32))
+            yield cells.rows, CellStore.from_arrays(indptr, genes, values, keys, self.vocabulary)
 
 
-def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer: str | None) -> dict[str, Any]:
+def _opened(
+    data: Path, layer: str | None, values: str | None, tick: Callable[[int, int], None]
+) -> CellStream | StoreStream:
+    if not is_store(data):
+        return CellStream(data, layer=layer, values=values, tick=tick)
+    for option, given in (("--layer", layer), ("--values", values)):
+        if given is not None:
+            raise DataError(f"{data}: is a store, which has one matrix of known values. Leave {option} out.")
+    return StoreStream(data)
+
+
+def _embed_into(partial: PartialVectors, cells: CellVectors, tick: Callable[[int, int], None]) -> None:
+    """Embed the cells that are not there yet."""
+    cells.silent = partial.silent
+    for rows, vectors in cells.blocks(partial.done):
+        partial.silent = cells.silent
+        partial.add(rows, vectors)
+        tick(partial.done, partial.shape[0])
+    partial.finish()
+
+
+def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> dict[str, Any]:
     """Say how vectors came about."""
     return {
-        "cells": len(vectors),
-        "channels": int(vectors.shape[1]),
+        "cells": cells,
+        "channels": saved.model.channels,
         "genes_matched": matched,
         "genes_a_cell": saved.training().genes_to_embed() or "all",
         "model": saved.model_config.name(),
@@ -178,19 +297,38 @@ def _record(saved: SavedModel, vectors: NDArray[np.float32], matched: str, layer
     }
 
 
-def _write(
-    stream: CellStream,
-    out: Path,
-    vectors: NDArray[np.float32],
-    record: dict[str, Any],
-    *,
-    overwrite: bool,
-    say: Callable[[str], None],
+def _add(file: h5py.File, out: Path, partial: PartialVectors, record: dict[str, Any]) -> None:
+    """Add vectors and their record to an .h5ad file, a part at a time."""
+    with adding(out):
+        make_group(file, VECTORS.group)
+        group = file[VECTORS.group]
+        if VECTORS.key in group:
+            del group[VECTORS.key]
+        written = group.create_dataset(VECTORS.key, partial.shape, dtype=np.float32)
+        written.attrs["encoding-type"], written.attrs["encoding-version"] = "array", "0.2.0"
+    for first, part in partial.parts():
+        written[first : first + len(part)] = part
+    with adding(out):
+        write_record(file, VECTORS, record)
+
+
+def _write_alone(
+    stream: CellStream | StoreStream, out: Path, partial: PartialVectors, record: dict[str, Any], *, overwrite: bool
 ) -> None:
-    """Copy the file of a stream and add vectors and their record, see `copied`."""
+    """Write an .h5ad file of `obs` and the vectors."""
+    import h5py
+    from anndata import AnnData
     from anndata.io import write_elem
 
-    with copied(stream, out, overwrite=overwrite, say=say) as file, adding(out):
-        make_group(file, VECTORS.group)
-        write_elem(file[VECTORS.group], VECTORS.key, vectors)
-        write_record(file, VECTORS, record)
+    with file_atomic(out) as beside, h5py.File(beside, "x") as file:
+        with adding(out):
+            if isinstance(stream, StoreStream):
+                write_elem(file, "/", AnnData(obs=stream.obs()))
+            else:
+                assert stream.path is not None
+                with open_form(stream.path) as form, damage(str(stream.path)):
+                    obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
+                write_elem(file, "/", AnnData(obs=obs))
+        stream.check_unchanged()
+        _add(file, out, partial, record)
+        check_new_file(out, overwrite=overwrite)  # by another process, meanwhile

@@ -167,7 +167,18 @@ def test_options_are_frozen() -> None:
             ]
         ),
         "embed": sorted(
-            ["--out", "--layer", "--values", "--min-matched", "--device", "--allow-conv", "--overwrite", "--json"]
+            [
+                "--out",
+                "--vectors",
+                "--layer",
+                "--values",
+                "--min-matched",
+                "--device",
+                "--allow-conv",
+                "--resume",
+                "--overwrite",
+                "--json",
+            ]
         ),
         "denoise": sorted(
             [

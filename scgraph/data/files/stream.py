@@ -44,7 +44,7 @@ _ENTRIES = 2**20
 """Values of a block: the checks and the normalisation hold about a hundred bytes for each at a time."""
 
 _NAMED = 4
-Block = tuple["sparse.csr_matrix", "NDArray[np.str_]"]
+Block = tuple[int, "sparse.csr_matrix", "NDArray[np.str_]"]
 
 
 class CellStream:
@@ -69,6 +69,7 @@ class CellStream:
         notes: What a person must be told about this file.
         manifest: As of `Cells`.
         entries: Values in all, zeros not counted.
+        counted: Which cells have a count `[n_obs]`.
 
     Raises:
         DataError: The file cannot be used as it is, see `scgraph.data.read_cells`.
@@ -103,6 +104,7 @@ class CellStream:
             if not opened.matrix.by_row:
                 notes.append(BY_GENE)
             self._obs_names = cell_names(obs, where)
+            self.counted = np.zeros(len(obs), dtype=np.bool_)
             genes = read_genes(var, where)
             notes += genes.notes
             self._genes, self.symbols, self.ensembl = genes.columns, genes.symbols, genes.ensembl
@@ -112,7 +114,7 @@ class CellStream:
             self._expressed = np.zeros(len(self.symbols), dtype=np.int64)
             self._sums = np.zeros(len(self.symbols), dtype=np.float64)
             done = 0
-            for matrix, names in self._blocks(opened):
+            for _, matrix, names in self._blocks(opened):
                 done += len(names)
                 kept = np.flatnonzero(np.diff(matrix.indptr))
                 cells += len(kept)
@@ -122,6 +124,7 @@ class CellStream:
                 self._expressed += np.bincount(matrix.indices, minlength=len(self.symbols))
                 self._sums += np.bincount(matrix.indices, weights=matrix.data, minlength=len(self.symbols))
                 rows = done - len(names) + kept
+                self.counted[rows] = True
                 seen.add(matrix[kept], names[kept], {key: column[rows] for key, column in totals.items()})
                 tick(done, len(obs))
         if dropped:
@@ -169,18 +172,21 @@ class CellStream:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return self._sums
 
-    def blocks(self) -> Iterator[Cells]:
+    def blocks(self, start: int = 0) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.
+
+        Args:
+            start: First row of the file that is wanted.
 
         Raises:
             DataError: The file has changed since it was read first.
         """
         with self._opened() as opened:
             self.check_unchanged()
-            first = 0
-            for matrix, names in self._blocks(opened):
+            for first, matrix, names in self._blocks(opened, start):
                 kept = np.flatnonzero(np.diff(matrix.indptr))
-                rows, first = first + kept, first + len(names)
+                kept = kept[first + kept >= start]
+                rows = first + kept
                 if len(kept):
                     yield Cells(
                         name=self.name,
@@ -205,27 +211,30 @@ class CellStream:
         assert self._adata is not None
         return nullcontext(open_object(self._adata, "adata", self.layer))
 
-    def _blocks(self, opened: Opened) -> Iterator[Block]:
-        """Yield canonical rows of genes and the names of their cells, empty rows included."""
-        for first, raw in _raw_blocks(opened.matrix, opened.where):
+    def _blocks(self, opened: Opened, start: int = 0) -> Iterator[Block]:
+        """Yield number of the first row, canonical rows of genes, the names of their cells; empty rows included."""
+        for first, raw in _raw_blocks(opened.matrix, opened.where, start):
             names = self._obs_names[first : first + raw.shape[0]]
             matrix = canonical(raw, opened.where, names, self._var_names)
-            yield matrix if self._genes is None else matrix[:, self._genes], names
+            yield first, matrix if self._genes is None else matrix[:, self._genes], names
 
 
-def _raw_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:
-    """Yield the number of the first cell and the arrays of each block, checked so that scipy can be trusted."""
+def _raw_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:
+    """Yield the number of the first cell and the arrays of each block, checked so that scipy can be trusted.
+
+    Blocks that end before the row `start` are left out where that saves reading.
+    """
     if matrix.dense is not None:
         cells, genes = matrix.shape
         step = max(1, _ENTRIES // genes)
-        for first in range(0, cells, step):
+        for first in range(start, cells, step):
             with damage(where):
                 rows = np.asarray(matrix.dense[first : first + step])
             yield first, rows
     elif matrix.lazy is not None:
         yield from _lazy_blocks(matrix.lazy, where)
     elif matrix.by_row:
-        yield from _row_blocks(matrix, where)
+        yield from _row_blocks(matrix, where, start)
     else:
         with damage(where):
             whole = matrix.read(where)
@@ -246,14 +255,14 @@ def _lazy_blocks(matrix: Any, where: str) -> Iterator[tuple[int, Compressed | ND
         first += size
 
 
-def _row_blocks(matrix: StoredMatrix, where: str) -> Iterator[tuple[int, Compressed]]:
+def _row_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[int, Compressed]]:
     data, indices = matrix.parts["data"], matrix.parts["indices"]
     with damage(where):
         check_parts(data, indices, matrix.parts["indptr"], where)
         indptr = np.asarray(matrix.parts["indptr"][()]).astype(np.int64)
     cells, genes = matrix.shape
     check_row_starts(indptr, cells, indices.shape[0], where)
-    first = 0
+    first = start
     while first < cells:
         # As many rows as fit, and one at least.
         last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
