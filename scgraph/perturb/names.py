@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from scgraph.data.files.names import ensembl_id, examples
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,11 +111,12 @@ def find_column(columns: Iterable[str], asked: str | None, where: str) -> str:
     if found:
         raise DataError(
             f"{where}: obs has the columns {' and '.join(found)}. Say which one names the perturbations: "
-            f"--perturbation {found[0]}."
+            f"{argument('perturbation', found[0])}."
         )
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
     raise DataError(
-        f"{where}: obs has no column {' or '.join(COLUMNS)}. Name the column of the perturbations with --perturbation. "
+        f"{where}: obs has no column {' or '.join(COLUMNS)}. Name the column of the perturbations with "
+        f"{argument('perturbation')}. "
         f"Columns: {listed}."
     )
 
@@ -140,12 +141,12 @@ def find_control(labels: Sequence[str], asked: str | None, where: str) -> str:
         return found[0]
     if found:
         raise DataError(
-            f"{where}: several labels may be the control: {examples(found, 8)}. Say which with --control, or give "
-            "these cells one label."
+            f"{where}: several labels may be the control: {examples(found, 8)}. Say which with "
+            f"{argument('control')}, or give these cells one label."
         )
     raise DataError(
         f"{where}: no label looks like a control (control, ctrl, non-targeting, ...), and changes are measured "
-        f"against controls. Name it with --control. Labels: {examples(labels, 8)}."
+        f"against controls. Name it with {argument('control')}. Labels: {examples(labels, 8)}."
     )
 
 

@@ -68,9 +68,11 @@ def test_the_control_is_found(control: str) -> None:
 
 
 def test_a_control_that_is_not_clear_is_asked_for() -> None:
-    with pytest.raises(DataError, match=r"f: several .*'control', 'non-targeting'.*--control"):
+    with pytest.raises(DataError, match=r"f: several .*'control', 'non-targeting'.*Say which with control"):
         find_control(["AHR", "control", "non-targeting"], None, "f")
-    with pytest.raises(DataError, match=r"f: no label looks like a control .*--control. Labels: 'AHR', 'WT1'"):
+    with pytest.raises(
+        DataError, match=r"f: no label looks like a control .*Name it with control. Labels: 'AHR', 'WT1'"
+    ):
         find_control(["AHR", "WT1"], None, "f")
     with pytest.raises(DataError, match=r"no cell is labelled 'ctrl' \(control\). Labels: 'AHR'"):
         find_control(["AHR"], "ctrl", "f")
@@ -80,7 +82,7 @@ def test_a_control_that_is_not_clear_is_asked_for() -> None:
 def test_the_column_is_found_or_asked_for() -> None:
     assert find_column(["batch", "condition"], None, "f") == "condition"
     assert find_column(["perturbation", "condition"], "condition", "f") == "condition"
-    with pytest.raises(DataError, match=r"perturbation and condition. Say which .*--perturbation"):
+    with pytest.raises(DataError, match=r"perturbation and condition. Say which .*: perturbation="):
         find_column(["perturbation", "condition"], None, "f")
     with pytest.raises(DataError, match=r"no column perturbation or condition.*Columns: guide, batch"):
         find_column(["guide", "batch"], None, "f")
