@@ -12,6 +12,7 @@ from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
 from scgraph.data import prepare
+from scgraph.errors import flag
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import load_model
 from scgraph.perturb import run_perturb as perturb
@@ -117,7 +118,7 @@ def pretrain(
     if noted:
         say(noted)
     if resume and out is not None and not checkpoint_file(Path(out)).is_file():
-        say(f"--resume: {out} holds no run to go on with; this one begins at its start.")
+        say(f"{flag('resume')}: {out} holds no run to go on with; this one begins at its start.")
     try:
         trained = train(
             settings.model,
@@ -133,7 +134,7 @@ def pretrain(
         )
     except KeyboardInterrupt:
         if out is not None and checkpoint_file(Path(out)).is_file():
-            say(f"The state of the run is saved in {out}; the same command with --resume goes on.")
+            say(f"The state of the run is saved in {out}; the same command with {flag('resume')} goes on.")
         raise
     for note in trained.notes:
         if note != noted:

@@ -2,15 +2,18 @@
 
 The command line prints the message of a `ScgraphError` alone and exits with 2, so every message
 names the file, key or cell at fault and says what to do. Anything else that escapes is a bug.
+What to do is said in the words of who reads it: `argument`, `flag` and `setting` name options on the command line, and
+arguments elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "ConfigError",
@@ -20,7 +23,11 @@ __all__ = [
     "OutputError",
     "ScgraphError",
     "TrainingError",
+    "argument",
     "did_you_mean",
+    "flag",
+    "setting",
+    "speaking_options",
 ]
 
 
@@ -50,6 +57,64 @@ class TrainingError(ScgraphError):
 
 class ContractError(ScgraphError):
     """A convolution breaks the contract that `scgraph.nn.GeneConv` states."""
+
+
+_OPPOSITES = {"drop_leaks": "keep_leaks"}
+_speaks_options = False
+
+
+@contextlib.contextmanager
+def speaking_options() -> Iterator[None]:
+    """Let `argument` and `setting` name options of the command line while the block runs."""
+    global _speaks_options
+    before, _speaks_options = _speaks_options, True
+    try:
+        yield
+    finally:
+        _speaks_options = before
+
+
+def argument(name: str, value: object = None) -> str:
+    """Name an argument, and what to give for it, as the reader of a message writes it.
+
+    >>> argument("batch_key"), argument("layer", "raw"), argument("allow_conv", ["mine:Conv"])
+    ('batch_key', "layer='raw'", "allow_conv=['mine:Conv']")
+    >>> with speaking_options():
+    ...     argument("batch_key"), argument("layer", "raw"), argument("allow_conv", ["mine:Conv"])
+    ('--batch-key', '--layer raw', '--allow-conv mine:Conv')
+    """
+    if not _speaks_options:
+        return name if value is None else f"{name}={value!r}"
+    option = f"--{name.replace('_', '-')}"
+    if value is None:
+        return option
+    return f"{option} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def flag(name: str, *, value: bool = True) -> str:
+    """Name an argument that is true or false, as the reader of a message gives it.
+
+    >>> flag("overwrite"), flag("drop_leaks", value=False)
+    ('overwrite=True', 'drop_leaks=False')
+    >>> with speaking_options():
+    ...     flag("overwrite"), flag("drop_leaks", value=False)
+    ('--overwrite', '--keep-leaks')
+    """
+    if not _speaks_options:
+        return f"{name}={value}"
+    return argument(name if value else _OPPOSITES[name])
+
+
+def setting(path: str, value: object) -> str:
+    """Name a setting by its dotted path, and what to give for it, as the reader of a message writes it.
+
+    >>> setting("drop_classes_below", 3)
+    'drop_classes_below: 3 in the settings'
+    >>> with speaking_options():
+    ...     setting("drop_classes_below", 3)
+    '--set drop_classes_below=3'
+    """
+    return f"--set {path}={value}" if _speaks_options else f"{path}: {value} in the settings"
 
 
 def did_you_mean(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:

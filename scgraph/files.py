@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import OutputError
+from scgraph.errors import OutputError, flag
 from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_beside, work_folder
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def check_new_folder(folder: Path, *, overwrite: bool, ours: Callable[[Path], bo
     """
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
-            raise OutputError(f"{folder}: stands there already. Choose another folder, or say --overwrite.")
+            raise OutputError(f"{folder}: stands there already. Choose another folder, or say {flag('overwrite')}.")
         if not ours(folder):
             raise OutputError(f"{folder}: holds other files and is not replaced. Choose another folder.")
     elif folder.exists() and not folder.is_dir():
@@ -194,7 +194,7 @@ def prepare_output_folder(
     if occupied and not (overwrite or resume):
         shown = ", ".join(occupied[:3]) + (", ..." if len(occupied) > 3 else "")
         raise OutputError(
-            f"{folder}: already holds files ({shown}). Choose another folder, or say --overwrite to "
+            f"{folder}: already holds files ({shown}). Choose another folder, or say {flag('overwrite')} to "
             "replace what scgraph wrote there."
         )
     check_writable(folder)
@@ -238,7 +238,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         OutputError: As said.
     """
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: stands there already; name another file or add --overwrite.")
+        raise OutputError(f"{path}: stands there already; name another file or add {flag('overwrite')}.")
     folder = path.resolve().parent
     if not folder.is_dir():
         raise OutputError(f"{path}: the folder {folder.name!r} does not exist.")

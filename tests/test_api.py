@@ -135,7 +135,7 @@ def test_embed_file_writes_a_copy_whole_or_not_at_all(model: Path, tmp_path: Pat
     embed_file(source, model, out=out)
     assert source.read_bytes() == before
     assert ad.read_h5ad(out).obsm[OBSM_KEY].shape == (90, 8)
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="overwrite=True"):
         embed_file(source, model, out=out)
     embed_file(source, model, out=out, overwrite=True)
     with pytest.raises(OutputError, match="does not exist"):

@@ -79,7 +79,7 @@ def test_a_scale_that_cannot_be_told_is_refused_before_anything_is_written(model
     adata = make_cells()
     adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    with pytest.raises(DataError, match="--values"):
+    with pytest.raises(DataError, match="with values: linear"):
         embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad")
     assert not (tmp_path / "out.h5ad").exists()
     embed_file(tmp_path / "cells.h5ad", model, out=tmp_path / "out.h5ad", values="linear")

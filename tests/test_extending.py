@@ -114,9 +114,9 @@ def test_a_saved_model_of_it_serves(followed: tuple[Path, str]) -> None:
     folder, said = followed
     assert anndata.read_h5ad(folder / "embedded.h5ad").obsm["X_scgraph"].shape == (90, 8)
     assert "gated on cells.h5ad" in said
-    with pytest.raises(ModelFileError, match="--allow-conv my_lab:GatedConv"):
+    with pytest.raises(ModelFileError, match=re.escape("allow_conv=['my_lab:GatedConv']")):
         load_model(folder / "gated")
-    with pytest.raises(ModelFileError, match=re.escape("--allow-conv torch_geometric.nn.SAGEConv")):
+    with pytest.raises(ModelFileError, match=re.escape("allow_conv=['torch_geometric.nn.SAGEConv']")):
         load_model(folder / "compared" / "models" / "cells-torch_geometric.nn.SAGEConv")
 
 

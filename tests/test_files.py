@@ -87,7 +87,7 @@ def test_a_folder_is_replaced_where_it_is_ours_alone(tmp_path: Path) -> None:
     (there := tmp_path / "out").mkdir()
     (there / "mine.txt").write_text("x")
     asked: list[Path] = []
-    for overwrite, said in ((False, "say --overwrite"), (True, "holds other files and is not replaced")):
+    for overwrite, said in ((False, "say overwrite=True"), (True, "holds other files and is not replaced")):
         with (
             pytest.raises(OutputError, match=said),
             folder_atomic(there, overwrite=overwrite, ours=lambda _: False),
@@ -110,7 +110,7 @@ def test_who_comes_second_is_told_so_at_the_last_moment_too(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "fsync", another_is_quicker)
     with (
-        pytest.raises(OutputError, match=r"stands there already\. Choose another folder, or say --overwrite\.$"),
+        pytest.raises(OutputError, match=r"stands there already\. Choose another folder, or say overwrite=True\.$"),
         folder_atomic(out, overwrite=False, ours=lambda _: False) as folder,
     ):
         (folder / "mine.txt").write_text("x")
@@ -167,7 +167,7 @@ def test_a_folder_is_made_with_its_parents_and_stays_empty(tmp_path: Path) -> No
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"already holds files \(mine\.txt\).*--overwrite"):
+    with pytest.raises(OutputError, match=r"already holds files \(mine\.txt\).*overwrite=True"):
         prepare_output_folder(tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scgraph.data.sets.labelled import DEFAULT_LABEL
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 
 __all__ = ["UNKNOWN", "AnnotateConfig"]
 
@@ -62,13 +62,19 @@ class AnnotateConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if self.top < 1:
-            raise ConfigError(f"top: at least one label is written, not {self.top}.")
+            raise ConfigError(f"{argument('top')}: at least one label is written, not {self.top}.")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ConfigError(f"threshold: a probability lies between 0 and 1, and {self.threshold:g} does not.")
+            raise ConfigError(
+                f"{argument('threshold')}: a probability lies between 0 and 1, and {self.threshold:g} does not."
+            )
         if not 0 <= self.min_matched <= 1:
-            raise ConfigError(f"min_matched: a share lies between 0 and 1, and {self.min_matched:g} does not.")
+            raise ConfigError(
+                f"{argument('min_matched')}: a share lies between 0 and 1, and {self.min_matched:g} does not."
+            )
         if not self.key_added.strip() or "/" in self.key_added:
-            raise ConfigError(f"key_added: {self.key_added!r} is no name of a column. Choose a word, such as scgraph.")
+            raise ConfigError(
+                f"{argument('key_added')}: {self.key_added!r} is no name of a column. Choose a word, such as scgraph."
+            )
 
     @property
     def label_column(self) -> str:

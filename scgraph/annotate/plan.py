@@ -14,7 +14,7 @@ from scgraph.data.components import known_counts
 from scgraph.data.files.names import examples
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import read_labelled
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def make_plan(
         DataError: the reference cannot be used, a class has one cell, or too few genes are shared; names the file.
     """
     if saved is not None and config.pretrain is not None:
-        raise ConfigError("pretrain: a model is given already. Leave one of the two out.")
+        raise ConfigError(f"{argument('pretrain')}: a model is given already. Leave one of the two out.")
     labelled = read_labelled(
         reference,
         layer=config.reference_layer,

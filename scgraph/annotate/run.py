@@ -17,7 +17,7 @@ from scgraph.annotate.writing import check_adata, check_file, write_adata, write
 from scgraph.data import read_cells
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import DEFAULT_LABEL
-from scgraph.errors import ConfigError, did_you_mean
+from scgraph.errors import ConfigError, argument, did_you_mean
 from scgraph.files import check_new_folder
 from scgraph.train import as_saved
 from scgraph.train.copies import check_place
@@ -172,9 +172,14 @@ def _loaded(
 ) -> CellClassifier:
     """Load a classifier and check that the query has its genes."""
     if model is None:
-        raise ConfigError("reference: give labelled cells to learn from, or a saved classifier as model.")
+        raise ConfigError(
+            f"{argument('reference')}: give labelled cells to learn from, or a saved classifier as {argument('model')}."
+        )
     if save is not None or config.pretrain is not None or config.batch_key is not None:
-        raise ConfigError("save, pretrain and batch_key: only a classifier that is made from a reference has these.")
+        raise ConfigError(
+            f"{argument('save')}, {argument('pretrain')} and {argument('batch_key')}: only a classifier that is made "
+            "from a reference has these."
+        )
     if not isinstance(model, str | Path) or not is_classifier(model):
         saved = as_saved(model, allow_conv=config.allow_conv)  # says what else is wrong with it
         name = model if isinstance(model, str | Path) else saved.model_config.name()

@@ -9,7 +9,7 @@ import numpy as np
 from scgraph.annotate.results import RECORD_FIELDS, flat_record
 from scgraph.data.files.forms import open_cells
 from scgraph.data.files.stored import damage
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 from scgraph.train.copies import Place, adding, check_copy, copied, write_record
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def check_adata(adata: AnnData, config: AnnotateConfig) -> None:
     there = [str(place) for place in _places(config) if place.key in adata.obs]
     if (there or record is not None) and not ours:
         named = there[0] if there else f"uns[{config.record_key!r}]"
-        raise DataError(f"adata: {named} is there and was not written by annotate. Rename it, or choose key_added.")
+        raise DataError(
+            f"adata: {named} is there and was not written by annotate. Rename it, or choose {argument('key_added')}."
+        )
 
 
 def check_file(data: Path, out: Path, config: AnnotateConfig) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scgraph.data.sets.corpus import network_on
 from scgraph.data.sets.labelled import notes_on_equal_splits, split_of
 from scgraph.data.sets.stores import make_stores
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.train import resolve_device
 from scgraph.train.distributed.world import find_world
 from scgraph.train.neighbors import integrates, integration_note
@@ -99,7 +99,7 @@ def check_machine(settings: BenchConfig) -> None:
     if find_world(settings.train.devices, settings.train.nodes).launcher != "none":
         raise ConfigError(
             "bench runs as one process, which starts others for its pretrainings: leave torchrun or srun out and say "
-            "--devices. On several machines, use scgraph pretrain there and scgraph probe afterwards."
+            f"{argument('devices')}. On several machines, use scgraph pretrain there and scgraph probe afterwards."
         )
     resolve_device(settings.train.device)
     if settings.projection == "umap" and importlib.util.find_spec("umap") is None:

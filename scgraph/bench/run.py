@@ -19,7 +19,7 @@ from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets
-from scgraph.errors import ConfigError, ScgraphError
+from scgraph.errors import ConfigError, ScgraphError, argument
 from scgraph.files import prepare_output_folder
 from scgraph.models.settings import settings_by_model
 
@@ -90,7 +90,10 @@ def run_bench(
         settings = settings.model_copy(update={"uses": list(uses)})
     asked = chosen_uses(settings.uses, has_batches=batch_key is not None, has_targets=bool(transfer))
     if classes is not None and not transfer:
-        raise ConfigError("classes: the table ties classes of two files; name the other file with --transfer.")
+        raise ConfigError(
+            f"{argument('classes')}: the table ties classes of two files; name the other file with "
+            f"{argument('transfer')}."
+        )
     by_model = settings_by_model(models, settings)
     check_machine(settings)
     network = read_gene_network(settings)

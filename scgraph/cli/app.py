@@ -26,7 +26,7 @@ from scgraph.cli.profile import profile
 from scgraph.cli.synthetic import synthetic
 from scgraph.cli.terminal import complain, say, show, speak_as
 from scgraph.cli.tune import tune
-from scgraph.errors import ScgraphError
+from scgraph.errors import ScgraphError, speaking_options
 from scgraph.memory import is_out_of_memory, memory_message
 from scgraph.train.distributed.world import torchrun_rank
 
@@ -96,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
-        code = app(words, prog_name="scgraph", standalone_mode=True)
+        with speaking_options():
+            code = app(words, prog_name="scgraph", standalone_mode=True)
     except ScgraphError as error:
         if debug:
             raise

@@ -13,7 +13,7 @@ from scgraph.data.files.names import check_unique, examples
 from scgraph.data.identifiers import species_of
 from scgraph.data.matching import derive
 from scgraph.display import short_repr
-from scgraph.errors import DataError, ModelFileError
+from scgraph.errors import DataError, ModelFileError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +190,7 @@ class Vocabulary:
         kept = np.flatnonzero(expressed[1:] >= min_cells)
         if not len(kept):
             names = ", ".join(cells.name for cells in sources)
-            raise DataError(f"{names}: no gene is expressed in {min_cells:,} cells. Lower min_cells.")
+            raise DataError(f"{names}: no gene is expressed in {min_cells:,} cells. Lower {argument('min_cells')}.")
         return union.subset(kept + 1)
 
     def subset(self, ids: NDArray[np.integer]) -> Vocabulary:
@@ -296,7 +296,7 @@ class Vocabulary:
             f"({match.matched}/{match.total}); of the model's genes, or of the file's genes and values, at least "
             f"{min_matched:.0%} are needed. Not in the vocabulary: "
             f"{examples(match.examples[0])}; not in the file: {examples(match.examples[1])}."
-            f"{self.reason(cells, match)} A lower min_matched (--min-matched) lets more through."
+            f"{self.reason(cells, match)} A lower {argument('min_matched')} lets more through."
         )
 
     def is_of_other_species(self, cells: GeneNames, match: GeneMatch) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data import CellStore
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 from scgraph.genes.enrichment.test import expressed_genes
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def choose_genes(
         if tables.seen is None:
             say(
                 "note: the tables do not go back to the recorded seed, so it cannot be told which genes training has "
-                "seen: all genes of the vocabulary are taken. --data takes those that your cells express."
+                f"seen: all genes of the vocabulary are taken. {argument('data')} takes those that your cells express."
             )
         elif len(kept) < len(seen):
             say(f"note: {len(seen) - len(kept):,} of {len(seen):,} genes were in no training cell and are left out")
@@ -64,10 +64,12 @@ def choose_genes(
     elif genes is None:
         say(
             f"{len(kept):,} genes, rarely expressed ones among them: their edges rest on few cells. "
-            "--data CELLS leaves them out."
+            f"Cells of your own leave them out: {argument('data')}."
         )
     if len(kept) < 2:
-        raise DataError(f"genes: a graph needs at least two genes, and {len(kept)} are left. Ask for more.")
+        raise DataError(
+            f"{argument('genes')}: a graph needs at least two genes, and {len(kept)} are left. Ask for more."
+        )
     return kept
 
 
@@ -96,11 +98,13 @@ def named_genes(
     places |= {name: at for at, name in enumerate(vocabulary.ensembl) if name}
     unknown = [name for name in names if name not in places]
     if not names:
-        raise DataError("genes: none is named. Give one gene a line in a file, or names with commas between.")
+        raise DataError(
+            f"{argument('genes')}: none is named. Give one gene a line in a file, or names with commas between."
+        )
     if unknown and (path is None or len(unknown) == len(names)):
         near = get_close_matches(unknown[0].upper(), {name.upper(): name for name in places}, n=1, cutoff=0.5)
         hint = f" Did you mean {next(name for name in places if name.upper() == near[0])!r}?" if near else ""
-        where = f"genes of {path}" if path is not None else "genes"
+        where = f"genes of {path}" if path is not None else argument("genes")
         raise DataError(
             f"{where}: the model does not know {len(unknown):,} of {len(names):,} ({', '.join(unknown[:5])}).{hint}"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.nn.adjacency import LARGEST_BLOCK
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def strongest_senders(
     """
     tables.need(weights)
     if top_k < 1:
-        raise ConfigError(f"top_k must be at least 1, not {top_k}.")
+        raise ConfigError(f"{argument('top_k')} must be at least 1, not {top_k}.")
     kept = np.arange(len(tables)) if genes is None else np.asarray(genes, dtype=np.int64)
     n = len(kept)
     if n < 2:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.models import build_model
 from scgraph.nn import FactorizedAdjacency
 
@@ -69,8 +69,8 @@ class GeneTables:
             raise ConfigError(f"weights: there is no kind {weights!r}. Known: {', '.join(WEIGHTS)}.")
         if weights == "change" and self.start is None:
             raise ConfigError(
-                "weights: the tables do not go back to a start drawn from the seed of the training, so their change "
-                "cannot be told. Take logit or softmax."
+                f"{argument('weights')}: the tables do not go back to a start drawn from the seed of the training, so "
+                "their change cannot be told. Take logit or softmax."
             )
 
     def scores(self, rows: Tensor, columns: Tensor, weights: Weights) -> Tensor:
@@ -119,13 +119,13 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
     if not found:
         raise ConfigError(
             f"{saved.model_config.conv!r} has no adjacency: its weights between genes, if any, are computed anew for "
-            "every cell. Only the embeddings of its genes can be written: --embeddings FILE without --out, --figure "
-            "and --check."
+            "every cell. Only the embeddings of its genes can be had: {argument('embeddings')} alone, or "
+            "scgraph.gene_embeddings."
         )
     if layer is not None:
         layers = len(saved.model.blocks)
         if not 1 <= layer <= layers:
-            raise ConfigError(f"layer: the model has layers 1 to {layers}, not {layer}.")
+            raise ConfigError(f"{argument('layer')}: the model has layers 1 to {layers}, not {layer}.")
         if len(found) == 1:
             if layers > 1:
                 raise ConfigError(f"layer: the {layers} layers share one adjacency; leave the layer out.")

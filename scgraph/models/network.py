@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.nn import Restriction, positional_encoding
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def with_network(config: ModelConfig, network: Network | None) -> ModelConfig:
     """
     if network is None and (config.network is not None or config.positional != "none"):
         asks = "network" if config.positional == "none" else f"positional {config.positional}"
-        raise ConfigError(
-            f"model.{asks}: needs a gene network; name its file with --network, or network in the settings."
-        )
+        raise ConfigError(f"model.{asks}: needs a gene network; name its file with {argument('network')}.")
     uses = network is not None and (config.restricted or config.positional != "none")
     return config.model_copy(update={"network": network.sha256 if network is not None and uses else None})
 

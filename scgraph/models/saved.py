@@ -20,7 +20,7 @@ from scgraph.config import ModelConfig, TrainConfig
 from scgraph.config_files import parse_config
 from scgraph.data import Vocabulary
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError, ModelFileError, OutputError
+from scgraph.errors import ConfigError, ModelFileError, OutputError, argument, flag
 from scgraph.files import json_text, write_atomic
 from scgraph.models.build import build_model
 from scgraph.models.network import saved_parts
@@ -211,7 +211,7 @@ def _check_folder(folder: Path) -> None:
     if missing == [WEIGHTS] and (folder / "state").is_dir():
         raise ModelFileError(
             f"{folder}: training was stopped before its first epoch ended, so there are no weights yet. "
-            "Go on with --resume."
+            f"Go on with {flag('resume')}."
         )
     if missing:
         for found in sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.ckpt")):
@@ -255,8 +255,8 @@ def _model_config(folder: Path, values: dict[str, Any], allow_conv: Collection[s
         if not isinstance(conv, str) or conv not in {*allow_conv, *conv_names()}:
             raise ModelFileError(
                 f"{path}: asks for the convolution {conv!r}, which is not registered here. scgraph never imports "
-                "what a file names: import or register it yourself, or allow it by name (load_model(..., "
-                f"allow_conv=[{conv!r}]), on the command line --allow-conv {conv})."
+                "what a file names: import or register it yourself, or allow it by name, "
+                f"{argument('allow_conv', [conv])}."
             )
     others = {key: value for key, value in values.items() if key not in ("conv", "decoder")}
     for key, value in _texts("model", others):

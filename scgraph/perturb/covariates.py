@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data.files.checks import categories
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,8 +212,9 @@ def imbalance_notes(
         notes.append(
             f"warning: {column} has other shares among controls and perturbed cells (χ² test, {len(hit)} of "
             f"{len(found)} comparisons; most in {titles[worst]}: {str(levels[level])!r} {shares[1]:.0%}, of the "
-            f"controls {shares[0]:.0%}). What differs between levels is then taken for a change; --covariate {column} "
-            "compares with controls of the same level, unless the levels are themselves what the perturbation changes"
+            f"controls {shares[0]:.0%}). What differs between levels is then taken for a change; "
+            f"{argument('covariate', column)} compares with controls of the same level, unless the levels "
+            "are themselves what the perturbation changes"
         )
     return notes
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scgraph.data.files.names import examples
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -99,12 +99,12 @@ def find_column(columns: Iterable[str], asked: str | None, where: str) -> str:
     if found:
         raise DataError(
             f"{where}: obs has the columns {' and '.join(found)}. Say which one names the perturbations: "
-            f"--perturbation {found[0]}."
+            f"{argument('perturbation', found[0])}."
         )
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
     raise DataError(
         f"{where}: obs has no column perturbation or condition, nor one of target genes or guides (target_gene, guide, "
-        f"...). Name the column of the perturbations with --perturbation. Columns: {listed}."
+        f"...). Name the column of the perturbations with {argument('perturbation')}. Columns: {listed}."
     )
 
 
@@ -134,13 +134,13 @@ def find_controls(
     if not kinds:
         raise DataError(
             f"{where}: no label looks like a control (control, ctrl, non-targeting, NT_1, ...), and changes are "
-            f"measured against controls. Name it with --control. Labels: {examples(labels, 8)}."
+            f"measured against controls. Name it with {argument('control')}. Labels: {examples(labels, 8)}."
         )
     if len(set(kinds.values())) > 1:
         one = next(label for label, kind in kinds.items() if kind == "guide")
         raise DataError(
             f"{where}: several labels may be the control, cells with guides that hit nothing and cells without a "
-            f"guide: {examples(kinds, 8)}. Say which with --control {one!r}; it may be repeated."
+            f"guide: {examples(kinds, 8)}. Say which with {argument('control')}, such as {one!r}; several may be named."
         )
     return tuple(kinds)
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError, ModelFileError
+from scgraph.errors import ConfigError, ModelFileError, flag
 from scgraph.models.tensors import read_tensors
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ def read_progress(path: Path) -> tuple[Progress, dict[str, Any]]:
     if version != CHECKPOINT_FORMAT:
         raise ModelFileError(
             f"{path}: has format {version}, and this scgraph resumes format {CHECKPOINT_FORMAT} only. "
-            "Resume with the version that wrote it, or start anew with --overwrite."
+            f"Resume with the version that wrote it, or start anew with {flag('overwrite')}."
         )
     try:
         values = header["progress"]
         return Progress(**values | {"sums": Sums(**values["sums"])}), header["run"]
     except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{path}: is damaged ({error}). Start anew with --overwrite.") from error
+        raise ModelFileError(f"{path}: is damaged ({error}). Start anew with {flag('overwrite')}.") from error
 
 
 def fingerprint(

@@ -18,7 +18,7 @@ from scgraph.data.files.stored import damage
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.thinning import row_sums
 from scgraph.data.store.store import match_note
-from scgraph.errors import ConfigError, DataError, did_you_mean
+from scgraph.errors import ConfigError, DataError, argument, did_you_mean
 from scgraph.reporting.bars import progress_bars
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import embed
@@ -214,8 +214,8 @@ class _Decoding:
         where = source.manifest["source"]
         if scale == "counts" and source.kind != "counts":
             raise DataError(
-                f"{where}: holds log-normalised values, and the scale counts needs counts. Name a layer that has them, "
-                "or take the scale log1p."
+                f"{where}: holds log-normalised values, and {argument('scale', 'counts')} needs counts. Name a layer "
+                f"that has them, or take {argument('scale', 'log1p')}."
             )
         match = saved.vocabulary.require(source, min_matched=min_matched)
         genes = read_genes(var, where)
@@ -302,7 +302,9 @@ def _decoder_of(model: Pretrained | SavedModel | str | Path, allow_conv: Collect
 
 def _place(layer_key: str) -> Place:
     if not layer_key.strip() or "/" in layer_key or layer_key in ("X", "raw"):
-        raise ConfigError(f"layer key {layer_key!r}: a layer cannot be called so. Choose a word, such as {LAYER_KEY}.")
+        raise ConfigError(
+            f"{argument('layer_key', layer_key)}: a layer cannot be called so. Choose a word, such as {LAYER_KEY}."
+        )
     return Place(
         "layers", layer_key, layer_key, frozenset({"model", "vocabulary", "scale"}), "layer of scgraph denoise"
     )
@@ -310,7 +312,7 @@ def _place(layer_key: str) -> Place:
 
 def _scale(scale: str) -> Scale:
     if scale not in get_args(Scale):
-        raise ConfigError(f"scale: {scale!r} is not known.{did_you_mean(scale, get_args(Scale))}")
+        raise ConfigError(f"{argument('scale', scale)} is not known.{did_you_mean(scale, get_args(Scale))}")
     return cast("Scale", scale)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.train.distributed.world import World
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def resolve_device(name: str) -> torch.device:
         "mps": int(torch.backends.mps.is_available()),
     }
     if (device.index or 0) >= counts.get(device.type, 0):
-        raise ConfigError(f"device: {name!r} is not on this machine; use --device auto or cpu.")
+        raise ConfigError(f"device: {name!r} is not on this machine; use auto or cpu.")
     return device
 
 
@@ -71,7 +71,8 @@ def check_world(world: World, config: TrainConfig, device: torch.device, *, batc
     if world.devices > available:
         kind = {"cpu": "cores", "cuda": "GPUs"}.get(device.type, "devices of this kind")
         raise ConfigError(
-            f"devices is {world.devices}, and this machine has {available} {kind}. Use --devices {available} or fewer."
+            f"devices is {world.devices}, and this machine has {available} {kind}. Use "
+            f"{argument('devices', available)} or fewer."
         )
     if batch_size < world.size:
         raise ConfigError(

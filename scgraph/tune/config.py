@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from scgraph.config import BenchConfig, _Config
 from scgraph.config_files import as_bench_config, laid_over, load_yaml, merged, parse_config
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,9 @@ def base_settings(config: TuneConfig) -> BenchConfig:
         whole["max_steps"] = None  # epochs that are asked for by hand are not cut
     base = parse_config(BenchConfig, whole, source=source)
     if base.train.devices * base.train.nodes > 1:
-        raise ConfigError("bench.train.devices: a trial takes one device; --workers runs several trials at a time.")
+        raise ConfigError(
+            f"bench.train.devices: a trial takes one device; {argument('workers')} runs several trials at a time."
+        )
     if not (base.train.mvp_loss or (base.train.count_loss and base.model.cell_head)):
         raise ConfigError(
             "bench.train: a search compares losses on masked values or counts, and the base has neither; set "

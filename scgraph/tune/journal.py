@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import DataError, OutputError
+from scgraph.errors import DataError, OutputError, argument
 from scgraph.files import write_atomic
 from scgraph.parsing import parse_json
 from scgraph.system.locks import FileGuard
@@ -124,7 +124,9 @@ def mend_journal(path: Path, say: Callable[[str], None] = lambda _: None) -> Non
     if not path.exists():
         return
     if not path.is_file():
-        raise OutputError(f"{path}: is a folder, and the journal of a study is a file. Name one in --storage.")
+        raise OutputError(
+            f"{path}: is a folder, and the journal of a study is a file. Name one in {argument('storage')}."
+        )
     try:
         with JournalLock(path, say).held():
             content = path.read_bytes()
@@ -133,7 +135,8 @@ def mend_journal(path: Path, say: Callable[[str], None] = lambda _: None) -> Non
                 return
             if not whole:
                 raise DataError(
-                    f"{path}: is no journal of a study. Name another file in --storage; this one is untouched."
+                    f"{path}: is no journal of a study. Name another file in {argument('storage')}; this one is "
+                    "untouched."
                 )
             _check_whole(path, whole)
             pieces = [piece for _, piece in bad if piece]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig
 from scgraph.config_files import parse_config
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.models.per_model import check_model_keys
 from scgraph.models.settings import settings_by_model
 from scgraph.train import resolve_device
@@ -146,7 +146,7 @@ def plan_search(
     if not models or not data:
         raise ConfigError("tune needs at least one model and one set of cells.")
     if workers < 1:
-        raise ConfigError(f"--workers: at least 1, not {workers}.")
+        raise ConfigError(f"{argument('workers')}: at least 1, not {workers}.")
     settings = as_tune_config(config)
     base = base_settings(settings)
     check_model_keys("space_per_model", settings.space_per_model, models)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scgraph.config_files import yaml_text
+from scgraph.reporting.drawing import model_colors
 from scgraph.reporting.page import fill_template
 from scgraph.reporting.tables import environment_lines, quantity
 from scgraph.tune.config import DIRECTIONS
@@ -76,6 +77,7 @@ def render(report: StudyReport) -> str:
         study=job.study,
         budget=job.tune.trials,
         headlines=[_headline(report, model) for model in job.models],
+        tiles=[tile for model in job.models for tile in _tile(report, model)],
         legend=_legend(job),
         header=HEADER,
         rows=[_row(report, model) for model in job.models],
@@ -137,6 +139,18 @@ def _headline(report: StudyReport, model: str) -> str:
     return f"{text}; the settings the search started from: {start:.4f}."
 
 
+def _tile(report: StudyReport, model: str) -> list[tuple[str, str]]:
+    """Number and caption of the best trial of a model; none where no trial was completed."""
+    best, gain = report.best.get(model), _gain(report, model)
+    if not best:
+        return []
+    name = NAMES[report.job.tune.objective][0]
+    caption = f"{name} of {model}, its best trial"
+    if gain is not None:
+        caption += f"; {abs(gain):.4f} {'worse' if gain < 0 else 'better'} than the start"
+    return [(f"{best[0].values[0]:.4f}", caption)]
+
+
 def _row(report: StudyReport, model: str) -> list[str]:
     own = _counted(report, model)
     counted, best = own[~own["lost"]], report.best.get(model)
@@ -188,9 +202,12 @@ def _section(report: StudyReport, model: str) -> dict[str, Any]:
     kind = report.job.tune.objective
     return {
         "name": model,
-        "counts": ", ".join(f"{count} trial{'s' * (count != 1)} {state}" for state, count in states.items()),
+        "counts": ", ".join(
+            f"{count} trial{'s' * (count != 1)} {'given up' if state == 'pruned' else state}"
+            for state, count in states.items()
+        ),
         "failures": [f"{count} failed: {reason}" for reason, count in reasons.items()],
-        "figures": study_pictures(report.studies[model], NAMES[kind]),
+        "figures": study_pictures(report.studies[model], NAMES[kind], color=model_colors(report.job.models)[model]),
         "best": [
             {
                 "title": f"Trial {one.number}: {format_values(kind, one.values)}",

@@ -11,7 +11,7 @@ from scgraph.bench import run_bench
 from scgraph.config_files import load_yaml, yaml_text
 from scgraph.data.sets.corpus import read_gene_network
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError, ScgraphError, TrainingError
+from scgraph.errors import ConfigError, ScgraphError, TrainingError, argument, flag
 from scgraph.files import prepare_output_folder, write_atomic
 from scgraph.system.locks import FileGuard
 from scgraph.train.neighbors import integration_note
@@ -148,7 +148,9 @@ def run_tune(
     folder = Path(out).expanduser().absolute()
     place = place_of(storage, folder)
     if overwrite and place.kind != "journal":
-        raise ConfigError("--overwrite clears a folder, never a database: name another study with --study.")
+        raise ConfigError(
+            f"{flag('overwrite')} clears a folder, never a database: name another study with {argument('study')}."
+        )
     graph = read_gene_network(job.bench)
     sets, sources = read_data(job)
     for probe in sets:  # what cannot be divided or matched is refused before there is a folder

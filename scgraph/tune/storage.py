@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, argument
 from scgraph.reporting.redact import HIDDEN, address_and_query, passwords_in, without_passwords
 from scgraph.system.locks import FileGuard
 from scgraph.tune.journal import StorageError, mend_journal, open_journal
@@ -78,7 +78,7 @@ def place_of(storage: str | Path | None, folder: Path) -> Place:
     if kind in ("postgresql", "postgres"):
         return _postgresql(rest)
     raise ConfigError(
-        f"--storage {shown}: give a file for a journal, sqlite:///FILE or postgresql://USER@HOST/DATABASE."
+        f"{argument('storage')} {shown}: give a file for a journal, sqlite:///FILE or postgresql://USER@HOST/DATABASE."
     )
 
 
@@ -123,7 +123,9 @@ def _journal(path: Path, say: Callable[[str], None]) -> JournalFileBackend:
     except OSError as error:
         raise StorageError(f"{path}: cannot be used ({error.strerror or error}).") from error
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path}: is no journal of a study ({error}). Name another file in --storage.") from error
+        raise DataError(
+            f"{path}: is no journal of a study ({error}). Name another file in {argument('storage')}."
+        ) from error
     return backend
 
 
@@ -156,7 +158,9 @@ def _postgresql(rest: str) -> Place:
     import importlib.util
 
     if importlib.util.find_spec("psycopg") is None:
-        raise ConfigError("--storage postgresql needs the package psycopg: install scgraph-zoo[postgres].")
+        raise ConfigError(
+            f"{argument('storage')}: postgresql needs the package psycopg: install scgraph-zoo[postgres]."
+        )
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -169,8 +173,8 @@ def _postgresql(rest: str) -> Place:
         make_url(address)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(
-            f"--storage {shown}: is no address of a database. Write postgresql://USER@HOST:PORT/DATABASE, and the "
-            "password into the environment variable PGPASSWORD."
+            f"{argument('storage')} {shown}: is no address of a database. Write postgresql://USER@HOST:PORT/DATABASE, "
+            "and the password into the environment variable PGPASSWORD."
         ) from error
     return Place("postgresql", address, shown)
 
@@ -276,7 +280,8 @@ def _explained(place: Place, error: Exception, waited: float) -> DataError | Sto
     reason = without_passwords(reason)[:300]
     if place.kind == "sqlite" and ("not a database" in reason or "malformed" in reason):
         return DataError(
-            f"{place.shown}: is no SQLite database, or is damaged ({reason}). Name another file in --storage."
+            f"{place.shown}: is no SQLite database, or is damaged ({reason}). Name another file in "
+            f"{argument('storage')}."
         )
     if place.kind == "sqlite" and "locked" in reason:
         return StorageError(

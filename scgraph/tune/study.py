@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from scgraph.config import BenchConfig
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.slots import Board
 from scgraph.tune.space import distributions, format_distribution
@@ -63,7 +63,7 @@ def open_board(job: SearchPlan, model: str, storage: BaseStorage) -> Board:
     before = study.user_attrs.get(FINGERPRINT)
     if before is None and trials:
         raise ConfigError(
-            f"{job.storage['shown']}: {name!r} is a study of something else. Name another one with --study."
+            f"{job.storage['shown']}: {name!r} is a study of something else. Name another one with {argument('study')}."
         )
     if before is None:
         study.set_user_attr(FINGERPRINT, now)
@@ -140,7 +140,7 @@ def _check_same(before: dict[str, str], now: dict[str, str], what: str) -> None:
     if differing:
         raise ConfigError(
             f"{what} cannot be continued, it was begun with something else: {'; '.join(differing)}. "
-            "Continue with what it was begun with, or name another study with --study."
+            f"Continue with what it was begun with, or name another study with {argument('study')}."
         )
 
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import anndata
 import pytest
 import typer
 
+import scgraph
 from scgraph.catalogue import listed_convs
 from scgraph.cli.app import EXAMPLES, app, main
 from scgraph.cli.options import other_words
 from scgraph.data import read_cells
+from scgraph.errors import DataError
 from scgraph.nn import conv_class, conv_names
 from scgraph.nn.conv.registry import ENTRY_POINTS
 from scgraph.reporting import doctor
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.helpers import make_cells
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
 
@@ -186,11 +188,11 @@ def test_resume_without_a_run_says_so_and_ctrl_c_names_the_command(
         patch.setattr(callbacks.RunCallback, "on_train_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             pretrain([adata], config=settings, out=out, resume=True, say=told.append)
-    assert f"--resume: {out} holds no run to go on with; this one begins at its start." in told
-    assert told[-1] == f"The state of the run is saved in {out}; the same command with --resume goes on."
+    assert f"resume=True: {out} holds no run to go on with; this one begins at its start." in told
+    assert told[-1] == f"The state of the run is saved in {out}; the same command with resume=True goes on."
     told.clear()
     pretrain([adata], config=settings, out=out, resume=True, say=told.append)
-    assert not [text for text in told if "--resume" in text]
+    assert not [text for text in told if "resume=True" in text]
 
 
 def test_bars_name_elapsed_and_left() -> None:
@@ -204,3 +206,40 @@ def test_bars_name_elapsed_and_left() -> None:
     bar.add_task("embedding", total=10, completed=4)
     console.print(bar.get_renderable())
     assert re.search(r"embedding .* 4/10 elapsed .* left ", console.export_text())
+
+
+def test_a_message_speaks_options_on_the_command_line_and_arguments_in_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    adata = make_cells()
+    adata.X = adata.X - 2
+    adata.write_h5ad("scaled.h5ad")
+    with pytest.raises(DataError, match=r"as with layer='raw'\."):
+        read_cells("scaled.h5ad")
+    code, _, err = run(capsys, "pretrain", "scaled.h5ad", "--out", "m")
+    assert code == 2
+    assert "as with --layer raw." in err
+    with pytest.raises(DataError, match=r"as with layer='raw'\."):  # whoever comes after a command is no command
+        read_cells("scaled.h5ad")
+
+
+def test_no_message_of_the_library_names_an_option_by_hand() -> None:
+    """Whoever calls it in Python has none; `argument`, `flag` and `setting` of `scgraph.errors` know who reads."""
+    options = [one for command in COMMANDS.values() for one in command.params]
+    known = {word for one in options for word in (*one.opts, *one.secondary_opts) if word.startswith("--")}
+    root = Path(scgraph.__file__).parent
+    spoken = {"errors.py", "genes/run.py", "reporting/redact.py"}  # the words themselves, the body of a command, a scan
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name in spoken or name.startswith("cli/"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        told = [node for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc]
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        told += [node for node in calls if getattr(node.func, "id", "") == "say"]
+        texts = [one.value for node in told for one in ast.walk(node) if isinstance(one, ast.Constant)]
+        words = {word for text in texts if isinstance(text, str) for word in re.findall(r"--[a-z][a-z-]+", text)}
+        if any(isinstance(text, str) and "prepare FILES --out STORE" in text for text in texts):
+            words -= {"--out"}  # a whole command
+        assert not words & known, (name, words & known)

@@ -127,7 +127,7 @@ def test_an_obvious_covariate_out_of_balance_is_said(column: str) -> None:
     (said,) = warnings(read(adata))
     assert f"warning: {column} has other shares" in said
     assert "most in GENE0: 'B cell' 10%, of the controls 50%" in said
-    assert f"--covariate {column}" in said
+    assert f"covariate={column!r}" in said
     assert not warnings(read(adata, column))
 
 

@@ -57,9 +57,13 @@ def test_controls_of_one_kind_are_taken_together() -> None:
 
 
 def test_a_control_that_is_not_clear_is_asked_for() -> None:
-    with pytest.raises(DataError, match=r"f: several .*'non-targeting', 'untreated'.*--control 'non-targeting'"):
+    with pytest.raises(
+        DataError, match=r"f: several .*'non-targeting', 'untreated'.*with control, such as 'non-targeting'"
+    ):
         found("AHR", "non-targeting", "untreated")
-    with pytest.raises(DataError, match=r"f: no label looks like a control .*--control. Labels: 'AHR', 'WT1'"):
+    with pytest.raises(
+        DataError, match=r"f: no label looks like a control .*Name it with control. Labels: 'AHR', 'WT1'"
+    ):
         found("AHR", "WT1")
     with pytest.raises(DataError, match=r"no cell is labelled 'ctrl' \(control\). Labels: 'AHR'"):
         found("AHR", asked=("ctrl",))
@@ -81,9 +85,9 @@ def test_the_column_is_found(columns: list[str], column: str) -> None:
 
 def test_the_column_is_asked_for() -> None:
     assert find_column(["perturbation", "condition"], "condition", "f") == "condition"
-    with pytest.raises(DataError, match=r"perturbation and condition. Say which .*--perturbation"):
+    with pytest.raises(DataError, match=r"perturbation and condition. Say which .*: perturbation="):
         find_column(["perturbation", "condition"], None, "f")
-    with pytest.raises(DataError, match=r"condition and target_gene. Say which .*--perturbation"):
+    with pytest.raises(DataError, match=r"condition and target_gene. Say which .*: perturbation="):
         find_column(["condition", "target_gene"], None, "f")
     with pytest.raises(DataError, match=r"no column perturbation or condition.*target_gene.*Columns: louvain, batch"):
         find_column(["louvain", "batch"], None, "f")

@@ -45,6 +45,7 @@ def test_a_real_search_from_the_command_line(
     assert "cell_loss" not in said.split("[1/2]")[0]
     assert "[2/2]" in said
     assert "Report:" in shown
+    assert "of mean, its best trial" in (out / "study.html").read_text()
     assert {path.name for path in out.iterdir()} >= {
         *("study.html", "trials.csv", "best.yaml", "best-mean.yaml"),
         *("config.yaml", "environment.json", "journal.log", "bench"),
@@ -149,7 +150,9 @@ def test_pictures_are_whole_and_the_pareto_front_is_among_them() -> None:
     for picture in (*one, *two):
         kind, _, content = picture.picture.partition(",")
         assert kind == "data:image/svg+xml;base64"
-        assert base64.b64decode(content).rstrip().endswith(b"</svg>")
+        drawn = base64.b64decode(content)
+        assert drawn.rstrip().endswith(b"</svg>")
+        assert b"#e5e5e5" not in drawn  # the gray of ggplot, in which Optuna draws
 
 
 def test_with_few_trials_less_is_drawn() -> None:

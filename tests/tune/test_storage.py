@@ -37,7 +37,7 @@ def test_places_by_their_address(tmp_path: Path) -> None:
     assert place.address == "postgresql+psycopg://me:secret@host:1/db"
     assert place.shown == "postgresql://me@host:1/db"
     for wrong in ("mysql://u:secret@h/d", "sqlite://", "redis://x"):
-        with pytest.raises(ConfigError, match="--storage") as error:
+        with pytest.raises(ConfigError, match="storage ") as error:
             place_of(wrong, tmp_path)
         assert "secret" not in str(error.value)
 
@@ -54,7 +54,7 @@ def test_a_password_is_read_as_it_is_meant(tmp_path: Path) -> None:
     "wrong", ["postgresql://me:secret", "postgresql://me:secret@h:x/d", "h:secret@x/d", "host=h password=secret"]
 )
 def test_what_is_no_address_is_refused_without_its_password(tmp_path: Path, wrong: str) -> None:
-    with pytest.raises(ConfigError, match=r"--storage .*postgresql://USER@HOST") as error:
+    with pytest.raises(ConfigError, match=r"storage .*postgresql://USER@HOST") as error:
         place_of(wrong, tmp_path)
     assert "secret" not in str(error.value)
 

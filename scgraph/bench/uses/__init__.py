@@ -16,7 +16,7 @@ from scgraph.bench.uses.neighbors import NEIGHBORS
 from scgraph.bench.uses.scib import SCIB, check_scib
 from scgraph.bench.uses.shallow import SHALLOW
 from scgraph.bench.uses.transfer import TRANSFER
-from scgraph.errors import ConfigError, did_you_mean
+from scgraph.errors import ConfigError, argument, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,5 +50,7 @@ def chosen_uses(names: Sequence[str] | None, *, has_batches: bool, has_targets: 
     if SCIB.name in names:
         check_scib()
     if TRANSFER.name in names and not has_targets:
-        raise ConfigError("transfer: no other data set was named; name its labelled cells with --transfer FILE.")
+        raise ConfigError(
+            f"transfer: no other data set was named; name its labelled cells with {argument('transfer')}."
+        )
     return tuple(use for use in USES if use.name in names or (use is TRANSFER and has_targets))

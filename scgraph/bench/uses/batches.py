@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.bench.uses.base import Column, Use, use_row
+from scgraph.errors import argument
 from scgraph.reporting.statistics import score
 from scgraph.representations.classifier import INVERSE_PENALTIES, fit_classifier
 
@@ -78,7 +79,7 @@ def folds(codes: NDArray[np.int64], batches: ArrayLike, *, seed: int, share: flo
 def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
     """Say why no batch can be held out."""
     if probe.cells.batches is None:
-        return "no batch column was named (--batch-key)"
+        return f"no batch column was named ({argument('batch_key')})"
     if not any(folds(probe.codes, probe.cells.batches, seed=0, share=settings.validation_share)):
         return "no batch has two classes that other batches have too"
     return None

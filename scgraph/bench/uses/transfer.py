@@ -14,7 +14,7 @@ from scgraph.data.files.names import examples
 from scgraph.data.sets.classes import check_pairs, read_pairs, share_classes
 from scgraph.data.sets.corpus import store_of
 from scgraph.data.sets.labelled import read_labelled
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _target(source: ProbeSet, other: ProbeSet, pairs: Pairs | None) -> Target:
         raise DataError(
             f"{other.cells.manifest['source']}: {only} shared with {source.cells.name}, and two are needed. Its "
             f"classes: {examples(other.classes)}; those of {source.cells.name}: {examples(source.classes)}. Name the "
-            "pairs that mean the same with --classes MAP.tsv."
+            f"pairs that mean the same in a table, {argument('classes')}."
         )
     truth = shared.theirs[other.codes]
     seen = find_leaks(source.cells, other.cells)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from scgraph.data.files.names import examples
-from scgraph.errors import DataError, did_you_mean
+from scgraph.errors import DataError, argument, did_you_mean, setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +183,7 @@ def canonical(
         (
             rows.data < 0,
             "negative",
-            "They look scaled: give counts or log-normalised values, as with --layer raw (layer='raw' in Python).",
+            f"They look scaled: give counts or log-normalised values, as with {argument('layer', 'raw')}.",
         ),
     ):
         at = np.flatnonzero(bad)
@@ -288,7 +288,7 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
     """
     where = cells.manifest.get("source", cells.name)
     if cells.labels is None:
-        raise DataError(f"{where}: the cells have no labels. Name the column of classes (label).")
+        raise DataError(f"{where}: the cells have no labels. Name the column of classes ({argument('label')}).")
     counts = cells.labels.value_counts()
     counts = counts[counts > 0]
     if len(counts) < 2:
@@ -297,14 +297,15 @@ def check_labels(cells: Cells, *, min_cells: int = 3) -> None:
     if len(counts) > MOST_CLASSES:
         raise DataError(
             f"{where}: column {key!r} has {len(counts):,} different values ({examples(counts.index)}), and scgraph "
-            f"compares up to {MOST_CLASSES:,} classes. Name a column of cell types or states with --label."
+            f"compares up to {MOST_CLASSES:,} classes. Name a column of cell types or states with {argument('label')}."
         )
     rare = counts[counts < min_cells]
     if len(rare) > MOST_NAMED:
         raise DataError(
             f"{where}: {len(rare):,} of {len(counts):,} classes in column {key!r} have fewer than {min_cells} cells "
-            f"({examples(rare.index)}). Training, validation and test each need one. Name another column with --label, "
-            f"or leave rare classes out with --set drop_classes_below={min_cells}."
+            f"({examples(rare.index)}). Training, validation and test each need one. Name another column "
+            f"with {argument('label')}, "
+            f"or leave rare classes out with {setting('drop_classes_below', min_cells)}."
         )
     if len(rare):
         named = ", ".join(f"{name!r} ({count})" for name, count in rare.items())

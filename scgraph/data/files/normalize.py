@@ -10,7 +10,7 @@ from scgraph.data.cells import SCALE
 from scgraph.data.files.evidence import Evidence, pieces
 from scgraph.data.files.layers import declared_kind
 from scgraph.data.files.scale import NATURAL, SCALES, Change, Values, logarithm
-from scgraph.errors import ConfigError, DataError, did_you_mean
+from scgraph.errors import ConfigError, DataError, argument, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +31,12 @@ _NAMED = 4
 _CLEAR = 100
 """Below, float32 tells three decimals."""
 
-_HINT = (
-    "Give whole counts, or say what the values are with --values (values= in Python): linear (normalised or estimated "
-    "counts without a logarithm), log1p, log2, log10 or sqrt."
-)
+
+def _hint() -> str:
+    return (
+        f"Give whole counts, or say what the values are with {argument('values')}: linear (normalised or estimated "
+        "counts without a logarithm), log1p, log2, log10 or sqrt."
+    )
 
 
 class ScaleSeen:
@@ -169,7 +171,7 @@ class ScaleSeen:
             raise DataError(
                 f"{self.where}: {seen}, they go up to {self.top:,.5g}, and nothing shows their scale: cells do not add "
                 "up to the same and their values are no whole multiples of a unit, neither as they are nor with a "
-                f"logarithm or a square root undone. {_HINT}"
+                f"logarithm or a square root undone. {_hint()}"
             )
         scale = evidence.scale
         why = "as declared" if self._declared else "as uns['log1p'] says"
@@ -179,7 +181,7 @@ class ScaleSeen:
         if evidence.high > SCALE * _MOST:
             raise DataError(
                 f"{self.where}: {seen}, and they cannot be {scale.name} of counts per 10,000, {why}: x of a cell adds "
-                f"up to {evidence.high:,.6g}. {_HINT}"
+                f"up to {evidence.high:,.6g}. {_hint()}"
             )
         note = f"{seen}: taken as {scale.name} of counts per 10,000, {why}; nothing in them proves it"
         return "log1p", note, None if scale is NATURAL else Change(scale, SCALE)
@@ -188,17 +190,17 @@ class ScaleSeen:
         if 2 * self.fractions < self.count:
             raise DataError(
                 f"{self.where}: {seen}, and the others are whole, as counts are; fractions stand in cells such as "
-                f"{', '.join(self.fractional)}. {_HINT}"
+                f"{', '.join(self.fractional)}. {_hint()}"
             )
         fitting = max((one for one in self._candidates() if one.broken), key=lambda one: one.supported, default=None)
         if fitting is not None and fitting.supported:
             raise DataError(
                 f"{self.where}: some cells hold {fitting.scale.name} of counts, and others something else (such as "
-                f"{', '.join(fitting.broken)}): cells of several scales, or rounded values. {_HINT}"
+                f"{', '.join(fitting.broken)}): cells of several scales, or rounded values. {_hint()}"
             )
 
     def _contradiction(self, seen: str) -> DataError:
-        return DataError(f"{self.where}: the values are declared as {self.values}, but {seen}. {_HINT}")
+        return DataError(f"{self.where}: the values are declared as {self.values}, but {seen}. {_hint()}")
 
 
 def check_values(values: str | None) -> None:

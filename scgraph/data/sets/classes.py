@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data.files.names import examples
-from scgraph.errors import DataError, did_you_mean
+from scgraph.errors import DataError, argument, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,8 +55,8 @@ def read_pairs(path: str | Path) -> Pairs:
         names = [name.strip() for name in line.split("\t")]
         if len(names) != 2 or not all(names):
             raise DataError(
-                f"{path}: line {number} is {line[:80]!r}; two names are needed, divided by a tab: the class of --data, "
-                "the class of --transfer."
+                f"{path}: line {number} is {line[:80]!r}; two names are needed, divided by a tab: the class of "
+                f"{argument('data')}, the class of {argument('transfer')}."
             )
         pairs.append((names[0], names[1]))
     if not pairs:
@@ -80,7 +80,7 @@ def check_pairs(path: str | Path, pairs: Pairs, ours: Iterable[str], theirs: Ite
         there = {_key(name) for name in known}
         unknown = [name for name in dict.fromkeys(pair[column] for pair in pairs) if _key(name) not in there]
         if unknown:
-            sets = ("--data", "--transfer")[column]
+            sets = argument(("data", "transfer")[column])
             raise DataError(
                 f"{path}: column {column + 1} names {examples(unknown)}, which is no class of {sets}."
                 f"{did_you_mean(unknown[0], sorted(known))}"

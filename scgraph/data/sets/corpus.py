@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data import CellStore, Vocabulary, highly_variable, is_store, read_cells, read_network
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,7 +130,8 @@ class StoreCorpus(Corpus):
         """Return the parts of the store; nothing is read."""
         if config.n_top_genes is not None:
             raise ConfigError(
-                f"n_top_genes: a store holds its own genes. Prepare it with --n-top-genes {config.n_top_genes}, and "
+                f"n_top_genes: a store holds its own genes. Prepare it with "
+                f"{argument('n_top_genes', config.n_top_genes)}, and "
                 "set n_top_genes to null."
             )
         before = np.cumsum([0, *self.sizes[:-1]])

@@ -12,7 +12,7 @@ from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN
 from scgraph.data.sets.splits import make_split
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
         DataError: it cannot be divided, see `make_split`.
     """
     if config.split == "batch" and probe.cells.batches is None:
-        raise ConfigError("A split by batch needs the column of the batches: name it with --batch-key.")
+        raise ConfigError(f"A split by batch needs the column of the batches: name it with {argument('batch_key')}.")
     rest = 1 - config.test_share - config.validation_share
     fractions = (rest, config.validation_share, config.test_share)
     labels = np.asarray(probe.classes)[probe.codes]  # names, so that a refusal can name the class

@@ -9,6 +9,7 @@ import numpy as np
 
 from scgraph.data.sets.corpus import store_of, stores_to_train_on, vocabulary_of
 from scgraph.data.sets.leakage import Comparison, compare
+from scgraph.errors import flag
 
 if TYPE_CHECKING:
     from scgraph.config import PretrainConfig
@@ -65,7 +66,7 @@ def make_stores(
         unlike = sum(int(one.unlike.sum()) for one in compared)
         allowed = [np.flatnonzero(~one.leaks) if drop_leaks else np.arange(len(one.leaks)) for one in compared]
         train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
-        outcome = "left out" if drop_leaks else "kept, as --keep-leaks asks (without labels)"
+        outcome = "left out" if drop_leaks else f"kept, as {flag('drop_leaks', value=False)} asks (without labels)"
         if unlike < sum(len(one.unlike) for one in compared):
             notes.append(
                 f"{probe.cells.name}: {leaks:,} corpus cells have the counts of a test cell on all shared genes"

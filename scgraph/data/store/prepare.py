@@ -15,7 +15,7 @@ from scgraph.data.store.disk import VOCABULARY, open_store
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.writing import SHARD_CELLS, StoreWriter, new_store_folder
 from scgraph.data.vocabulary import Vocabulary
-from scgraph.errors import ConfigError, DataError, ModelFileError, OutputError
+from scgraph.errors import ConfigError, DataError, ModelFileError, OutputError, argument
 from scgraph.reporting.bars import progress_bars
 
 if TYPE_CHECKING:
@@ -72,11 +72,14 @@ def prepare(
         OutputError: `out` cannot be written to; said before the files are read where it can be.
     """
     if n_top_genes is not None and n_top_genes < 1:
-        raise ConfigError(f"n_top_genes must be 1 or more, not {n_top_genes}.")
+        raise ConfigError(f"{argument('n_top_genes')} must be 1 or more, not {n_top_genes}.")
     if shard_cells < 1:
-        raise ConfigError(f"shard_cells must be 1 or more, not {shard_cells}.")
+        raise ConfigError(f"{argument('shard_cells')} must be 1 or more, not {shard_cells}.")
     if vocabulary is not None and (n_top_genes is not None or min_cells > 1):
-        raise ConfigError("A vocabulary that is given is taken whole: leave n_top_genes and min_cells out.")
+        raise ConfigError(
+            f"A vocabulary that is given is taken whole: leave {argument('n_top_genes')} and "
+            f"{argument('min_cells')} out."
+        )
     if not files:
         raise DataError("prepare needs at least one file of cells.")
     given = vocabulary if isinstance(vocabulary, Vocabulary) or vocabulary is None else read_vocabulary(vocabulary)

@@ -9,7 +9,7 @@ import numpy as np
 
 from scgraph.data import CellStore
 from scgraph.display import short_repr
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, argument
 from scgraph.genes.embeddings import gene_rows
 from scgraph.genes.enrichment.families import SMALLEST, gene_families
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
@@ -111,7 +111,7 @@ def enrichment_test(
 
     for name, value in {"permutations": permutations, "bins": bins, "top_k": top_k}.items():
         if value < 1:
-            raise ConfigError(f"{name} must be at least 1, not {value}.")
+            raise ConfigError(f"{argument(name)} must be at least 1, not {value}.")
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
     matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
@@ -127,7 +127,8 @@ def enrichment_test(
     if not members:
         raise DataError(
             f"{cells.name}: no family has {SMALLEST} genes among the {len(genes):,} that the model knows and "
-            f"{min_share:.1%} of the cells express. Give families of your own, or a smaller min_share."
+            f"{min_share:.1%} of the cells express. Give {argument('families')} of your own, or a smaller "
+            f"{argument('min_share')}."
         )
     matrix = matrix[:, genes]
     bins = min(bins, max(1, len(genes) // _LEAST_IN_BIN))
@@ -154,7 +155,7 @@ def enrichment_test(
 def expressed_genes(matrix: sparse.csr_matrix, min_share: float) -> NDArray[np.int64]:
     """Return the columns with a value in at least `min_share` of the rows, and in one row at least."""
     if not 0 <= min_share <= 1:
-        raise ConfigError(f"min_share must lie between 0 and 1, not {min_share:g}.")
+        raise ConfigError(f"{argument('min_share')} must lie between 0 and 1, not {min_share:g}.")
     detected = matrix.getnnz(axis=0)
     return np.flatnonzero(detected >= max(1.0, min_share * matrix.shape[0]))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from scgraph.errors import ConfigError, ContractError, did_you_mean
+from scgraph.errors import ConfigError, ContractError, did_you_mean, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +101,8 @@ def _arguments(
     if missing:
         raise ConfigError(
             f"{layer.__qualname__} needs {', '.join(missing)}, which a model cannot know: give it in conv_options "
-            f"(--set model.conv_options.{missing[0]}=..., for one model of several under per_model); where it is "
-            "no number, text or list, name a subclass of your own that sets it."
+            f"({setting(f'model.conv_options.{missing[0]}', '...')}, for one model of several under per_model); "
+            "where it is no number, text or list, name a subclass of your own that sets it."
         )
     return arguments
 

@@ -196,7 +196,8 @@ def _raise_first_failure(
         if outcome.code < 0 and rank not in ended_here:
             advice = "Nothing was kept, as there is no output folder."
             if out is not None:
-                advice = f"The last state is kept in {out}: --resume goes on with it, on any number of devices."
+                go_on = errors.flag("resume")
+                advice = f"The last state is kept in {out}: {go_on} goes on with it, on any number of devices."
             raise errors.TrainingError(
                 f"Training stopped: process {rank} of {len(outcomes)} (pid {pids[rank]}) was killed by "
                 f"{Signals(-outcome.code).name}, as the system does where memory runs out. {advice}"

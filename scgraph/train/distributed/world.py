@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from scgraph.errors import ConfigError
+from scgraph.errors import ConfigError, argument
 
 __all__ = ["World", "find_world", "torchrun_environment", "torchrun_rank"]
 
@@ -53,7 +53,8 @@ def find_world(devices: int, nodes: int) -> World:
         size, local = int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"])
         if wanted not in (1, size):
             raise ConfigError(
-                f"torchrun started {size} processes, and devices x nodes is {wanted}. Leave --devices and --nodes out: "
+                f"torchrun started {size} processes, and devices x nodes is {wanted}. Leave "
+                f"{argument('devices')} and {argument('nodes')} out: "
                 "torchrun decides."
             )
         return World(int(env["RANK"]), size, local, size // local, "torchrun")
@@ -65,7 +66,7 @@ def find_world(devices: int, nodes: int) -> World:
             raise ConfigError(f"srun started {tasks} tasks, and devices x nodes is {wanted}. Make them equal.")
         return World(int(env["SLURM_PROCID"]), tasks, devices, nodes, "slurm")
     if nodes > 1:
-        raise ConfigError(f"nodes is {nodes}: start the run on every node, without --nodes: {_EXAMPLE}.")
+        raise ConfigError(f"nodes is {nodes}: start the run on every node, without {argument('nodes')}: {_EXAMPLE}.")
     return World(0, devices, devices)
 
 

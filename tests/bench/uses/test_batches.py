@@ -48,7 +48,7 @@ def test_a_set_without_batches_or_classes_in_common_is_refused_with_the_reason()
     adata = make_cells()
     settings = make_context(adata).settings
     plain = read_probe_sets([adata])[0]
-    assert "--batch-key" in str(BATCHES.refuse(plain, settings))
+    assert "batch_key" in str(BATCHES.refuse(plain, settings))
     adata.obs["sorted"] = [f"batch of {name}" for name in adata.obs["cell_type"]]
     confounded = read_probe_sets([adata], batch_key="sorted")[0]
     assert "two classes" in str(BATCHES.refuse(confounded, settings))

@@ -128,7 +128,7 @@ def test_a_batch_column_divides_the_cells_unless_a_random_split_is_asked_for(cel
     plain = scgraph.bench(["none"], [cells_file], config=config)
     assert set(at_random.results["split"]) == {"random"}
     assert at_random.results["macro_f1"].tolist() == plain.results["macro_f1"].tolist()
-    with pytest.raises(ConfigError, match="--batch-key"):
+    with pytest.raises(ConfigError, match="batch_key"):
         scgraph.bench(["none"], [cells_file], config=config | {"split": "batch"})
 
 

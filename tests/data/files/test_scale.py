@@ -249,7 +249,7 @@ def test_what_cannot_be_told_is_refused_with_the_option_that_declares_it(tmp_pat
     adata = make()
     adata.write_h5ad(tmp_path / "mine.h5ad")
     for read in (read_cells, CellStream):
-        with pytest.raises(DataError, match=rf"mine\.h5ad: .*({message}).*--values .*linear"):
+        with pytest.raises(DataError, match=rf"mine\.h5ad: .*({message}).*with values: linear"):
             read(tmp_path / "mine.h5ad")
 
 
@@ -310,7 +310,7 @@ def test_a_declaration_that_the_file_contradicts_is_refused(name: str, values: s
     adata = counted()
     if name:
         EXACT[name](adata)
-    with pytest.raises(DataError, match=f"{message}.*--values"):
+    with pytest.raises(DataError, match=f"{message}.*with values"):
         read_cells(adata, values=values)
     with pytest.raises(ConfigError, match="'log3' is not known"):
         read_cells(adata, values="log3")

@@ -57,5 +57,5 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes, told: s
 
 def test_a_name_that_no_set_has_is_refused() -> None:
     check_pairs("map.tsv", (("t", "CD4"),), ["T", "B"], ["cd4 "])
-    with pytest.raises(DataError, match=r"column 2 names 'CD5'.*--transfer.*Did you mean 'CD4'"):
+    with pytest.raises(DataError, match=r"column 2 names 'CD5'.*no class of transfer.*Did you mean 'CD4'"):
         check_pairs("map.tsv", (("T", "CD5"),), ["T", "B"], ["CD4"])

@@ -265,7 +265,7 @@ def test_two_at_once_leave_one_whole_store(h5ad: Path, tmp_path_factory: pytest.
     codes, said = [child.wait() for child in children], [child.said() for child in children]
     assert 0 in codes, said
     for code, text in zip(codes, said, strict=True):
-        assert not code or text.splitlines()[-1].endswith("Choose another folder, or say --overwrite."), text
+        assert not code or text.splitlines()[-1].endswith("Choose another folder, or say overwrite=True."), text
     equal(CellStore.open(store, verify=True), in_memory([h5ad]))
     assert sorted(path.name for path in h5ad.parent.iterdir()) == ["cells.h5ad", "store"]
 

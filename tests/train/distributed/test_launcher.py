@@ -178,7 +178,7 @@ def test_a_killed_process_ends_the_run_and_any_number_of_devices_goes_on(workers
     for victim, step in ((1, 3), (0, 12)):
         watch = _when(out, step, lambda victim=victim: os.kill(workers[victim].pid, signal.SIGKILL))
         began = time.monotonic()
-        with pytest.raises(TrainingError, match=rf"process {victim} of 2 .* killed by SIGKILL.*{out}: --resume"):
+        with pytest.raises(TrainingError, match=rf"process {victim} of 2 .* killed by SIGKILL.*{out}: resume=True"):
             go_on(2)
         watch.join()
         assert time.monotonic() - began < 30
