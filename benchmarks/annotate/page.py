@@ -41,7 +41,8 @@ def annotate_markdown(rows: Sequence[dict[str, Any]]) -> str:
         [
             "# Labels for cells of another study, condition, chemistry or patient\n",
             "Scores are of the best label of every cell whose class the reference has, whatever its probability; "
-            "*unknown* is the share of these cells below the threshold, *foreign classes* those of the query that the "
+            "*unknown* is the share of these cells below the least probability or above the largest novelty, "
+            "*foreign classes* those of the query that the "
             "reference lacks, *on the reference* what the held-out cells of the reference let expect, *left out* the "
             "share of unknown cells of a class that was left out of the reference, mean over classes.\n",
             markdown_table(HEADER, body),

@@ -19,6 +19,7 @@ from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
 from scgraph.annotate import run_annotate
 from scgraph.annotate.calibration import expected_calibration_error
+from scgraph.annotate.results import Limits
 from scgraph.cli.options import Overwrite
 from scgraph.cli.terminal import say, show
 from scgraph.reporting.rows import REGRESSION
@@ -73,6 +74,7 @@ def measured(pair: Pair, method: str, options: dict[str, Any], *, seed: int) -> 
         label=label,
         batch_key=pair.case.batch_key,
         threshold=0.0,
+        max_novelty=1.0,
         top=len(pair.reference.obs[label].unique()),
         seed=seed,
         min_matched=0.0,
@@ -93,7 +95,8 @@ def measured(pair: Pair, method: str, options: dict[str, Any], *, seed: int) -> 
         same &= (predicted >= 0) | (names.to_numpy() == best)
         together += np.where(same, query.obs[f"scgraph_probability{ending}"], 0)
     known = truth >= 0
-    unknown = query.obs["scgraph_probability"].to_numpy() < record["chosen_threshold"]
+    limits = Limits(record["chosen_threshold"], record["chosen_max_novelty"])
+    unknown = limits.unknown(*(query.obs[f"scgraph_{name}"].to_numpy() for name in ("probability", "novelty")))
     right = predicted == truth
     said = known & ~unknown
     tried = next(row for row in record["candidates"] if row["candidate"] == record["classifier"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.annotate.features import FeatureMap
+    from scgraph.annotate.novelty import NoveltyScale
     from scgraph.data import Cells
     from scgraph.representations.classifier import Classifier
 
@@ -39,6 +40,8 @@ class CellClassifier:
         classes: names of all classes K, by code.
         temperature: T.
         threshold: probability below which a cell is unknown.
+        novelty: how unlike every class a cell is; None for a classifier of format 1, which did not ask.
+        max_novelty: novelty above which a cell is unknown.
         record: how it came about: reference, label, candidates, scores, left-out classes, versions.
     """
 
@@ -48,6 +51,8 @@ class CellClassifier:
     classes: tuple[str, ...]
     temperature: float
     threshold: float
+    novelty: NoveltyScale | None
+    max_novelty: float
     record: dict[str, Any]
 
     def predict(self, blocks: Iterable[Cells], cells: int) -> Predicted:
@@ -61,6 +66,7 @@ class CellClassifier:
             DataError: the counts of a cell are needed and not known, or its features are not finite.
         """
         probability = np.zeros((cells, len(self.classes)))
+        novelty = np.full(cells, np.nan)
         features: NDArray[np.float32] | None = None
         counted = np.zeros(cells, dtype=bool)
         for block in blocks:
@@ -77,8 +83,12 @@ class CellClassifier:
             features[block.rows] = x
             counted[block.rows] = np.diff(store.indptr) > 0
             probability[block.rows] = probabilities(expanded(self.regression, x, len(self.classes)), self.temperature)
+            if self.novelty is not None:
+                novelty[block.rows] = self.novelty(x)
         probability[~counted] = 0
-        return Predicted(probability, np.zeros((cells, 0), np.float32) if features is None else features, counted)
+        novelty[~counted] = np.nan
+        features = np.zeros((cells, 0), np.float32) if features is None else features
+        return Predicted(probability, novelty, features, counted)
 
 
 @short_repr
@@ -88,11 +98,14 @@ class Predicted:
 
     Attributes:
         probability: of every class, `[n, K]`; zeros for a cell without any count on its genes.
+        novelty: share of held-out cells of the reference that are less unlike its classes, `[n]`; NaN where it is not
+            known.
         features: `[n, C]`.
         counted: whether the cell has such a count, `[n]`.
     """
 
     probability: NDArray[np.float64]
+    novelty: NDArray[np.float64]
     features: NDArray[np.float32]
     counted: NDArray[np.bool_]
 

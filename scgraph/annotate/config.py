@@ -11,7 +11,7 @@ from scgraph.errors import ConfigError, argument
 __all__ = ["UNKNOWN", "AnnotateConfig"]
 
 UNKNOWN = "unknown"
-"""Label of a cell whose best label has a probability below the threshold."""
+"""Label of a cell that is too unlike every class, or whose best label has too low a probability."""
 
 
 @short_repr
@@ -28,6 +28,8 @@ class AnnotateConfig:
         majority: let the nearest cells of the query vote on the label of a cell.
         top: how many labels of a cell are written.
         threshold: probability below which a cell is `UNKNOWN`; None: as the classifier says.
+        max_novelty: novelty above which a cell is `UNKNOWN`, the share of held-out cells of the reference that are less
+            unlike its classes; None: as the classifier says; 1: none is.
         key_added: first part of the names that are written.
         layer: layer of the query to read instead of X.
         values: what the values of the query are, see `scgraph.data.read_cells`.
@@ -49,6 +51,7 @@ class AnnotateConfig:
     majority: bool = False
     top: int = 1
     threshold: float | None = None
+    max_novelty: float | None = None
     key_added: str = "scgraph"
     layer: str | None = None
     values: str | None = None
@@ -66,6 +69,10 @@ class AnnotateConfig:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(
                 f"{argument('threshold')}: a probability lies between 0 and 1, and {self.threshold:g} does not."
+            )
+        if self.max_novelty is not None and not 0 <= self.max_novelty <= 1:
+            raise ConfigError(
+                f"{argument('max_novelty')}: a share lies between 0 and 1, and {self.max_novelty:g} does not."
             )
         if not 0 <= self.min_matched <= 1:
             raise ConfigError(
@@ -85,6 +92,11 @@ class AnnotateConfig:
     def probability_column(self) -> str:
         """Column of obs with the probability of the label."""
         return f"{self.key_added}_probability"
+
+    @property
+    def novelty_column(self) -> str:
+        """Column of obs with the novelty of the cell."""
+        return f"{self.key_added}_novelty"
 
     @property
     def record_key(self) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.annotate.calibration import (
+    GIVEN_UP_AS_NEW,
     expected_calibration_error,
     fit_temperature,
     held_out_probabilities,
     probabilities,
     unknown_threshold,
 )
+from scgraph.annotate.novelty import ClassDensities, NoveltyScale
 from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 from scgraph.representations.classifier import INVERSE_PENALTIES, SCALINGS, fit_path
@@ -43,6 +45,7 @@ class Measured:
         scores: accuracy, balanced accuracy and macro-F1 of all labels.
         temperature: of its logits.
         threshold: probability below which a cell is unknown.
+        ratios: how unlike its classes each rightly labelled held-out cell is, see `ClassDensities`.
         calibration_error: of probabilities at temperatures that other cells asked for.
         cells: how many were scored.
         unknown: share of these cells that end as unknown.
@@ -55,6 +58,7 @@ class Measured:
     scores: dict[str, float]
     temperature: float
     threshold: float
+    ratios: NDArray[np.float64]
     calibration_error: float
     cells: int
     unknown: float
@@ -63,6 +67,10 @@ class Measured:
     def fit(self, x: NDArray[np.floating], codes: NDArray[np.int64]) -> Classifier:
         """Fit the chosen regression on features `[n, C]`."""
         return fit_path(x, codes, scaling=self.scaling, penalties=[self.inverse_penalty])[0]
+
+    def novelty(self, x: NDArray[np.floating], codes: NDArray[np.int64]) -> NoveltyScale:
+        """Fit densities of the classes to features `[n, C]`, on the scale of the held-out cells."""
+        return NoveltyScale.fit(x, codes, self.ratios)
 
     def row(self) -> dict[str, Any]:
         """Return what is written of it."""
@@ -98,10 +106,12 @@ def hold_out(
     """
     settings = [(scaling, penalty) for penalty in INVERSE_PENALTIES for scaling in SCALINGS]
     logits = {one: np.full((len(codes), classes), -np.inf) for one in settings}
+    ratios = np.zeros(len(codes))
     for train, held_out in folds:
         x = features(train)
         if not np.isfinite(x).all():
             raise DataError(f"{name}: the features of row {int(np.argwhere(~np.isfinite(x))[0, 0])} are not finite.")
+        ratios[held_out] = ClassDensities.fit(x[train], codes[train])(x[held_out])
         for scaling in SCALINGS:
             for fitted in fit_path(x[train], codes[train], scaling=scaling):
                 logits[scaling, fitted.inverse_penalty][held_out] = expanded(fitted, x[held_out], classes)
@@ -118,7 +128,9 @@ def hold_out(
     probability = held_out_probabilities(best, truth, fold)
     top, right = probability.max(axis=1), probability.argmax(axis=1) == truth
     threshold = unknown_threshold(top, right)
-    said = top >= threshold
+    ratios = ratios[known]
+    scale = ratios[right] if right.any() else ratios
+    said = (top >= threshold) & (ratios <= np.quantile(scale, 1 - GIVEN_UP_AS_NEW))
     return Measured(
         name,
         scaling,
@@ -126,6 +138,7 @@ def hold_out(
         reached[scaling, penalty],
         fit_temperature(best, truth),
         threshold,
+        scale,
         expected_calibration_error(top, right),
         int(known.sum()),
         float(1 - said.mean()),
@@ -144,7 +157,7 @@ def leave_classes_out(
     """Leave each class out in turn, and say which share of its cells ends as unknown; nothing for two classes.
 
     Args:
-        measured: the candidate, whose penalty, temperature and threshold hold.
+        measured: the candidate, whose penalty, temperature and thresholds hold.
         x: its features of all cells, `[n, C]`.
         codes: class of every cell, `[n]`.
         classes: their names.
@@ -162,12 +175,14 @@ def leave_classes_out(
         own = np.flatnonzero(codes == left_out)
         fitted = measured.fit(x[train], codes[train])
         probability = probabilities(fitted.logits(x[own]), measured.temperature)
+        novelty = measured.novelty(x[train], codes[train])(x[own])
+        unknown = (probability.max(axis=1) < measured.threshold) | (novelty > 1 - GIVEN_UP_AS_NEW)
         taken = fitted.codes[np.bincount(probability.argmax(axis=1)).argmax()]
         rows.append(
             {
                 "class": name,
                 "cells": len(own),
-                "unknown": float((probability.max(axis=1) < measured.threshold).mean()),
+                "unknown": float(unknown.mean()),
                 "taken_for": classes[taken],
             }
         )

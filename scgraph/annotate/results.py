@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +16,58 @@ if TYPE_CHECKING:
     from scgraph.annotate.classifier import CellClassifier, Predicted
     from scgraph.annotate.config import AnnotateConfig
 
-__all__ = ["RECORD_FIELDS", "choice_note", "flat_record", "label_columns", "query_record"]
+__all__ = ["RECORD_FIELDS", "Limits", "choice_note", "flat_record", "label_columns", "query_record"]
 
 RECORD_FIELDS = frozenset({"classifier", "classes", "threshold"})
 """Entries by which a record of labels is known."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Beyond which a cell is `UNKNOWN`.
+
+    Attributes:
+        threshold: least probability of its label.
+        max_novelty: largest share of held-out cells of the reference that are less unlike its classes.
+    """
+
+    threshold: float
+    max_novelty: float
+
+    @classmethod
+    def of(cls, classifier: CellClassifier, config: AnnotateConfig) -> Limits:
+        """Return those of the options, or where they say nothing of the classifier."""
+        return cls(
+            classifier.threshold if config.threshold is None else config.threshold,
+            classifier.max_novelty if config.max_novelty is None else config.max_novelty,
+        )
+
+    def unknown(self, probability: NDArray[np.float64], novelty: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which cells are unknown, from the probability of their best label and their novelty, `[n]` each.
+
+        A cell that nothing is known of, with a probability of 0, is unknown whatever the limits are.
+        """
+        unknown: NDArray[np.bool_] = (probability < self.threshold) | (probability == 0) | (novelty > self.max_novelty)
+        return unknown
+
+
 def label_columns(
-    probability: NDArray[np.float64], classes: tuple[str, ...], config: AnnotateConfig, threshold: float
+    predicted: Predicted,
+    probability: NDArray[np.float64],
+    classes: tuple[str, ...],
+    config: AnnotateConfig,
+    limits: Limits,
 ) -> dict[str, NDArray[np.float64] | pd.Categorical]:
-    """Return the columns of obs: label and probability, and those of the next best where more are asked for.
+    """Return the columns of obs: label, probability and novelty, and the next best where more are asked for.
 
     The second best and those after it are never unknown: they say what a cell might be.
+
+    Args:
+        predicted: what the classifier says.
+        probability: of every class, `[n, K]`: its own, or what neighbours voted.
+        classes: their names.
+        config: names of the columns, and how many labels.
+        limits: beyond which a cell is unknown.
     """
     import pandas as pd
 
@@ -38,12 +79,13 @@ def label_columns(
         ending = "" if place == 0 else f"_{place + 1}"
         codes = order[:, place].copy()
         if place == 0:
-            # A cell that nothing is known of is unknown at any threshold.
-            codes[(best[:, 0] < threshold) | (best[:, 0] == 0)] = len(classes)
+            codes[limits.unknown(best[:, 0], predicted.novelty)] = len(classes)
         names = [*classes] if UNKNOWN in classes else [*classes, UNKNOWN]
         codes[codes == len(classes)] = names.index(UNKNOWN)
         columns[config.label_column + ending] = pd.Categorical(np.asarray(names, dtype=object)[codes])
         columns[config.probability_column + ending] = best[:, place]
+        if place == 0:
+            columns[config.novelty_column] = predicted.novelty
     return columns
 
 
@@ -60,9 +102,10 @@ def choice_note(record: dict[str, Any]) -> str:
         f"{taken['candidate']} is taken: macro-F1 {taken['macro_f1']:.3f}, accuracy {taken['accuracy']:.3f} on "
         f"{taken['cells']:,} held-out cells of the reference{behind}"
     )
+    more = f" or above a novelty of {record['max_novelty']:.3g}" if record["max_novelty"] < 1 else ""
     said += (
-        f". Calibration error {taken['calibration_error']:.3f}; below a probability of {record['threshold']:.2f} a "
-        f"cell is unknown: {taken['unknown']:.1%} of the held-out cells, and of the others "
+        f". Calibration error {taken['calibration_error']:.3f}; below a probability of {record['threshold']:.2f}{more} "
+        f"a cell is unknown: {taken['unknown']:.1%} of the held-out cells, and of the others "
         f"{taken['accuracy_known']:.1%} are right"
     )
     left_out = record["left_out"]
@@ -77,7 +120,7 @@ def choice_note(record: dict[str, Any]) -> str:
 
 
 def query_record(
-    classifier: CellClassifier, predicted: Predicted, labels: ArrayLike, config: AnnotateConfig, threshold: float
+    classifier: CellClassifier, predicted: Predicted, labels: ArrayLike, config: AnnotateConfig, limits: Limits
 ) -> dict[str, Any]:
     """Return how the labels of a query came about and how many cells got each."""
     names, counts = np.unique(np.asarray(labels).astype(str), return_counts=True)
@@ -86,8 +129,10 @@ def query_record(
         "classifier": classifier.name,
         "classes": list(classifier.classes),
         "temperature": classifier.temperature,
-        "threshold": threshold,
+        "threshold": limits.threshold,
         "chosen_threshold": classifier.threshold,
+        "max_novelty": limits.max_novelty,
+        "chosen_max_novelty": classifier.max_novelty,
         "majority": config.majority,
         "cells": int(counts.sum()),
         "cells_without_counts": int((~predicted.counted).sum()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from scgraph.annotate.classifier import vote
 from scgraph.annotate.config import AnnotateConfig
 from scgraph.annotate.features import check_genes
 from scgraph.annotate.plan import blocks_of, make_plan
-from scgraph.annotate.results import choice_note, label_columns, query_record
+from scgraph.annotate.results import Limits, choice_note, label_columns, query_record
 from scgraph.annotate.saved import is_classifier, load_classifier, save_classifier
 from scgraph.annotate.training import train_classifier
 from scgraph.annotate.writing import check_adata, check_file, write_adata, write_file
@@ -50,13 +50,14 @@ def run_annotate(
     say: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Label the cells of ``adata``: ``obs["scgraph_label"]``, ``obs["scgraph_probability"]``, a record in ``uns``.
+    """Label the cells of ``adata``: ``scgraph_label``, ``_probability`` and ``_novelty`` in obs, a record in uns.
 
     On held-out parts of the reference (whole batches where `batch_key` names several, else cells at random) it tries
     logistic regression on 50 components of log values, on 32 of square roots and 32 of Pearson residuals, and on the
     vectors of a model, as it is and fine-tuned, where there is one. The best in macro-F1 learns from all labelled
-    cells. Probabilities are calibrated on the held-out cells (temperature scaling); a cell whose best label stays
-    below a threshold is ``unknown``: all but 5 % of the rightly labelled held-out cells reach it.
+    cells. Probabilities are calibrated on the held-out cells (temperature scaling). A cell is ``unknown`` where it is
+    less like any class than 96 % of the rightly labelled held-out cells are, or where its best label has a probability
+    that 99 % of them reach.
 
     Args:
         adata: cells without labels; changed in place.
@@ -69,7 +70,8 @@ def run_annotate(
         overwrite: replace a classifier in `save`.
         say: told what was read, what was tried, and what was taken.
         options: further fields of `scgraph.annotate.AnnotateConfig`: candidates, pretrain, majority, top, threshold,
-            key_added, layer, values, reference_layer, reference_values, min_matched, device, allow_conv, seed.
+            max_novelty, key_added, layer, values, reference_layer, reference_values, min_matched, device, allow_conv,
+            seed.
 
     Returns:
         The record: what was tried with its scores, calibration error, threshold, classes that were left out, and how
@@ -152,12 +154,12 @@ def _labelled(
         classifier, saved = train_classifier(plan, query, config, say)
         if save is not None:
             save_classifier(save, classifier, model=saved, overwrite=overwrite)
-    threshold = classifier.threshold if config.threshold is None else config.threshold
-    say(choice_note({**classifier.record, "classifier": classifier.name, "threshold": classifier.threshold}))
+    limits, own = Limits.of(classifier, config), Limits.of(classifier, AnnotateConfig())
+    say(choice_note({**classifier.record, "classifier": classifier.name, **asdict(own)}))
     predicted = classifier.predict(blocks_of(query), size)
     probability = vote(predicted) if config.majority else predicted.probability
-    columns = label_columns(probability, classifier.classes, config, threshold)
-    record = query_record(classifier, predicted, columns[config.label_column], config, threshold)
+    columns = label_columns(predicted, probability, classifier.classes, config, limits)
+    record = query_record(classifier, predicted, columns[config.label_column], config, limits)
     if record["cells_without_counts"]:
         say(f"{record['cells_without_counts']:,} cells have no count on the genes of the classifier: they are unknown")
     return columns, record
@@ -187,6 +189,11 @@ def _loaded(
     classifier = load_classifier(model, device=config.device, allow_conv=config.allow_conv)
     in_common = check_genes(classifier.features.vocabulary, query, min_matched=config.min_matched)
     say(f"genes in common: {in_common}")
+    if classifier.novelty is None:
+        say(
+            f"{model}: is of format 1, which says unknown by the probability alone. Make it again from its reference "
+            "(--save) for the novelty too"
+        )
     return classifier
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from scgraph._version import __version__
 from scgraph.annotate.classifier import CellClassifier
 from scgraph.annotate.features import FeatureMap
+from scgraph.annotate.novelty import ClassDensities, NoveltyScale
 from scgraph.data import Vocabulary
 from scgraph.data.components import Components, LogValues, Residuals
 from scgraph.errors import ModelFileError
@@ -38,13 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIPTION", "is_classifier", "load_classifier", "save_classifier"]
 
-FORMAT = 1
+FORMAT = 2
+"""Of format 1, which is still read, is a classifier that asks for the probability alone."""
 CLASSES_HEADER = "code\tclass\n"
 DESCRIPTION, TENSORS, CLASSES = "classifier.json", "classifier.safetensors", "classes.tsv"
 GENES = "vocabulary.tsv"
 """That of the model, where there is one."""
 _REGRESSION = ("centre", "scale", "weights", "bias", "codes")
-_KEYS = {"format", "name", "features", "regression", "temperature", "threshold", "record", "versions"}
+_NOVELTY = ("centres", "precision", "centre", "precision_all")
+_KEYS = {"format", "name", "features", "regression", "temperature", "threshold", "novelty", "record", "versions"}
 
 
 def is_classifier(folder: str | Path) -> bool:
@@ -71,6 +74,13 @@ def save_classifier(
     regression = classifier.regression
     for name in _REGRESSION:
         tensors[f"regression.{name}"] = getattr(regression, name)
+    novelty: dict[str, float] | None = None
+    if classifier.novelty is not None:
+        densities = classifier.novelty.densities
+        novelty = {"offset": densities.offset, "max": classifier.max_novelty}
+        tensors["novelty.quantiles"] = classifier.novelty.quantiles
+        for name in _NOVELTY:
+            tensors[f"novelty.{name}"] = getattr(densities, name)
     description = {
         "format": FORMAT,
         "name": classifier.name,
@@ -78,6 +88,7 @@ def save_classifier(
         "regression": {"inverse_penalty": regression.inverse_penalty, "scaling": regression.scaling},
         "temperature": classifier.temperature,
         "threshold": classifier.threshold,
+        "novelty": novelty,
         "record": classifier.record,
         "versions": {"scgraph": __version__},
     }
@@ -125,6 +136,7 @@ def load_classifier(folder: str | Path, *, device: str = "auto", allow_conv: Col
             centre, scale, weights, bias, codes, float(chosen["inverse_penalty"]), chosen["scaling"], math.nan
         )
         _check_shapes(regression, len(classes), folder / TENSORS)
+        novelty, max_novelty = _rebuilt_novelty(description["novelty"], arrays, folder / TENSORS, regression)
         own_totals = bool(description["features"]["own_totals"])
         return CellClassifier(
             str(description["name"]),
@@ -133,6 +145,8 @@ def load_classifier(folder: str | Path, *, device: str = "auto", allow_conv: Col
             classes,
             float(description["temperature"]),
             float(description["threshold"]),
+            novelty,
+            max_novelty,
             dict(description["record"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -153,6 +167,8 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path}: has format {version}; this scgraph reads up to format {FORMAT}. Upgrade scgraph (pip install "
             "--upgrade scgraph-zoo)."
         )
+    if version == 1:
+        description.setdefault("novelty", None)
     wrong = sorted(_KEYS.symmetric_difference(description))
     if wrong:
         raise ModelFileError(f"{path}: missing or unknown keys: {', '.join(wrong)}. Copy it again.")
@@ -181,6 +197,30 @@ def _check_shapes(regression: Classifier, classes: int, path: Path) -> None:
     )
     if not fits:
         raise ModelFileError(f"{path}: its tensors do not fit each other or {CLASSES}. Copy the whole folder.")
+
+
+def _rebuilt_novelty(
+    described: dict[str, Any] | None, arrays: dict[str, NDArray[Any]], path: Path, regression: Classifier
+) -> tuple[NoveltyScale | None, float]:
+    """Return how unlike every class a cell is, and above which novelty it is unknown."""
+    if described is None:
+        return None, 1.0
+    centres, precision, centre, precision_all = (arrays[f"novelty.{name}"] for name in _NOVELTY)
+    quantiles, width = arrays["novelty.quantiles"], len(regression.centre)
+    fits = (
+        centres.ndim == 2
+        and len(centres) > 0
+        and centres.shape[1:] == centre.shape == (width,)
+        and precision.shape == precision_all.shape == (width, width)
+        and quantiles.ndim == 1
+        and len(quantiles) > 1
+        and bool((np.diff(quantiles) >= 0).all())
+        and all(np.isfinite(one).all() for one in (centres, centre, precision, precision_all, quantiles))
+    )
+    if not fits:
+        raise ModelFileError(f"{path}: its tensors do not fit each other. Copy the whole folder.")
+    densities = ClassDensities(centres, precision, centre, precision_all, float(described["offset"]))
+    return NoveltyScale(densities, quantiles), float(described["max"])
 
 
 def _described(representation: Representation, tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scgraph._version import __version__
+from scgraph.annotate.calibration import GIVEN_UP_AS_NEW
 from scgraph.annotate.candidates import component_candidates, model_candidates
 from scgraph.annotate.classifier import CellClassifier
 from scgraph.annotate.features import restricted
@@ -76,7 +77,17 @@ def train_classifier(
     regression = tried[best].fit(x, codes)
     chosen = tried[best]
     return (
-        CellClassifier(chosen.name, features, regression, classes, chosen.temperature, chosen.threshold, record),
+        CellClassifier(
+            chosen.name,
+            features,
+            regression,
+            classes,
+            chosen.temperature,
+            chosen.threshold,
+            chosen.novelty(x, codes),
+            1 - GIVEN_UP_AS_NEW,
+            record,
+        ),
         saved,
     )
 

@@ -28,6 +28,7 @@ __all__ = ["check_adata", "check_file", "write_adata", "write_file"]
 def _places(config: AnnotateConfig) -> list[Place]:
     columns = [config.label_column, config.probability_column]
     columns += [f"{column}_{place}" for column in columns for place in range(2, config.top + 1)]
+    columns.insert(2, config.novelty_column)
     what = "labels of scgraph annotate"
     return [Place("obs", column, config.record_key, RECORD_FIELDS, what) for column in columns]
 

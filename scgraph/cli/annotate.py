@@ -35,6 +35,10 @@ def annotate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability below which a cell is unknown.  [default: chosen]")
     ] = None,
+    max_novelty: Annotated[
+        float | None,
+        typer.Option(help="Novelty above which a cell is unknown, 1 for none.  [default: chosen]"),
+    ] = None,
     key_added: Annotated[str, typer.Option(help="First part of the names that are written.")] = "scgraph",
     layer: Layer = None,
     values: ValuesAs = None,
@@ -65,6 +69,7 @@ def annotate(
         majority=majority,
         top=top,
         threshold=threshold,
+        max_novelty=max_novelty,
         key_added=key_added,
         layer=layer,
         values=values,

@@ -119,7 +119,7 @@ def test_a_vote_of_the_nearest_cells_takes_their_mean_probability() -> None:
     probability = np.tile([0.9, 0.1], (20, 1))
     probability[0], probability[19] = [0.2, 0.8], [0.0, 0.0]
     features = np.r_[np.random.default_rng(0).normal(size=(19, 2)), [[50.0, 50.0]]].astype(np.float32)
-    voted = vote(Predicted(probability, features, np.arange(20) < 19))
+    voted = vote(Predicted(probability, np.zeros(20), features, np.arange(20) < 19))
     assert voted[0].argmax() == 0
     assert (voted[19] == 0).all()
 
@@ -170,7 +170,7 @@ def test_a_cell_whose_counts_are_all_on_other_genes_is_unknown_at_any_threshold(
     other = ad.AnnData(np.ones((91, 1), np.float32), obs=adata.obs, var=pd.DataFrame(index=["ELSEWHERE"]))
     adata.X[:2] = 0
     both = ad.concat([adata, other], axis=1, merge="first")
-    record = scgraph.annotate(both, model=folder / "classifier", threshold=0.0, majority=True)
+    record = scgraph.annotate(both, model=folder / "classifier", threshold=0.0, max_novelty=1.0, majority=True)
     assert labels(both)[:2] == ["unknown", "unknown"]
     assert (both.obs["scgraph_probability"].iloc[:2] == 0).all()
     assert record["cells_without_counts"] == 3

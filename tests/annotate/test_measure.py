@@ -72,7 +72,7 @@ def test_calibration_error_and_threshold_are_what_they_are_defined_as() -> None:
     probability = np.repeat([0.95, 0.55], 10)
     right = np.r_[np.ones(10, bool), np.arange(10) < 3]
     assert expected_calibration_error(probability, right) == pytest.approx((0.05 + 0.25) / 2)
-    assert unknown_threshold(np.linspace(0, 1, 101), np.ones(101, bool)) == pytest.approx(0.05)
+    assert unknown_threshold(np.linspace(0, 1, 101), np.ones(101, bool)) == pytest.approx(0.01)
     assert unknown_threshold(probability, np.zeros(20, bool)) == 0
 
 
@@ -126,12 +126,22 @@ def test_a_classifier_on_a_fine_tuned_model_is_saved_with_it(folder: Path, tmp_p
     features, x = tuned.final()
     assert not np.array_equal(x, frozen.x)
     classifier = CellClassifier(
-        tuned.name, features, measured.fit(x, codes), ("a", "b\tc", "d"), measured.temperature, 0.5, {}
+        tuned.name,
+        features,
+        measured.fit(x, codes),
+        ("a", "b\tc", "d"),
+        measured.temperature,
+        0.5,
+        measured.novelty(x, codes),
+        0.9,
+        {},
     )
     save_classifier(tmp_path / "classifier", classifier, model=saved)
     again = load_classifier(tmp_path / "classifier", device="cpu")
-    ours, theirs = (one.predict([cells], len(cells)).probability for one in (classifier, again))
-    assert np.array_equal(ours, theirs)
+    ours, theirs = (one.predict([cells], len(cells)) for one in (classifier, again))
+    assert np.array_equal(ours.probability, theirs.probability)
+    assert np.array_equal(ours.novelty, theirs.novelty)
+    assert again.max_novelty == 0.9
     assert again.classes == ("a", "b\tc", "d")
     assert {path.suffix for path in (tmp_path / "classifier").rglob("*") if path.is_file()} == {
         ".json",

@@ -68,6 +68,7 @@ def test_options_are_frozen() -> None:
                 "--out",
                 "--majority",
                 "--top",
+                "--max-novelty",
                 "--threshold",
                 "--key-added",
                 "--layer",
