@@ -1,4 +1,4 @@
-"""Predictions that are known to be hard to beat: nothing, the mean, sums of singles, ridge regression.
+"""Predictions that are known to be hard to beat: nothing, the mean, sums of singles, ridge and its kernel, the nearest.
 
 Source: Ahlmann-Eltze, Huber and Anders (2025), "Deep-learning-based gene perturbation effect prediction does not yet
 outperform simple linear baselines", Nature Methods 22:1657.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PENALTIES", "additive", "ridge", "summed"]
+__all__ = ["PENALTIES", "additive", "kernel_ridge", "nearest", "ridge", "summed"]
 
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-2, 5, 0.5))
 
@@ -76,36 +76,75 @@ def summed(
 
 
 def ridge(
-    x: NDArray[np.float64],
-    change: NDArray[np.float32],
-    train: NDArray[np.int64],
-    validation: NDArray[np.int64],
+    x: NDArray[np.float64], change: NDArray[np.float32], learn: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], float]:
     """Regress changes on descriptions of the perturbed genes.
 
-    ``min ||Y - X B - 1 bᵀ||² + α ||B||²``; α is the one with the least squared error on the validation part, the
-    largest on a tie.
+    ``min ||Y - X B - 1 bᵀ||² + α ||B||²``; α is the one with the least squared error when each of `learn` is left out.
 
     Args:
         x: descriptions of all perturbations, `[P, D]`.
-        change: measured changes, at least of train and validation, `[n, G]` with n ≤ P.
-        train: rows that are fitted.
-        validation: rows that α is chosen on.
+        change: measured changes, at least of `learn`, `[n, G]` with n ≤ P.
+        learn: rows that are learned from.
 
     Returns:
         Predictions `[P, G]` and α.
     """
-    from sklearn.linear_model import Ridge
+    from sklearn.linear_model import RidgeCV
     from threadpoolctl import threadpool_limits
 
-    best: tuple[float, float, Ridge] | None = None
     with threadpool_limits(1):
-        for penalty in sorted(PENALTIES, reverse=True):
-            # Cholesky is exact here, and the quickest: few perturbations, many genes.
-            model = Ridge(alpha=penalty, solver="cholesky").fit(x[train], change[train].astype(np.float64))
-            error = float(np.square(model.predict(x[validation]) - change[validation]).mean())
-            if best is None or error < best[0]:
-                best = (error, penalty, model)
-        assert best is not None
-        predicted: NDArray[np.float32] = best[2].predict(x).astype(np.float32)
-    return predicted, best[1]
+        model = RidgeCV(alphas=PENALTIES).fit(x[learn], change[learn].astype(np.float64))
+        predicted: NDArray[np.float32] = model.predict(x).astype(np.float32)
+    return predicted, float(model.alpha_)
+
+
+def kernel_ridge(
+    x: NDArray[np.float64], change: NDArray[np.float32], learn: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], float]:
+    """Regress pseudobulk changes on a Gaussian kernel of the descriptions.
+
+    ``k(x, z) = exp(-||x - z||² / m)`` with m the median squared distance of those learned from. The features are the
+    kernel's own (Nyström with all of `learn` is exact), so that an intercept and the choice of α are those of `ridge`.
+
+    Args:
+        x: descriptions of all perturbations, `[P, D]`.
+        change: measured changes, at least of `learn`, `[n, G]` with n ≤ P.
+        learn: rows that are learned from.
+
+    Returns:
+        Predictions `[P, G]` and α.
+    """
+    from scipy.spatial.distance import pdist
+    from sklearn.kernel_approximation import Nystroem
+    from threadpoolctl import threadpool_limits
+
+    distances = pdist(x[learn], "sqeuclidean")
+    scale = float(np.median(distances[distances > 0])) if (distances > 0).any() else 1.0
+    with threadpool_limits(1):
+        features = Nystroem(gamma=1 / scale, n_components=len(learn), random_state=0).fit(x[learn]).transform(x)
+    return ridge(features, change, learn)
+
+
+def nearest(x: NDArray[np.float64], change: NDArray[np.float32], learn: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Predict the change of the most similar perturbation of as many genes, else of any number.
+
+    Similar is the cosine of the descriptions without their last column, which counts genes. A perturbation that is
+    described by nothing gets the mean change.
+
+    Args:
+        x: descriptions of all perturbations, `[P, D + 1]`, of `summed`.
+        change: measured changes, at least of `learn`, `[n, G]` with n ≤ P.
+        learn: rows that are learned from.
+
+    Returns:
+        `[P, G]`.
+    """
+    sizes = np.linalg.norm(x[:, :-1], axis=1)
+    units = x[:, :-1] / np.where(sizes > 0, sizes, 1)[:, None]
+    similar = units @ units[learn].T
+    same = x[:, -1:] == x[learn, -1]
+    similar = np.where(same | ~same.any(axis=1, keepdims=True), similar, -np.inf)
+    predicted = change[learn][similar.argmax(axis=1)]
+    filled: NDArray[np.float32] = np.where(sizes[:, None] > 0, predicted, change[learn].mean(axis=0)).astype(np.float32)
+    return filled

@@ -47,10 +47,16 @@ class PerturbConfig(_Config):
     top: Positive = Field(20, description="most changed genes that the second score looks at")
     score_targets: bool = Field(default=True, description="also score the perturbed genes themselves")
     control_cells: Positive = Field(256, description="control cells that the model reads for their state")
-    components: Positive = Field(50, description="principal components of the baseline")
+    components: Positive = Field(50, description="principal components of the baseline, eigenvectors of the network")
+    split: Literal["auto", "genes", "leave-one-out"] = Field(
+        "auto", description="every perturbation tested once a seed, or a share of the genes; auto: by their number"
+    )
+    separate_controls: bool = Field(
+        default=True, description="measure what is tested against other control cells than what is learned from"
+    )
     test_share: Share = Field(0.25, description="share of the perturbed genes that only the test part holds")
     validation_share: Share = Field(0.15, description="share of the perturbed genes that choices are made on")
-    seeds: Positive = Field(5, description="repetitions: split, first weights, untrained model")
+    seeds: Positive = Field(5, description="repetitions: split, halves of the controls, first weights")
     predict: Names = Field((), description="perturbations to predict besides: GENE, or GENE1+GENE2")
 
     @model_validator(mode="after")

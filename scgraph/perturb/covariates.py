@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,11 +89,32 @@ class Strata:
         kept: NDArray[np.int64] = rows[self.codes[rows] >= 0]
         return kept
 
+    def shares(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Shares of the levels among `rows`, `[L]`."""
+        found: NDArray[np.float64] = np.bincount(self.codes[rows], minlength=len(self.means)) / len(rows)
+        return found
+
     def expected(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Mean of controls in which the levels have the shares that they have among `rows`, `[n_genes]`."""
-        shares = np.bincount(self.codes[rows], minlength=len(self.means)) / len(rows)
-        mean: NDArray[np.float64] = shares @ self.means
+        mean: NDArray[np.float64] = self.shares(rows) @ self.means
         return mean
+
+    def halves(
+        self, controls: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Divide control cells into two halves of every level; a level of one cell stands in both."""
+        parts: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = ([], [])
+        for level in range(len(self.means)):
+            own = rng.permutation(controls[self.codes[controls] == level])
+            middle = len(own) // 2
+            parts[0].append(own[:middle] if middle else own)
+            parts[1].append(own[middle:])
+        return np.sort(np.concatenate(parts[0])), np.sort(np.concatenate(parts[1]))
+
+    def averaged(self, values: sparse.csr_matrix, controls: NDArray[np.int64]) -> Strata:
+        """Return the same levels with the means of some of the controls."""
+        rows = [controls[self.codes[controls] == level] for level in range(len(self.means))]
+        return replace(self, means=np.stack([mean_expression(values, own) for own in rows]))
 
 
 def joined_levels(obs: pd.DataFrame, columns: Sequence[str], where: str) -> pd.Categorical | None:

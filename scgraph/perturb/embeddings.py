@@ -23,7 +23,7 @@ __all__ = ["GeneDescriptions", "affected_features", "control_features", "gene_ta
 
 Kind = Literal["auto", "gene", "value", "adjacency", "all"]
 
-MOST_CELLS = 20_000
+MOST_CELLS = 5_000
 
 _BATCH = 16
 
@@ -159,8 +159,8 @@ def pca_loadings(values: sparse.csr_matrix, components: int, *, seed: int) -> ND
     """Return the loadings of the genes on principal components of cells, times the deviation along each.
 
     Args:
-        values: log-normalised expression of the cells that may be learned from, `[n, n_genes]`; of more than 20,000
-            a sample is taken.
+        values: log-normalised expression of the cells that may be learned from, `[n, n_genes]`; of more than 5,000 a
+            sample is taken.
         components: at most so many.
         seed: of the sample and of the starting vector.
 
@@ -174,6 +174,7 @@ def pca_loadings(values: sparse.csr_matrix, components: int, *, seed: int) -> ND
         values = values[np.sort(np.random.default_rng(seed).choice(values.shape[0], MOST_CELLS, replace=False))]
     kept = max(1, min(components, min(values.shape) - 1))
     with threadpool_limits(1):
-        pca = PCA(kept, svd_solver="arpack", random_state=seed).fit(values.astype(np.float64))
+        solver: Literal["arpack", "covariance_eigh"] = "arpack" if values.shape[1] > 2_000 else "covariance_eigh"
+        pca = PCA(kept, svd_solver=solver, random_state=seed).fit(values.astype(np.float64))
     loadings: NDArray[np.float32] = (pca.components_.T * np.sqrt(pca.explained_variance_)).astype(np.float32)
     return loadings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,10 +18,10 @@ from scgraph.files import file_atomic, json_text, prepare_output_folder, write_a
 from scgraph.perturb import figures
 from scgraph.perturb.config import as_perturb_config
 from scgraph.perturb.embeddings import gene_tables
-from scgraph.perturb.methods import STEPS, Experiment
-from scgraph.perturb.scores import score_changes, summarise
+from scgraph.perturb.methods import Experiment
+from scgraph.perturb.scores import CEILING, score_changes, summarise
 from scgraph.perturb.screen import read_screen
-from scgraph.perturb.splits import split_perturbations
+from scgraph.perturb.splits import GROUPS, MOST_ONE_OUT, leave_one_out, split_perturbations
 from scgraph.perturb.tables import summary_markdown
 from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.drawing import image_bytes, png
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from scgraph.models import SavedModel
     from scgraph.perturb.config import PerturbConfig
-    from scgraph.perturb.methods import Prediction
+    from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
     from scgraph.train import Pretrained
 
@@ -142,24 +142,29 @@ def run_perturb(
         layer=layer,
         values=values,
     )
-    genes = [one.genes for one in screen.perturbations]
-    shares = {"test_share": settings.test_share, "validation_share": settings.validation_share}
-    splits = [split_perturbations(genes, seed=seed, **shares) for seed in range(settings.seeds)]
-    for note in (*screen.notes, screen.match_note, splits[0].how()):
+    splits = [_splits(screen, settings, seed) for seed in range(settings.seeds)]
+    for note in (*screen.notes, screen.match_note, _how(splits[0])):
         say(note)
     is_new = out is not None and not Path(out).exists()
     folder = None if out is None else prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
     job = Experiment(screen, saved, settings, training, place)
     try:
-        found = []
+        found: list[_Tested] = []
+        total = sum(map(len, splits))
         with progress_bars(show_progress) as begin:
-            move, steps = begin("predicting changes"), count(1)
-            for seed, split in enumerate(splits):
-                found.append(job.predict(split, seed=seed, tick=lambda: move(next(steps), STEPS * len(splits))))
-                say(f"seed {seed}: {', '.join(f'{n} {p.choice}' for n, p in found[-1].items() if p.choice)}")
-        done = _result(job, splits, found, folder)
+            move = begin("predicting changes")
+            for seed, own in enumerate(splits):
+                for split in own:
+                    found.append(_tested(job, split, seed))
+                    move(len(found), total)
+                chosen = found[-1].scores.groupby("model", sort=False)["choice"].first()
+                shown = ", ".join(
+                    f"{name} {choice}" for name, choice in chosen.items() if choice and "+" not in str(name)
+                )
+                say(f"seed {seed}: {len(own)} split{'s' * (len(own) != 1)}; in the last: {shown}")
+        done = _result(job, found, folder)
         if folder is not None:
-            _write(done, folder, job, splits[0], found[0][job.model_name], command)
+            _write(done, folder, job, found, command)
     except ScgraphError:
         if folder is not None and is_new:
             shutil.rmtree(folder)
@@ -167,33 +172,59 @@ def run_perturb(
     return done
 
 
-def _result(
-    job: Experiment, splits: Sequence[PerturbationSplit], found: Sequence[dict[str, Prediction]], folder: Path | None
-) -> PerturbResult:
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """What one split says: the scores of all methods, and the changes that the network predicts, `[P + N, G]`."""
+
+    seed: int
+    split: PerturbationSplit
+    scores: pd.DataFrame
+    change: NDArray[np.float32]
+
+
+def _splits(screen: Screen, settings: PerturbConfig, seed: int) -> list[PerturbationSplit]:
+    genes = [one.genes for one in screen.perturbations]
+    few = len(genes) <= MOST_ONE_OUT
+    if settings.split == "leave-one-out" or (settings.split == "auto" and few):
+        return leave_one_out(genes, seed=seed, validation_share=settings.validation_share)
+    shares = {"test_share": settings.test_share, "validation_share": settings.validation_share}
+    return [split_perturbations(genes, seed=seed, **shares)]
+
+
+def _how(splits: Sequence[PerturbationSplit]) -> str:
+    if len(splits) == 1:
+        return splits[0].how()
+    groups = [split.groups[0] for split in splits]
+    kinds = ", ".join(f"{groups.count(group)} {group}" for group in GROUPS if group in groups)
+    return f"every perturbation is tested once a seed with the others to learn from, {len(splits)} splits ({kinds})"
+
+
+def _tested(job: Experiment, split: PerturbationSplit, seed: int) -> _Tested:
     import pandas as pd
 
-    screen, settings = job.screen, job.settings
-    targets = None if settings.score_targets else screen.targets()
+    screen, settings, test = job.screen, job.settings, split.test
+    predictions, measured = job.predict(split, seed=seed), job.measured(seed)
+    changes = {CEILING: (measured.halves[0][test], measured.halves[1][test], "")}
+    changes |= {name: (one.change[test], measured.truth[test], one.choice) for name, one in predictions.items()}
+    named = {
+        "perturbation": [screen.perturbations[at].name for at in test],
+        "group": split.groups,
+        "cells": [len(screen.perturbations[at].cells) for at in test],
+    }
+    left_out = None if settings.score_targets else screen.targets()[test]
     parts = []
-    for seed, (split, predictions) in enumerate(zip(splits, found, strict=True)):
-        rows = [screen.perturbations[at] for at in split.test]
-        for name, prediction in predictions.items():
-            scored = score_changes(
-                prediction.change[split.test],
-                screen.change[split.test],
-                top=settings.top,
-                left_out=None if targets is None else targets[split.test],
-            )
-            named = {
-                "seed": seed,
-                "model": name,
-                "perturbation": [one.name for one in rows],
-                "group": split.groups,
-                "cells": [len(one.cells) for one in rows],
-            }
-            parts.append(pd.DataFrame({**named, **scored, "choice": prediction.choice}))
-    results = pd.concat(parts, ignore_index=True)
-    notes = [*screen.notes, screen.match_note, splits[0].how()]
+    for name, (guess, truth, choice) in changes.items():
+        scored = score_changes(guess, truth, top=settings.top, left_out=left_out, among=measured.truth, own=test)
+        parts.append(pd.DataFrame({"seed": seed, "model": name, **named, **scored, "choice": choice}))
+    return _Tested(seed, split, pd.concat(parts, ignore_index=True), predictions[job.model_name].change)
+
+
+def _result(job: Experiment, found: Sequence[_Tested], folder: Path | None) -> PerturbResult:
+    import pandas as pd
+
+    screen = job.screen
+    results = pd.concat([one.scores for one in found], ignore_index=True)
+    notes = [*screen.notes, screen.match_note, _how([one.split for one in found if one.seed == 0])]
     if not job.has_doubles:
         notes.append("no perturbation has two genes, so there is no additive prediction")
     unmatched = int((screen.ids[screen.scored] == 0).sum())
@@ -202,14 +233,11 @@ def _result(
             f"{unmatched:,} of {len(screen.scored):,} genes are not in the vocabulary of the model: of them it is told "
             "the expression in control cells only"
         )
-    predictions = _predictions(job, splits, [one[job.model_name].change for one in found])
-    return PerturbResult(results, summarise(results, job.baselines), predictions, tuple(notes), folder)
+    return PerturbResult(results, summarise(results, job.baselines), _predictions(job, found), tuple(notes), folder)
 
 
-def _predictions(
-    job: Experiment, splits: Sequence[PerturbationSplit], changes: Sequence[NDArray[np.float32]]
-) -> AnnData:
-    """Average the predictions of the network over seeds; training perturbations of a seed do not count."""
+def _predictions(job: Experiment, found: Sequence[_Tested]) -> AnnData:
+    """Average the predictions of the network over splits; those of training perturbations do not count."""
     import anndata
     import pandas as pd
 
@@ -217,9 +245,9 @@ def _predictions(
     known, every = len(screen.perturbations), len(job.genes)
     total = np.zeros((every, len(screen.scored)))
     times = np.zeros(every, dtype=np.int64)
-    for split, change in zip(splits, changes, strict=True):
-        rows = np.concatenate([split.test, np.arange(known, every)])
-        total[rows] += change[rows]
+    for one in found:
+        rows = np.concatenate([one.split.test, np.arange(known, every)])
+        total[rows] += one.change[rows]
         times[rows] += 1
     kept = np.flatnonzero(times)
     listed = [*screen.perturbations, *screen.new]
@@ -229,7 +257,7 @@ def _predictions(
         {
             "part": ["test" if at < known else "new" for at in kept],
             "cells": [len(listed[at].cells) for at in kept],
-            "seeds": times[kept],
+            "splits": times[kept],
         },
         index=[f"{listed[at].name}{'' if at < known else ' (new)'}" for at in kept],
     )
@@ -244,8 +272,7 @@ def _write(
     done: PerturbResult,
     folder: Path,
     job: Experiment,
-    split: PerturbationSplit,
-    first: Prediction,
+    found: Sequence[_Tested],
     command: Sequence[str] | None,
 ) -> None:
     import yaml
@@ -260,13 +287,15 @@ def _write(
         notes=done.notes,
         environment=where,
     )
+    first = {int(at): one.change[at] for one in found if one.seed == 0 for at in one.split.test}
+    shown = sorted(first)
     drawn = {
         "scores": figures.scores(done.summary, baselines=job.baselines, top=settings.top),
         "changes": figures.changes(
-            first.change[split.test],
-            screen.change[split.test],
-            [screen.perturbations[at].name for at in split.test],
-            screen.targets()[split.test],
+            np.stack([first[at] for at in shown]),
+            screen.change[shown],
+            [screen.perturbations[at].name for at in shown],
+            screen.targets()[shown],
             model=job.model_name,
         ),
     }

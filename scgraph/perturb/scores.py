@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["ALL", "METRICS", "best_baseline", "score_changes", "summarise"]
+__all__ = ["ALL", "CEILING", "HIGHER_IS_BETTER", "MEAN", "METRICS", "best_baseline", "score_changes", "summarise"]
 
-METRICS = ("pearson", "pearson_top", "mse", "mse_top")
-HIGHER_IS_BETTER = {"pearson", "pearson_top"}
+METRICS = ("pearson", "pearson_top", "mse", "mse_top", "mae", "discrimination", "overlap")
+HIGHER_IS_BETTER = {"pearson", "pearson_top", "discrimination", "overlap"}
+MEAN, CEILING = "mean change", "split half (ceiling)"
+"""Names of the floor, the mean change of the others, and of the ceiling, one half of the cells against the other."""
 ALL = "all"
 """The group of all test perturbations."""
 
@@ -30,24 +32,34 @@ def score_changes(
     *,
     top: int = 20,
     left_out: NDArray[np.bool_] | None = None,
+    among: NDArray[np.floating] | None = None,
+    own: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Score predicted changes, each perturbation by itself.
 
-    ``pearson`` and ``mse`` look at all genes, ``pearson_top`` and ``mse_top`` at those with the largest measured
-    absolute change. The correlation with a prediction that does not vary, such as no change, is taken as 0.
+    ``pearson``, ``mse`` and ``mae`` look at all genes, ``pearson_top`` and ``mse_top`` at those with the largest
+    measured absolute change, of which ``overlap`` is the share that is among as many with the largest predicted one.
+    The correlation with a prediction that does not vary, such as no change, is taken as 0, and so is its overlap.
+    ``discrimination`` is the share of the other perturbations whose measured change is farther from the prediction (by
+    the sum of absolute differences) than that of the perturbation itself, ties half: 1 where it is told from all
+    others, 0.5 by chance.
 
     Args:
         predicted: `[P, G]`.
         measured: `[P, G]`.
         top: number of the most changed genes.
         left_out: genes that do not count, `[P, G]`.
+        among: measured changes of all perturbations, `[Q, G]`; None for `measured`.
+        own: row of each perturbation in `among`, `[P]`; None for its own place.
 
     Returns:
         One array `[P]` a metric.
 
-    Source: the metrics of GEARS (Roohani et al. 2024); there the genes are those with the most significant change.
+    Source: the metrics of GEARS (Roohani et al. 2024); there the genes are those with the most significant change. The
+    discrimination score is that of the Virtual Cell Challenge (Roohani et al. 2025, doi:10.1016/j.cell.2025.06.008).
     """
     found: dict[str, list[float]] = {name: [] for name in METRICS}
+    others = measured if among is None else among
     for row in range(len(measured)):
         counted = slice(None) if left_out is None else ~left_out[row]
         guess, truth = predicted[row, counted].astype(float), measured[row, counted].astype(float)
@@ -55,7 +67,27 @@ def score_changes(
         for suffix, part in (("", slice(None)), ("_top", most)):
             found[f"pearson{suffix}"].append(_pearson(guess[part], truth[part]))
             found[f"mse{suffix}"].append(float(np.square(guess[part] - truth[part]).mean()))
+        found["mae"].append(float(np.abs(guess - truth).mean()))
+        found["overlap"].append(_overlap(guess, most))
+        rest = np.delete(others[:, counted], row if own is None else own[row], axis=0)
+        found["discrimination"].append(_discrimination(guess, truth, rest))
     return {name: np.asarray(values) for name, values in found.items()}
+
+
+def _overlap(guess: NDArray[np.float64], most: NDArray[np.int64]) -> float:
+    size = np.abs(guess)
+    if not len(most) or np.ptp(size) < 1e-12:
+        return 0.0
+    return len(np.intersect1d(np.argsort(-size, kind="stable")[: len(most)], most)) / len(most)
+
+
+def _discrimination(guess: NDArray[np.float64], truth: NDArray[np.float64], rest: NDArray[np.floating]) -> float:
+    if not len(rest):
+        return math.nan
+    mine = np.abs(guess - truth).sum()
+    theirs = np.abs(rest - guess).sum(axis=1)
+    same = np.isclose(theirs, mine, rtol=1e-9)
+    return float(np.where(same, 0.5, theirs > mine).mean())
 
 
 def _pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -69,6 +101,8 @@ def summarise(results: pd.DataFrame, baselines: Collection[str]) -> pd.DataFrame
 
     For every metric: `_mean`, the mean over perturbations of the mean over the seeds that tested each; `_low` and
     `_high`, its 95 % t interval over perturbations; `_sd`, the standard deviation over seeds of the mean of a seed;
+    `_floor`, `_floor_low` and `_floor_high`, the paired difference to the mean change, and its interval over
+    perturbations;
     `_reference`, the baseline that is best by this mean; and the paired difference to it, `_difference` with
     `_difference_low` and `_difference_high` over perturbations, and of the means of seeds `_seeds`, `_seeds_low` and
     `_seeds_high` over seeds, in which a perturbation that was tested more often weighs more.
@@ -124,12 +158,17 @@ def _columns(
     interval = paired_difference(own, np.zeros(len(own)))  # to nothing: the t interval of the mean itself
     difference = paired_difference(own, by_perturbation[best])
     seeds = paired_difference(by_seed[model], by_seed[best])
+    floor = by_perturbation[MEAN] if MEAN in by_perturbation else by_perturbation[best]
+    above = paired_difference(own, floor)
     same = model == best
     return {
         f"{metric}_mean": interval.mean,
         f"{metric}_low": interval.low,
         f"{metric}_high": interval.high,
         f"{metric}_sd": mean_sd(by_seed[model]).sd,
+        f"{metric}_floor": math.nan if model == MEAN else above.mean,
+        f"{metric}_floor_low": math.nan if model == MEAN else above.low,
+        f"{metric}_floor_high": math.nan if model == MEAN else above.high,
         f"{metric}_reference": best,
         f"{metric}_difference": math.nan if same else difference.mean,
         f"{metric}_difference_low": math.nan if same else difference.low,

@@ -15,7 +15,7 @@ from scgraph.data.files.objects import open_object
 from scgraph.data.files.stored import damage
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
-from scgraph.perturb.covariates import imbalance_notes, joined_levels, make_strata, mean_expression
+from scgraph.perturb.covariates import Strata, imbalance_notes, joined_levels, make_strata, mean_expression
 from scgraph.perturb.genes import GeneNames
 from scgraph.perturb.labels import EXPECTED, read_label
 from scgraph.perturb.names import find_column, find_controls
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scgraph.data.network.network import GeneEdges
     from scgraph.perturb.config import PerturbConfig
 
-__all__ = ["LEAST_PERTURBATIONS", "Perturbation", "Screen", "read_screen"]
+__all__ = ["LEAST_PERTURBATIONS", "Measured", "Perturbation", "Screen", "measure", "read_screen"]
 
 LEAST_PERTURBATIONS = 5
 """Three to learn from, one to choose on, one to test."""
@@ -67,7 +67,8 @@ class Screen:
         perturbations: those that can be used, by name.
         new: those that are to be predicted besides.
         scored: columns of the genes whose change is predicted, `[G]`.
-        change: δ of every perturbation, `[P, G]`.
+        change: δ of every perturbation, against all controls, `[P, G]`.
+        strata: levels of the covariates, and the mean of the controls of each.
         state: mean log-normalised expression of the control cells, `[G]`.
         column: of obs, with the perturbations.
         control_labels: of the control cells.
@@ -84,6 +85,7 @@ class Screen:
     new: tuple[Perturbation, ...]
     scored: NDArray[np.int64]
     change: NDArray[np.float32]
+    strata: Strata
     state: NDArray[np.float32]
     column: str
     control_labels: tuple[str, ...]
@@ -103,6 +105,53 @@ class Screen:
     def targets(self) -> NDArray[np.bool_]:
         """Tell which genes each perturbation perturbs, of those whose change is predicted, `[P, G]`."""
         return np.asarray([np.isin(self.scored, one.genes) for one in self.perturbations])
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Changes as one repetition measures them.
+
+    Attributes:
+        learned: what may be learned from, `[P, G]`.
+        truth: what predictions are compared with, against other control cells, `[P, G]`.
+        halves: the change of one half of the cells of each perturbation against the controls of `learned`, and of the
+            other half against those of `truth`, `[2, P, G]`.
+        controls: rows of the control cells that `learned` uses.
+        state: mean log-normalised expression of these, `[G]`.
+    """
+
+    learned: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    halves: NDArray[np.float32]
+    controls: NDArray[np.int64]
+    state: NDArray[np.float32]
+
+
+def measure(screen: Screen, *, seed: int, separate_controls: bool) -> Measured:
+    """Measure changes with the control cells divided into two halves, one to learn from and one to test.
+
+    All changes of a screen share the mean of the control cells, and so its sampling error. Where the same controls
+    serve both sides, whatever reproduces this error seems to predict: the mean of the other perturbations most of all.
+
+    Args:
+        screen: of `read_screen`.
+        seed: of the halves.
+        separate_controls: whether controls are divided; if not, both sides use all.
+    """
+    rng = np.random.default_rng(seed)
+    tested, learned = screen.strata.halves(screen.control, rng)
+    if not separate_controls:
+        tested = learned = screen.control
+    sides = [screen.strata.averaged(screen.values, rows) for rows in (learned, tested)]
+    found = np.empty((4, len(screen.perturbations), len(screen.scored)), dtype=np.float32)
+    for at, one in enumerate(screen.perturbations):
+        cells = rng.permutation(one.cells)
+        middle = max(1, len(cells) // 2)
+        parts = [one.cells, one.cells, cells[:middle], cells[middle:] if len(cells) > 1 else cells]
+        for place, (rows, side) in enumerate(zip(parts, sides * 2, strict=True)):
+            found[place, at] = (mean_expression(screen.values, rows) - side.expected(rows))[screen.scored]
+    state = mean_expression(screen.values, learned)[screen.scored].astype(np.float32)
+    return Measured(found[0], found[1], found[2:], learned, state)
 
 
 def read_screen(
@@ -207,6 +256,7 @@ def read_screen(
         new=new,
         scored=scored,
         change=change,
+        strata=strata,
         state=state[scored].astype(np.float32),
         column=column,
         control_labels=control_labels,

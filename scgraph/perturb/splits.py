@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["GROUPS", "PerturbationSplit", "group_of", "split_perturbations"]
+__all__ = ["GROUPS", "MOST_ONE_OUT", "PerturbationSplit", "group_of", "leave_one_out", "split_perturbations"]
 
 GROUPS = ("single", "double, 2/2 seen", "double, 1/2 seen", "double, 0/2 seen")
-"""Kinds of test perturbations, by how many genes of a double stand in a training perturbation."""
+"""Kinds of test perturbations, by how many genes of a double stand in a perturbation that is not tested."""
 
 DRAWS = 64
+MOST_ONE_OUT = 40
+"""Of more perturbations a share is tested at once, where the settings leave it open."""
+
 LEAST_TRAIN = 2
 
 
 @dataclass(frozen=True)
 class PerturbationSplit:
-    """Indices of the three parts, ascending and disjoint, together all perturbations.
+    """Indices of the three parts, ascending and disjoint.
 
     Attributes:
         train: `[n_train]`.
@@ -82,13 +85,51 @@ def split_perturbations(
             _assign(part, genes, {int(gene) for gene in own}, number, share, rng)
         train, validation, test = (np.flatnonzero(part == number).astype(np.int64) for number in range(3))
         if len(train) >= LEAST_TRAIN and len(validation) and len(test):
-            seen = {gene for at in train.tolist() for gene in genes[at]}
+            seen = {gene for at in np.flatnonzero(part < 2).tolist() for gene in genes[at]}
             groups = tuple(group_of(genes[at], seen) for at in test.tolist())
             return PerturbationSplit(train, validation, test, groups)
     raise DataError(
         f"{len(genes)} perturbations of {len(names)} genes cannot be divided into train, validation and test so that "
         "some genes are new in the test part. Give more perturbations, of more genes."
     )
+
+
+def leave_one_out(
+    genes: Sequence[tuple[int, ...]], *, seed: int, validation_share: float = 0.15
+) -> list[PerturbationSplit]:
+    """Test every perturbation by itself, a pure function of the arguments.
+
+    Where the single perturbation of a gene is tested, no double that holds the gene is learned from. A double is tested
+    up to four times: with all other perturbations, without those that hold the one gene, the other, or either, as far
+    as these differ; its group says how many of its genes are seen. A share of what is left is the validation part.
+
+    Args:
+        genes: perturbed genes, one or two a perturbation.
+        seed: of the validation parts.
+        validation_share: of the perturbations that are left.
+
+    Raises:
+        DataError: nothing is left to learn from, whichever is tested.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for at, own in enumerate(genes):
+        hidden: list[tuple[int, ...]] = [own] if len(own) == 1 else [(), own[:1], own[1:], own]
+        left: dict[tuple[int, ...], None] = {}
+        for names in hidden:
+            kept = (other for other in range(len(genes)) if other != at and not set(names).intersection(genes[other]))
+            left.setdefault(tuple(kept))
+        for kept_rows in left:
+            if len(kept_rows) <= LEAST_TRAIN:
+                continue
+            order = rng.permutation(np.asarray(kept_rows, dtype=np.int64))
+            count = int(np.clip(round(validation_share * len(order)), 1, len(order) - LEAST_TRAIN))
+            seen = {gene for other in kept_rows for gene in genes[other]}
+            parts = np.sort(order[count:]), np.sort(order[:count])
+            found.append(PerturbationSplit(*parts, np.asarray([at]), (group_of(own, seen),)))
+    if not found:
+        raise DataError(f"{len(genes)} perturbations: nothing is left to learn from when one is tested. Give more.")
+    return found
 
 
 def group_of(genes: tuple[int, ...], seen: set[int]) -> str:

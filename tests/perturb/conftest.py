@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scgraph.config import ModelConfig, TrainConfig
+from scgraph.data import Vocabulary
+from scgraph.models import save_model
+from scgraph.nn import GeneModel
 from scgraph.perturb.simulate import SimulatedScreen, save_graph_model, simulate_screen
+from tests.perturb.forms import MEASURED, PATHWAY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,3 +36,15 @@ def screen_file(tmp_path_factory: pytest.TempPathFactory, simulated: SimulatedSc
     path = tmp_path_factory.mktemp("perturb") / "screen.h5ad"
     simulated.adata.write_h5ad(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def graph_model_of_pathway(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that knows the measured genes of `forms` and those of a pathway that no file there measures."""
+    names = (*MEASURED, *PATHWAY)
+    config = ModelConfig(conv="gnn", channels=8, layers=1, rank=4)
+    model = GeneModel(len(names), **config.model_kwargs())
+    folder = tmp_path_factory.mktemp("pathway") / "model"
+    training = TrainConfig(embed_genes="all").model_dump(mode="json")
+    save_model(folder, model, Vocabulary(names, ("",) * len(names)), config, metadata={"training": training})
+    return folder

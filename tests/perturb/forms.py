@@ -12,8 +12,9 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MEASURED", "labelled_screen", "write_edges"]
+__all__ = ["MEASURED", "PATHWAY", "labelled_screen", "write_edges"]
 
+PATHWAY = ("STAT1", "JAK2", "IRF1", "IFNGR1", "SPI1", "MYC")
 MEASURED = ("LYZ", "CD3D", "CD3E", "NKG7", "MS4A1", "GNLY", "S100A8", "S100A9", "FCN1", "CD79A", "IL7R", "CCL5")
 
 

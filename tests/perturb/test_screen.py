@@ -14,7 +14,7 @@ from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.screen import Screen, read_screen
 from tests.forms import write_zarr
-from tests.perturb.forms import MEASURED, labelled_screen, write_edges
+from tests.perturb.forms import MEASURED, PATHWAY, labelled_screen, write_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,9 +192,6 @@ def test_stimulated_cells_are_no_gene_perturbations(shared_data: Path) -> None:
     vocabulary = Vocabulary.from_cells([read_cells(path)])
     with pytest.raises(DataError, match=r"none of the 1 perturbations names a gene.*stim"):
         read_screen(path, vocabulary, PerturbConfig())
-
-
-PATHWAY = ["STAT1", "JAK2", "IRF1", "IFNGR1", "SPI1", "MYC"]
 
 
 def test_perturbed_genes_need_not_be_measured(tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""The pages of the runs on a real and on simulated screens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.harness.text import as_rows, markdown_table, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from scgraph.perturb import PerturbResult
+
+__all__ = ["screen_page", "shared_controls", "simulated_page"]
+
+SHOWN = ("pearson_top", "mae", "mse", "discrimination", "overlap")
+FORMS = {"mae": ".4f", "mse": ".5f"}
+
+
+def shared_controls(
+    data: Path, model: Path, settings: Mapping[str, Any], *, network: Path | None, covariate: Sequence[str] | None
+) -> pd.DataFrame:
+    """Return Pearson of floor and ceiling with one set of controls for both sides, and with separate ones, by seed."""
+    import pandas as pd
+
+    from scgraph.data import read_network
+    from scgraph.models import load_model
+    from scgraph.perturb.config import as_perturb_config
+    from scgraph.perturb.scores import score_changes
+    from scgraph.perturb.screen import measure, read_screen
+
+    config = as_perturb_config(dict(settings))
+    edges = None if network is None else read_network(network)
+    screen = read_screen(data, load_model(model).vocabulary, config, network=edges, covariate=covariate)
+    rows = []
+    for separate in (True, False):
+        for seed in range(config.seeds):
+            found = measure(screen, seed=seed, separate_controls=separate)
+            means = [np.delete(found.learned, at, axis=0).mean(axis=0) for at in range(len(found.learned))]
+            floor = score_changes(np.stack(means), found.truth)["pearson"].mean()
+            ceiling = score_changes(found.halves[0], found.halves[1])["pearson"].mean()
+            rows.append({"separate_controls": separate, "seed": seed, "floor": floor, "ceiling": ceiling})
+    return pd.DataFrame(rows)
+
+
+def screen_page(
+    found: PerturbResult, shared: pd.DataFrame, *, name: str, corpus: Sequence[str], network: Path | None
+) -> str:
+    """Return the text of `table.md` of a real screen."""
+    from scgraph.perturb.tables import verdict
+
+    summary = found.summary
+    rows = as_rows(summary[summary["group"] == "all"])
+    model = str(rows[-1]["model"])
+    notes = [note for note in found.notes if "perturbations of obs" in note or "not measured in the file" in note]
+    lines = [f"# {name}", "", ". ".join(note[0].upper() + note[1:] for note in notes) + "."]
+    lines += [f"`{model}` pretrained on {' and '.join(corpus)}. Network: {network.stem if network else 'none'}.", ""]
+    header = ["model", "Pearson", "minus the mean change [95 %]", *(_TITLES[metric] for metric in SHOWN)]
+    lines.append(markdown_table(header, [_cells(row) for row in rows]))
+    lines += [f"{verdict(summary, model)} {best(rows)}", ""]
+    means = shared.groupby("separate_controls")[["floor", "ceiling"]].mean()
+    lines += [
+        f"With the same controls on both sides the mean change would have Pearson {means.loc[False, 'floor']:.3f} and "
+        f"one half of the cells would predict the other with {means.loc[False, 'ceiling']:.3f}; with separate ones "
+        f"{means.loc[True, 'floor']:.3f} and {means.loc[True, 'ceiling']:.3f}.",
+        "",
+    ]
+    groups = [str(group) for group in dict.fromkeys(summary["group"]) if group != "all"]
+    if groups:
+        table = summary.pivot_table("pearson_mean", "model", "group", sort=False)
+        counts = summary.groupby("group")["perturbations"].first()
+        body = [[str(one), *(number(table.loc[one, group]) for group in groups)] for one in table.index]
+        lines.append(markdown_table(["Pearson", *(f"{group} ({counts[group]})" for group in groups)], body))
+    return "\n".join(lines)
+
+
+def best(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which methods have a higher correlation than the mean change, with an interval above nothing."""
+    ahead = [row for row in rows if (row["pearson_floor_low"] or 0) > 0 and "ceiling" not in row["model"]]
+    if not ahead:
+        return "No method is shown to be better than the mean change in Pearson."
+    shown = ", ".join(f"{row['model']} ({row['pearson_floor']:+.3f})" for row in ahead)
+    return f"Better than the mean change in Pearson, by their interval: {shown}."
+
+
+def simulated_page(
+    found: Mapping[str, PerturbResult], runs: Mapping[str, tuple[str, str]], screen: Mapping[str, Any]
+) -> str:
+    """Return the text of `perturbation.md` of the simulated screens."""
+    from scgraph.perturb.tables import headline, short_rows
+
+    sizes = ", ".join(f"{key} {value}" for key, value in screen.items())
+    lines = ["# Perturbations of simulated cells", ""]
+    lines += [f"Simulated, no real cells: {sizes}. Perturbed genes themselves are not scored.", ""]
+    for name, result in found.items():
+        rows = short_rows(result.summary, 20)
+        body = [[str(cell) for cell in row.values()] for row in rows]
+        lines += [f"## {runs[name][0]}", "", markdown_table(list(rows[0]), body)]
+        lines += [headline(result.summary, str(result.summary["model"].iloc[-1]), 20), ""]
+    return "\n".join(lines)
+
+
+_TITLES = {
+    "pearson_top": "Pearson, top 20",
+    "mae": "MAE",
+    "mse": "MSE",
+    "discrimination": "discrimination",
+    "overlap": "overlap of top 20",
+}
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    ends = [row[f"pearson_{end}"] for end in ("low", "high")]
+    above = "floor"
+    if row["pearson_floor"] is not None:
+        above = f"{row['pearson_floor']:+.3f} [{row['pearson_floor_low']:+.3f}, {row['pearson_floor_high']:+.3f}]"
+    own = [f"{row['pearson_mean']:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]", above]
+    return [str(row["model"]), *own, *(number(row[f"{metric}_mean"], FORMS.get(metric, ".3f")) for metric in SHOWN)]
