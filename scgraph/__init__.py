@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         perturb,
         prepare,
         pretrain,
+        push,
     )
     from scgraph.estimator import CellEmbedder
 
@@ -40,6 +41,7 @@ __all__ = [
     "pl",
     "prepare",
     "pretrain",
+    "push",
     "tl",
 ]
 

@@ -15,8 +15,10 @@ from scgraph.data import prepare
 from scgraph.errors import flag
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import load_model
+from scgraph.models.card import CARD, check_license, foreign_card
 from scgraph.perturb import run_perturb as perturb
 from scgraph.reporting.rows import REGRESSION
+from scgraph.sharing import push
 from scgraph.train import as_saved
 from scgraph.train.denoising import denoise, denoise_file
 from scgraph.train.vectors import OBSM_KEY, embed, embed_file
@@ -52,6 +54,7 @@ __all__ = [
     "pretrain",
     "probe",
     "profile",
+    "push",
 ]
 
 
@@ -68,6 +71,8 @@ def pretrain(
     overwrite: bool = False,
     show_progress: bool = False,
     say: Callable[[str], None] = lambda _: None,
+    log: str | Sequence[str] = (),
+    license: str | None = None,
 ) -> Pretrained:
     """Pretrain a model without labels, as the settings say.
 
@@ -88,6 +93,8 @@ def pretrain(
         overwrite: replace the run in `out`.
         show_progress: show a bar.
         say: told what was read.
+        log: tensorboard, wandb or mlflow, or several: what the training is followed with, beside the folder `out`.
+        license: name of the licence for the card of the model, README.md in `out`, as Hugging Face names it.
 
     Raises:
         ScgraphError: the data, a setting or the folder cannot be used; see its subclasses.
@@ -101,8 +108,11 @@ def pretrain(
     from scgraph.models.settings import settings_by_model
     from scgraph.train import pretrain as train
     from scgraph.train.checkpoint import checkpoint_file
+    from scgraph.train.loggers import check_loggers, places
     from scgraph.train.neighbors import integration_note
 
+    log = check_loggers(log, out)
+    check_license(license, None if out is None else Path(out))
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
     corpus = read_corpus(
@@ -119,6 +129,10 @@ def pretrain(
         say(noted)
     if resume and out is not None and not checkpoint_file(Path(out)).is_file():
         say(f"{flag('resume')}: {out} holds no run to go on with; this one begins at its start.")
+    if out is not None and foreign_card(Path(out).expanduser()):
+        say(f"{out}: its {CARD} is none of scgraph's; it stays, and no card is written")
+    for place in places(log, Path(out)) if log and out is not None else ():
+        say(place)
     try:
         trained = train(
             settings.model,
@@ -131,6 +145,8 @@ def pretrain(
             progress=show_progress,
             manifest={"sources": corpus.manifests},
             network=network,
+            log=log,
+            license=license,
         )
     except KeyboardInterrupt:
         if out is not None and checkpoint_file(Path(out)).is_file():

@@ -19,6 +19,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import DEFAULT_LABEL
 from scgraph.errors import ConfigError, argument, did_you_mean
 from scgraph.files import check_new_folder
+from scgraph.models.hub import local_folder
 from scgraph.train import as_saved
 from scgraph.train.copies import check_place
 
@@ -64,8 +65,8 @@ def run_annotate(
         reference: labelled cells: a file or an AnnData object; None where `model` is a saved classifier.
         label: column of the reference with the classes.
         batch_key: column of the reference with donors or batches, to be held out whole.
-        model: a pretrained model to try (a folder, or what `scgraph.pretrain` or `scgraph.load_model` returned), or the
-            folder of a classifier that `save` wrote.
+        model: a pretrained model to try (a folder, ``hf://org/name``, or what `scgraph.pretrain` or
+            `scgraph.load_model` returned), or a classifier that `save` wrote (a folder or ``hf://org/name``).
         save: folder to save the classifier to.
         overwrite: replace a classifier in `save`.
         say: told what was read, what was tried, and what was taken.
@@ -142,6 +143,8 @@ def _labelled(
     """Return the columns of obs and the record; saves the classifier where that is asked for."""
     for note in query.notes:
         say(note)
+    if isinstance(model, str | Path):
+        model = local_folder(model)
     if reference is None:
         classifier = _loaded(model, query, config, save, say)
     else:

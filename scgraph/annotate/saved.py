@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph._version import __version__
+from scgraph.annotate.card import classifier_card
 from scgraph.annotate.classifier import CellClassifier
 from scgraph.annotate.features import FeatureMap
 from scgraph.annotate.novelty import ClassDensities, NoveltyScale
@@ -22,6 +23,8 @@ from scgraph.data.components import Components, LogValues, Residuals
 from scgraph.errors import ModelFileError
 from scgraph.files import folder_atomic, json_text, write_atomic
 from scgraph.models import SavedModel, load_model
+from scgraph.models.card import CARD, UNKNOWN_LICENSE, license_of
+from scgraph.models.hub import CLASSIFIER_FILES, local_folder
 from scgraph.models.saved import save_model
 from scgraph.models.tensors import read_tensors, refuse_foreign, write_tensors
 from scgraph.parsing import parse_json
@@ -42,7 +45,7 @@ __all__ = ["DESCRIPTION", "is_classifier", "load_classifier", "save_classifier"]
 FORMAT = 2
 """Of format 1, which is still read, is a classifier that asks for the probability alone."""
 CLASSES_HEADER = "code\tclass\n"
-DESCRIPTION, TENSORS, CLASSES = "classifier.json", "classifier.safetensors", "classes.tsv"
+DESCRIPTION, TENSORS, CLASSES = CLASSIFIER_FILES
 GENES = "vocabulary.tsv"
 """That of the model, where there is one."""
 _REGRESSION = ("centre", "scale", "weights", "bias", "codes")
@@ -103,20 +106,22 @@ def save_classifier(
             write_atomic(new / GENES, classifier.features.vocabulary.to_tsv())
         write_tensors(new / TENSORS, _as_tensors(tensors), {"vocabulary": classifier.features.vocabulary.sha256})
         write_atomic(new / DESCRIPTION, json_text(description))
+        license = license_of(Path(folder).expanduser()) or UNKNOWN_LICENSE
+        write_atomic(new / CARD, classifier_card(classifier, license=license))
 
 
 def load_classifier(folder: str | Path, *, device: str = "auto", allow_conv: Collection[str] = ()) -> CellClassifier:
     """Load a classifier that `save_classifier` wrote.
 
     Args:
-        folder: the folder.
+        folder: the folder, or ``hf://org/name`` as `scgraph push` names it.
         device: where its model runs, if it has one.
         allow_conv: see `scgraph.load_model`.
 
     Raises:
         ModelFileError: a file is missing, damaged, foreign or of a newer version; names it.
     """
-    folder = Path(folder).expanduser()
+    folder = local_folder(folder)
     description = _read_description(folder / DESCRIPTION)
     refuse_foreign(folder / GENES)
     try:

@@ -21,7 +21,8 @@ def annotate(
         str | None, typer.Option(help="Column of obs of the reference with donors or batches, held out whole.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Folder of a pretrained model to try, or of a classifier of --save.")
+        str | None,
+        typer.Option(help="Folder of a pretrained model to try, or of a classifier of --save; or hf://ORG/NAME."),
     ] = None,
     pretrain: Annotated[
         str | None, typer.Option(help="Settings to pretrain a gnn with on all cells, such as bench/default.")

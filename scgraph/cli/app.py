@@ -23,6 +23,7 @@ from scgraph.cli.prepare import prepare
 from scgraph.cli.pretrain import pretrain
 from scgraph.cli.probe import probe
 from scgraph.cli.profile import profile
+from scgraph.cli.push import push
 from scgraph.cli.synthetic import synthetic
 from scgraph.cli.terminal import complain, say, show, speak_as
 from scgraph.cli.tune import tune
@@ -47,6 +48,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     graph: "scgraph graph model --out graph.tsv --check pbmc.h5ad",
     perturb: "scgraph example screen --out screen.h5ad; scgraph pretrain screen.h5ad --out of_screen; "
     "scgraph perturb screen.h5ad --model of_screen",
+    push: "scgraph push model ORG/NAME --private",
     profile: "scgraph profile --models gnn,tf --channels 256 --genes 512",
     synthetic: "scgraph synthetic --out results/synthetic",
     tune: "scgraph tune --data pbmc68k_reduced --models gnn --trials 4",

@@ -16,7 +16,7 @@ __all__ = [
 
 
 def denoise(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model with a decoder of counts.")],
+    model: Annotated[str, typer.Argument(help="Folder of a saved model with a decoder of counts, or hf://ORG/NAME.")],
     data: Annotated[str, typer.Argument(help=CELLS)],
     out: Annotated[Path, typer.Option(help="The .h5ad file to write, with the layer.")],
     layer_key: Annotated[str, typer.Option(help="Name of the layer that is written.")] = "scgraph_denoised",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scgraph.cli.options import CELLS, AllowConv, Device, Json, Layer, ValuesAs
+from scgraph.cli.options import CELLS, AllowConv, Device, Json, Layer, Model, ValuesAs
 from scgraph.cli.terminal import is_interactive, say, show, write_json
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
 
 
 def embed(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    model: Model,
     data: Annotated[str, typer.Argument(help=f"{CELLS} With --vectors, a store too.")],
     out: Annotated[Path | None, typer.Option(help="The .h5ad file to write: a copy with obsm['X_scgraph'].")] = None,
     vectors: Annotated[

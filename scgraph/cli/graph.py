@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scgraph.cli.options import AllowConv, Json, ValuesAs
+from scgraph.cli.options import AllowConv, Json, Model, ValuesAs
 from scgraph.cli.terminal import say, show, show_rows, write_json
 
 __all__ = ["graph"]
@@ -21,7 +21,7 @@ NOT_COMPARED = (
 
 
 def graph(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    model: Model,
     out: Annotated[Path | None, typer.Option(help="The graph: .graphml or .tsv; hubs go beside it.")] = None,
     top_k: Annotated[int, typer.Option(help="Strongest senders of every gene.")] = 20,
     layer: Annotated[

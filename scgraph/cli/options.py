@@ -43,6 +43,10 @@ Seed = Annotated[int | None, typer.Option(help="Seed of weights, order, samples 
 Network = Annotated[Path | None, typer.Option(help="Gene network that layers keep to: .tsv, .csv or .graphml.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON; - is standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands in the output folder.")]
+Model = Annotated[str, typer.Argument(help="Folder of a saved model, or hf://ORG/NAME.")]
+License = Annotated[
+    str | None, typer.Option("--license", help="Licence for the card of the model, such as mit or cc-by-4.0.")
+]
 AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own that the saved model may use.")]
 
 

@@ -17,7 +17,7 @@ __all__ = ["perturb"]
 
 def perturb(
     data: Annotated[str, typer.Argument(help="Perturbed and control cells: .h5ad, .zarr or .h5mu.")],
-    model: Annotated[Path, typer.Option(help="Folder of a saved model.")],
+    model: Annotated[str, typer.Option(help="Folder of a saved model, or hf://ORG/NAME.")],
     perturbation: Annotated[
         str | None,
         typer.Option(

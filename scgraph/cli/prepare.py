@@ -18,7 +18,8 @@ def prepare(
     data: Annotated[list[str] | None, typer.Argument(help=CELLS)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the store.")] = None,
     vocabulary: Annotated[
-        Path | None, typer.Option(help="Genes: a model, a store or a .tsv file.  [default: of the files]")
+        str | None,
+        typer.Option(help="Genes: a model (or hf://ORG/NAME), a store or a .tsv file.  [default: of the files]"),
     ] = None,
     n_top_genes: Annotated[int | None, typer.Option(help="Keep so many highly variable genes.")] = None,
     min_cells: Annotated[int, typer.Option(help="Keep a gene that so many cells express.")] = 1,
@@ -44,6 +45,10 @@ def prepare(
     elif not data or out is None:
         raise ConfigError("prepare needs files and a folder: scgraph prepare FILES --out STORE.")
     else:
+        if vocabulary is not None and vocabulary.startswith("hf:"):
+            from scgraph.models.hub import local_folder
+
+            vocabulary = str(local_folder(vocabulary))
         manifest = run(
             data,
             out=out,

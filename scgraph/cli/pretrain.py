@@ -19,6 +19,7 @@ from scgraph.cli.options import (
     Json,
     Layer,
     Layers,
+    License,
     Network,
     Nodes,
     Overwrite,
@@ -31,6 +32,7 @@ from scgraph.cli.options import (
 )
 from scgraph.cli.terminal import is_interactive, say, show, speak_as, write_json
 from scgraph.train.distributed.world import find_world
+from scgraph.train.loggers import check_loggers
 
 __all__ = [
     "pretrain",
@@ -60,11 +62,17 @@ def pretrain(
     strategy: Strategy = None,
     precision: Precision = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(help="Follow it with tensorboard, wandb or mlflow, commas between; logs go to OUT-logs."),
+    ] = None,
+    license_: License = None,
     overwrite: Overwrite = False,
     json_: Json = None,
 ) -> None:
     """Pretrain a model without labels and save it."""
     check_name(model)
+    loggers = check_loggers(log or (), out)
     settings = bench_settings(
         config,
         set_,
@@ -96,6 +104,8 @@ def pretrain(
         overwrite=overwrite,
         show_progress=is_interactive(),
         say=say,
+        log=loggers,
+        license=license_,
     )
     last = trained.history.iloc[-1]
     show(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scgraph.cli.options import AllowConv, BatchKey, Config, Device, Json, Label, Layer, Set, ValuesAs, bench_settings
+from scgraph.cli.options import (
+    AllowConv,
+    BatchKey,
+    Config,
+    Device,
+    Json,
+    Label,
+    Layer,
+    Model,
+    Set,
+    ValuesAs,
+    bench_settings,
+)
 from scgraph.cli.terminal import say, show_rows, write_json
 
 __all__ = [
@@ -16,7 +27,7 @@ __all__ = [
 
 
 def probe(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
+    model: Model,
     data: Annotated[str, typer.Argument(help="Labelled cells, in a file of any form; see `scgraph embed`.")],
     label: Label = None,
     layer: Layer = None,

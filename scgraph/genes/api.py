@@ -44,7 +44,7 @@ def gene_graph(
     """Return the learned graph of a model: the strongest senders of every gene, with hub scores and modules.
 
     Args:
-        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
+        model: a folder, ``hf://org/name``, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         top_k: senders of a gene.
         weights: ``logit`` (``A_ij`` minus the mean of row i), ``softmax`` (over the genes of the graph), or ``change``
             (the logit minus that of the start).
@@ -82,7 +82,7 @@ def gene_embeddings(model: Pretrained | SavedModel | str | Path, *, allow_conv: 
     """Return the genes of a model as an AnnData whose obs are genes; see `scgraph.genes.embeddings`.
 
     Args:
-        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
+        model: a folder, ``hf://org/name``, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         allow_conv: convolutions of your own that the model may use.
 
     Raises:

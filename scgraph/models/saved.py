@@ -1,4 +1,4 @@
-"""A saved model: a folder of model.safetensors, config.json and vocabulary.tsv.
+"""A saved model: a folder of model.safetensors, config.json and vocabulary.tsv, and a card for people.
 
 config.json and vocabulary.tsv are written first and never change; only the weights are replaced, in one
 rename. So a kill at any moment leaves a folder whose last saved weights still load.
@@ -23,6 +23,8 @@ from scgraph.display import short_repr
 from scgraph.errors import ConfigError, ModelFileError, OutputError, argument, flag
 from scgraph.files import json_text, write_atomic
 from scgraph.models.build import build_model
+from scgraph.models.card import UNKNOWN_LICENSE, license_of, model_card, write_card
+from scgraph.models.hub import MODEL_FILES, local_folder
 from scgraph.models.network import saved_parts
 from scgraph.models.tensors import read_tensors, refuse_foreign, write_tensors
 from scgraph.nn.conv.registry import conv_names
@@ -47,9 +49,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.tsv"
-# Weights first: a folder cleared in this order never holds weights without their config.
-MODEL_FILES = (WEIGHTS, CONFIG, VOCABULARY)
+WEIGHTS, CONFIG, VOCABULARY = MODEL_FILES
 _KEYS = {"format", "model", "vocabulary", "versions", "metadata"}
 
 
@@ -91,6 +91,7 @@ def save_model(
     *,
     metadata: Mapping[str, Any],
     progress: Mapping[str, Any] | None = None,
+    license: str | None = None,
 ) -> None:
     """Save a model, or newer weights of the model that the folder holds already.
 
@@ -101,6 +102,7 @@ def save_model(
         model_config: what rebuilds it.
         metadata: JSON values that stay as they are for all weights saved here (data manifest, seed, ...).
         progress: JSON values that belong to these weights (epoch, losses, ...).
+        license: name of the licence for the card; None keeps what the card says, at first ``unknown``.
 
     Raises:
         OutputError: the folder holds another model, or cannot be written.
@@ -109,6 +111,16 @@ def save_model(
     write_description(folder, vocabulary, model_config, metadata=metadata)
     header = {"model": _identity(model_config.model_dump(mode="json"), vocabulary), "progress": dict(progress or {})}
     write_tensors(folder / WEIGHTS, model.state_dict(), header)
+    card = model_card(
+        model,
+        vocabulary,
+        model_config,
+        metadata=metadata,
+        progress=progress or {},
+        versions=current_versions(),
+        license=license or license_of(folder) or UNKNOWN_LICENSE,
+    )
+    write_card(folder, card)
 
 
 def write_description(
@@ -161,16 +173,17 @@ def load_model(
     in `allow_conv`.
 
     Args:
-        folder: the folder of the model.
+        folder: the folder of the model, or ``hf://org/name`` as `scgraph push` names it, ``@revision`` behind it.
         device: where the weights go.
         allow_conv: convolutions that this model may use though they are not registered, as the model names them:
             ``package.module:Class`` of your own, or ``torch_geometric.nn.SAGEConv``.
 
     Raises:
+        ConfigError: a name is none, or what fetches models by name is not installed.
         ModelFileError: a file is missing, damaged, foreign, of a newer version, or the three do not belong
             together; the message names the file and the tensor or key.
     """
-    folder = Path(folder).expanduser()
+    folder = local_folder(folder)
     _check_folder(folder)
     config = read_description(folder)
     model_config = _model_config(folder, config["model"], allow_conv)

@@ -101,7 +101,7 @@ def run_perturb(
 
     Args:
         data: an .h5ad file or AnnData of perturbed and control cells, counts or log-normalised values.
-        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
+        model: a folder, ``hf://org/name``, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         perturbation: column of obs with the perturbations; `perturbation`, `condition` and kin are found.
         control: labels of the control cells; found where they look like it.
         covariate: columns of obs that are to be the same in perturbed cells and the controls they are compared with.

@@ -69,7 +69,7 @@ def denoise(
 
     Args:
         adata: counts or log-normalised values; a layer and a record are added.
-        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
+        model: a folder, ``hf://org/name``, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         layer_key: name of the layer that is written, and of the record in `uns`.
         scale: ``"log1p"`` of counts per 10,000, as models read them, or ``"counts"``: as many as the cell has.

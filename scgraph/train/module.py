@@ -135,14 +135,14 @@ class PretrainingModule(LightningModule):
         loss = losses["whole_loss"]
         if not bool(torch.isfinite(loss)):
             raise TrainingError(self.describe_failure(f"the loss is {float(loss)}", batch))
-        self.log("train_loss", loss, batch_size=len(batch.rows))
+        self.log("train_loss", loss, batch_size=len(batch.rows), logger=False)
         self.steps_done += 1
         return losses
 
     def validation_step(self, batch: CellBatch, batch_idx: int) -> dict[str, Any]:
         """Return the losses of a validation batch."""
         losses = self.losses(batch)
-        self.log("validation_loss", losses["whole_loss"], batch_size=len(batch.rows))
+        self.log("validation_loss", losses["whole_loss"], batch_size=len(batch.rows), logger=False)
         return losses
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError
 from scgraph.files import prepare_output_folder
+from scgraph.models.card import CARD, check_license, foreign_card
 from scgraph.models.initial import initial_model
 from scgraph.models.network import with_network
 from scgraph.models.saved import (
@@ -24,13 +25,15 @@ from scgraph.models.saved import (
 from scgraph.train.checkpoint import FREE, Progress, check_same_run, checkpoint_file, fingerprint, read_progress
 from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import make_loader
+from scgraph.train.loggers import OWNED as OWNED_LOGS
+from scgraph.train.loggers import check_loggers, logs_folder
 from scgraph.train.neighbors import integration_note, targets_of
 from scgraph.train.run import HISTORY, Run, history_frame
 from scgraph.train.trainer import check_world, resolve_device
 from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pandas as pd
 
@@ -103,6 +106,8 @@ def pretrain(
     manifest: Mapping[str, Any] | None = None,
     on_epoch: Callable[[CellModel, int], None] | None = None,
     network: Network | None = None,
+    log: str | Sequence[str] = (),
+    license: str | None = None,
 ) -> Pretrained:
     """Train a model without labels: to predict masked values, or the counts of cells, or as the settings say.
 
@@ -126,14 +131,20 @@ def pretrain(
         manifest: JSON values to record with the model: where the cells come from.
         on_epoch: called with the network and the number of every epoch that is over; what it raises ends the run.
         network: gene network on the vocabulary of `train`, which becomes a part of the model.
+        log: tensorboard, wandb or mlflow, or several: Lightning's loggers, which write to the folder `out` with
+            ``-logs`` behind its name. A resumed run goes on in them.
+        license: name of the licence for the card of the model; None keeps what the card says, at first ``unknown``.
 
     Raises:
-        ConfigError: the device or the settings cannot be used, or `resume` names another run.
+        ConfigError: a logger is not installed or cannot be opened, the device or the settings cannot be used, or
+            `resume` names another run.
         DataError: no cell has two genes, or the stores have different vocabularies.
         OutputError: `out` cannot be used; said before anything else happens.
         TrainingError: the loss is not finite, or one of several processes was killed; the last good state is kept.
         KeyboardInterrupt: Ctrl-C; the state is saved before.
     """
+    log = check_loggers(log, out)
+    check_license(license, out)
     model_config = with_network(model_config, network)
     world = find_world(train_config.devices, train_config.nodes)
     loader = make_loader(train, model_config, train_config, shuffle=True, world=world)
@@ -166,16 +177,19 @@ def pretrain(
             needed = 2**20 + 32 * sum(weight.numel() for weight in model.parameters())
             out = Path(out).expanduser().absolute()
             if world.rank == 0:
-                prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=OWNED, needed_bytes=needed)
+                prepare_output_folder(out, overwrite=overwrite, resume=resume, owned=_owned(out), needed_bytes=needed)
             if resume and checkpoint_file(out).is_file():
                 checkpoint = checkpoint_file(out)
                 done, before = read_progress(checkpoint)
                 check_same_run(before, identity, checkpoint)
                 metadata = read_description(out)["metadata"]
+            if log and world.rank == 0 and not done.finished:
+                prepare_output_folder(logs_folder(out), overwrite=overwrite, resume=resume, owned=OWNED_LOGS)
             if world.rank == 0:
                 write_description(out, train.vocabulary, model_config, metadata=metadata)
                 checkpoint_file(out).parent.mkdir(exist_ok=True)
-        run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world, on_epoch)
+        follow: dict[str, Any] = {"on_epoch": on_epoch, "log": log, "license": license}
+        run = Run(model, model_config, train_config, train.vocabulary, metadata, out, done, world, **follow)
         if not done.finished and world.size > 1 and world.launcher == "none":
             run.delegate(train, validation, identity, checkpoint=checkpoint, progress=progress, in_memory=in_memory)
         elif not done.finished:
@@ -186,6 +200,11 @@ def pretrain(
         model = model.cpu().float().eval().requires_grad_(requires_grad=True)
         run.take_best()
     return Pretrained(model, train.vocabulary, model_config, metadata, history_frame(run.done), notes)
+
+
+def _owned(out: Path) -> tuple[str, ...]:
+    """Return what may be removed from a folder that is overwritten; a README.md of somebody else is not."""
+    return OWNED if foreign_card(out) else (*OWNED, CARD)
 
 
 def _check(

@@ -14,6 +14,7 @@ from scgraph.reporting.escape import csv_text
 from scgraph.train.checkpoint import checkpoint_file, read_progress
 from scgraph.train.distributed.launcher import importable_conv, launch
 from scgraph.train.distributed.world import World
+from scgraph.train.loggers import close_loggers, is_begun, make_loggers
 from scgraph.train.signals import StopRequested, exit_code, stop_signals
 from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_lightning
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import torch
+    from lightning.pytorch.loggers import Logger
 
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Vocabulary
@@ -59,6 +61,8 @@ class Run:
         done: how far it has come.
         world: the processes that train together.
         on_epoch: called with the network and the number of every epoch that is over.
+        log: names of loggers, see `scgraph.train.loggers`; only process 0 tells them anything.
+        license: name of the licence for the card of the model; None keeps what the card says.
     """
 
     model: CellModel
@@ -70,6 +74,8 @@ class Run:
     done: Progress
     world: World = field(default_factory=World)
     on_epoch: Callable[[CellModel, int], None] | None = None
+    log: tuple[str, ...] = ()
+    license: str | None = None
     best_weights: dict[str, torch.Tensor] | None = None
 
     def delegate(
@@ -98,6 +104,8 @@ class Run:
             "out": str(self.out),
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "progress": progress,
+            "log": list(self.log),
+            "license": self.license,
         }
         launch(self.model, train, validation, job, size=self.world.size, out=None if in_memory else self.out)
         self.done = read_progress(checkpoint_file(self.out))[0]
@@ -158,6 +166,9 @@ class Run:
             ]
             if progress and world.rank == 0 and sys.stderr.isatty():
                 callbacks.append(ProgressBar(done, epochs=config.epochs, steps=loader.steps))
+            loggers: list[Logger] = []
+            if self.log and world.rank == 0:
+                loggers = self._open_loggers(loader, validation, callbacks)
             trainer = make_trainer(
                 device,
                 precision=config.precision,
@@ -165,6 +176,7 @@ class Run:
                 clip=config.clip,
                 callbacks=callbacks,
                 checkpoint_io=SafetensorsIO(identity, done),
+                loggers=loggers,
                 world=world,
                 unused=config.strategy.endswith("unused_parameters_true")
                 or config.mvp_loss == 0
@@ -180,8 +192,31 @@ class Run:
                     raise
                 raise KeyboardInterrupt from None
             finally:
+                if self.out is not None:
+                    close_loggers(loggers, self.out, failed=sys.exc_info()[0] is not None)
                 if world.size > 1 and torch.distributed.is_initialized():
                     torch.distributed.destroy_process_group()
+
+    def _open_loggers(self, loader: CellLoader, validation: CellLoader | None, callbacks: list[Any]) -> list[Logger]:
+        """Open the loggers and add what tells them, behind the callback that counts."""
+        from scgraph.train.log_callback import LogCallback
+
+        assert self.out is not None
+        begun = [is_begun(name, self.out) for name in self.log]
+        loggers = make_loggers(self.log, self.out, step=self.done.total_steps)
+        settings = {
+            "model": self.model_config.model_dump(mode="json"),
+            "train": self.config.model_dump(mode="json"),
+            "data": {
+                "genes": len(self.vocabulary),
+                "training_cells": len(loader.rows),
+                "validation_cells": 0 if validation is None else len(validation.rows),
+            },
+            "parameters": sum(weight.numel() for weight in self.model.parameters()),
+        }
+        known = [logger for logger, goes_on in zip(loggers, begun, strict=True) if goes_on]
+        callbacks.append(LogCallback(self.done, loggers, settings, known))
+        return loggers
 
     def _epoch_over(self, epoch: int) -> None:
         if self.on_epoch is not None:
@@ -192,14 +227,15 @@ class Run:
         if self.world.rank and self.out is not None:
             return
         if weights and self.out is not None:
-            last = self.done.history[-1]
+            seconds = round(sum(row["seconds"] for row in self.done.history), 3)
             save_model(
                 self.out,
                 self.model,
                 self.vocabulary,
                 self.model_config,
                 metadata=self.metadata,
-                progress=last,
+                progress={**self.done.history[-1], "seconds_in_all": seconds},
+                license=self.license,
             )
         elif weights and self.config.patience is not None:
             self.best_weights = copy.deepcopy(self.model.state_dict())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
     from lightning.pytorch.plugins.io import CheckpointIO
 
     from scgraph.config import TrainConfig
@@ -89,10 +90,11 @@ def make_trainer(
     clip: float | None,
     callbacks: Sequence[Callback],
     checkpoint_io: CheckpointIO | None,
+    loggers: Sequence[Logger] = (),
     world: World | None = None,
     unused: bool = False,
 ) -> Trainer:
-    """Build a Trainer without logger, checkpoints, summary or bar of its own.
+    """Build a Trainer without checkpoints, summary or bar of its own, and without a logger that was not given.
 
     Args:
         device: where this process computes; of several processes, the kind of device.
@@ -101,6 +103,7 @@ def make_trainer(
         clip: largest gradient norm; None for no clipping.
         callbacks: what happens around the steps.
         checkpoint_io: reads and writes the state of the run.
+        loggers: told by a callback; opened and closed here.
         world: the processes that train together; all of them run already.
         unused: whether some parameter may take no part in the loss, which several processes must be told.
     """
@@ -135,7 +138,8 @@ def make_trainer(
         gradient_clip_val=clip,
         callbacks=list(callbacks),
         plugins=plugins,
-        logger=False,
+        logger=list(loggers) or False,
+        log_every_n_steps=1,  # nothing is logged by Lightning's own counters, which a resumed run starts anew
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

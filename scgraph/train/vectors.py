@@ -64,7 +64,7 @@ def embed(
     Args:
         adata: counts or log-normalised values; changed in place. Where it is backed by a file, or lazy, its matrix is
             read a block at a time.
-        model: a folder, or what `scgraph.load_model` or `scgraph.pretrain` returned.
+        model: a folder, ``hf://org/name``, or what `scgraph.load_model` or `scgraph.pretrain` returned.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         min_matched: share of the model's genes, or else of the genes and values of `adata`, that must match.

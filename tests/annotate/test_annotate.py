@@ -71,7 +71,7 @@ def test_a_saved_classifier_says_the_same_without_the_reference(
     again, labelled = ad.read_h5ad(tmp_path / "query-annotated.h5ad"), ad.read_h5ad(folder / "labelled.h5ad")
     pd.testing.assert_frame_equal(again.obs, labelled.obs)
     names = {path.name for path in (folder / "classifier").iterdir()}
-    assert names == {"classifier.json", "classifier.safetensors", "classes.tsv", "vocabulary.tsv"}
+    assert names == {"classifier.json", "classifier.safetensors", "classes.tsv", "vocabulary.tsv", "README.md"}
 
 
 def test_a_class_that_the_reference_lacks_ends_as_unknown_more_often_than_the_others() -> None:

@@ -29,6 +29,7 @@ COMMANDS = [
     "denoise",
     "graph",
     "perturb",
+    "push",
     "profile",
     "synthetic",
     "tune",
@@ -149,10 +150,13 @@ def test_options_are_frozen() -> None:
                 "--strategy",
                 "--precision",
                 "--resume",
+                "--log",
+                "--license",
                 "--overwrite",
                 "--json",
             ]
         ),
+        "push": sorted(["--private", "--license", "--allow-conv"]),
         "probe": sorted(
             [
                 "--label",
@@ -428,6 +432,11 @@ def test_several_files_after_one_option() -> None:
         (["pretrain", "x.h5ad", "--out", "m", "--devices", "0"], "train.devices"),
         (["pretrain", "x.h5ad", "--out", "m", "--nodes", "2"], "torchrun --nnodes 2"),
         (["bench", "--set", "train.nodes=2"], "torchrun --nnodes 2"),
+        (["pretrain", "x.h5ad", "--out", "m", "--log", "tensorbord"], "Did you mean 'tensorboard'"),
+        (["pretrain", "x.h5ad", "--out", "m", "--license", "My Own"], "no name of a licence"),
+        (["embed", "hf://nowhere", "x.h5ad", "--out", "y.h5ad"], "hf://nowhere: is no name of a model"),
+        (["push", "nowhere", "lab/blood"], "nowhere: there is no such folder"),
+        (["push", "nowhere"], "Missing argument 'ORG/NAME'"),
         (["prepare", "missing.h5ad", "--out", "s"], "missing.h5ad"),
         (["prepare", "missing.h5ad"], "scgraph prepare FILES --out STORE"),
         (["prepare", "--check", "nowhere"], "nowhere: is no store of cells"),

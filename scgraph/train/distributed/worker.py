@@ -81,7 +81,8 @@ def _train(folder: Path, seen: list[int]) -> None:
         if store is not None
     }
     done = Progress() if checkpoint is None else read_progress(checkpoint)[0]
-    run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world)
+    follow = {"log": tuple(job["log"]), "license": job["license"]}
+    run = Run(model, model_config, train_config, vocabulary, job["metadata"], out, done, world, **follow)
     (folder / BEGUN).touch()
     run.fit(
         loaders["train"],
