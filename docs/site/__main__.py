@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import warnings
-
 from typing import TYPE_CHECKING
 
 from docs.site.staging import ROOT, stage
@@ -35,8 +34,8 @@ def main() -> int:
     shutil.rmtree(SITE, ignore_errors=True)
     stage(SITE / "source")
     options = ["-D", "nb_execution_mode=off"] if skip else []
-    config = ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
-    done = sphinx(["-W", "--keep-going", "-q", "-b", "html", *config, *options, str(SITE / "source"), str(SITE / "html")])
+    options += ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
+    done = sphinx(["-W", "--keep-going", "-q", "-b", "html", *options, str(SITE / "source"), str(SITE / "html")])
     for page, host in foreign(SITE / "html"):
         sys.stderr.write(f"{page}: loads something from {host}; the pages must be whole without a network.\n")
         done = 1

@@ -14,8 +14,7 @@ ENTRY = re.compile(r"^- \[[^\]]+\]\(([^)#\s]+\.md)\)", re.M)
 def doors(index: str) -> dict[str, list[str]]:
     """Return the pages behind each door, as paths from the root of the repository, in the order of docs/index.md."""
     return {
-        name: [normpath(join("docs", path)) for path in ENTRY.findall(section)]
-        for name, section in DOOR.findall(index)
+        name: [normpath(join("docs", path)) for path in ENTRY.findall(section)] for name, section in DOOR.findall(index)
     }
 
 
