@@ -43,7 +43,8 @@ nb_execution_timeout = 1800  # of a cell: a busy machine is no error
 nb_merge_streams = True
 
 napoleon_numpy_docstring = False
-napoleon_custom_sections = [("Shapes", "params_style")]
+napoleon_custom_sections = [("Shapes", "params_style"), ("Class attributes a subclass may set", "params_style")]
+default_role = "literal"  # `name` in a docstring is code
 napoleon_use_ivar = True  # autodoc lists the attributes too: each is described once
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # a lambda is shown as it is written
