@@ -19,7 +19,7 @@ from docs.site.doors import toctrees
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ROOT", "rewritten", "stage"]
+__all__ = ["ROOT", "rewritten", "stage", "write_profile"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs", "benchmarks", "configs", "scgraph")
@@ -51,6 +51,14 @@ def stage(folder: Path) -> None:
     names = api.read_text(encoding="utf-8")
     reference.write_pages(names, folder / "reference")
     api.write_text(reference.linked(names), encoding="utf-8")
+
+
+def write_profile(folder: Path) -> None:
+    """Write the settings of IPython that the kernels of the tutorials start with."""
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    code = (ROOT / "docs" / "site" / "kernel.py").read_text(encoding="utf-8")
+    (startup / "kernel.py").write_text(f"{code}\n\nregister(get_ipython())\n", encoding="utf-8")
 
 
 def rewritten(text: str, place: Path, root: Path) -> str:

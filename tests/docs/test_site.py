@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs.site.__main__ import foreign
 from docs.site.doors import doors, toctrees
+from docs.site.kernel import bash
 from docs.site.reference import linked
 from docs.site.staging import ROOT, rewritten, stage
 
@@ -108,3 +110,11 @@ def test_a_page_that_loads_from_another_host_is_named(tmp_path: Path) -> None:
     (tmp_path / "good.html").write_text('<script src="x.js"></script><a href="https://example.org">x</a>')
     (tmp_path / "bad.html").write_text('<script defer src="https://example.org/x.js"></script>')
     assert foreign(tmp_path) == [("bad.html", "https://example.org/x.js")]
+
+
+def test_a_shell_cell_prints_whole_lines_and_fails_where_a_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    bash("-e", "printf '%0150d\\n' 7; echo lost >&2; echo $TERM")
+    assert capsys.readouterr().out == f"{7:0150d}\nlost\ndumb\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        bash("-e", "false; echo never")
+    assert capsys.readouterr().out == ""
