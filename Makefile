@@ -3,16 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BENCH_ARGS ?= --models gnn,tf
 PYTEST_ARGS ?=
+SITE_ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SITE_STAMP := $(VENV)/.installed-docs
 SCATTER := $(VENV)/torch-scatter
 DOCS := $(wildcard README.md CHANGELOG.md CONTRIBUTING.md docs)
 
 .DELETE_ON_ERROR:
-.PHONY: help bench test test-scatter lint types imports pages docs check dist clean
+.PHONY: help bench test test-scatter lint types imports pages docs site check dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +46,10 @@ pages: $(DEV_STAMP) ## Renew the generated blocks of README.md and docs/ from th
 docs: $(DEV_STAMP) ## Check the links of the documents and run every example in them
 	$(PY) -m pytest --doctest-modules --doctest-glob='*.md' tests/test_docs.py tests/docs scgraph $(DOCS)
 
-check: lint types imports docs test ## All checks but the one with torch-scatter
+site: $(SITE_STAMP) ## Build the documentation into build/site/html, tutorials run (SITE_ARGS=--skip-tutorials: not)
+	$(PY) -m docs.site $(SITE_ARGS)
+
+check: lint types imports docs test ## All checks but the one with torch-scatter and the site
 
 dist: $(RUN_STAMP) ## Build the wheel and the source archive into dist/
 	rm -rf dist
@@ -68,4 +73,9 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "Installing what the tests need."
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(SITE_STAMP): $(RUN_STAMP)
+	@echo "Installing what the documentation is built with."
+	@$(PIP_INSTALL) --no-build-isolation -e '.[docs]'
 	@touch $@

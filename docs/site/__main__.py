@@ -6,13 +6,14 @@ Usage: python -m docs.site [--skip-tutorials]
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from docs.site.staging import ROOT, stage
+from docs.site.staging import ROOT, stage, write_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +34,11 @@ def main() -> int:
 
     shutil.rmtree(SITE, ignore_errors=True)
     stage(SITE / "source")
+    write_profile(SITE / "ipython")
+    os.environ["IPYTHONDIR"] = str(SITE / "ipython")
     options = ["-D", "nb_execution_mode=off"] if skip else []
-    config = ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
-    done = sphinx(
-        ["-W", "--keep-going", "-q", "-b", "html", *config, *options, str(SITE / "source"), str(SITE / "html")]
-    )
+    options += ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
+    done = sphinx(["-W", "--keep-going", "-q", "-b", "html", *options, str(SITE / "source"), str(SITE / "html")])
     for page, host in foreign(SITE / "html"):
         sys.stderr.write(f"{page}: loads something from {host}; the pages must be whole without a network.\n")
         done = 1

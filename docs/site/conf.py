@@ -1,17 +1,19 @@
 """Settings of Sphinx for the sources that `docs.site.staging` lays out."""
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import scgraph
 import scgraph.api
 from docs.site.staging import ROOT
 from scgraph import __version__
 
-# A package that is also a function is documented as the function.
-for _name in ("annotate", "bench", "perturb"):
-    setattr(scgraph, _name, getattr(scgraph.api, _name))
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "scgraph"
 author = "scgraph developers"
@@ -33,18 +35,16 @@ exclude_patterns = ["scgraph/**", "configs/**"]
 # Links lead to headings by the names that a forge gives them.
 myst_heading_anchors = 6
 
-# Tutorials run each time: a cell that raises, or one that takes too long, fails the build.
+# Tutorials run each time: a cell that raises fails the build.
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 240
+nb_execution_timeout = 1800  # of a cell: a busy machine is no error
 nb_merge_streams = True
-# Shell cells find the command, and are as quick on busy cores as on idle ones.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 napoleon_numpy_docstring = False
-napoleon_custom_sections = [("Shapes", "params_style")]
+napoleon_custom_sections = [("Shapes", "params_style"), ("Class attributes a subclass may set", "params_style")]
+default_role = "literal"  # `name` in a docstring is code
 napoleon_use_ivar = True  # autodoc lists the attributes too: each is described once
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # a lambda is shown as it is written
@@ -59,3 +59,14 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
 html_theme_options = {"show_toc_level": 2, "use_download_button": False, "use_fullscreen_button": False}
+
+
+def setup(app: Sphinx) -> None:
+    """Prepare this process; tests import the settings, and nothing of theirs may change."""
+    # Shell cells find the command, and small tensors are as quick on busy cores as on idle ones.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # A package that is also a function is documented as the function.
+    for name in ("annotate", "bench", "perturb"):
+        setattr(scgraph, name, getattr(scgraph.api, name))

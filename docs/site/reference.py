@@ -20,18 +20,19 @@ LINE = re.compile(r"^- `(?P<name>\w+)(?P<arguments>\(.*?\))?`: (?P<sentence>.*)$
 
 
 def linked(page: str) -> str:
-    """Return docs/api.md with a table in place of each list, its names linked to their pages, and those in a toctree."""
+    """Return docs/api.md with tables in place of its lists, whose names lead to their pages, and these in toctrees."""
 
     def table(block: re.Match[str]) -> str:
         package = block["package"]
         rows, pages = ["| name | |", "|---|---|"], []
         for line in LINE.finditer(block["lines"]):
             sentence = line["sentence"].replace("|", "\\|")
-            target = _page_name(package, line["name"])
-            rows.append(f"| [`{line['name']}`](../reference/{target}.rst) | {sentence} |" if target else
-                        f"| `{line['name']}` | {sentence} |")  # fmt: skip
-            pages += [f"../reference/{target}.rst"] if target else []
-        return "\n".join([*rows, "", "```{toctree}", ":hidden:", "", *dict.fromkeys(pages), "```", ""])
+            name, target = f"`{line['name']}`", _page_name(package, line["name"])
+            if target:
+                name = f"[{name}](../reference/{target}.rst)"
+                pages.append(f"../reference/{target}.rst")
+            rows.append(f"| {name} | {sentence} |")
+        return "\n".join([*rows, "", "```{toctree}", ":hidden:", "", *pages, "```", ""])
 
     return BLOCK.sub(table, page)
 
@@ -61,6 +62,5 @@ def _page(package: str, name: str) -> str:
     if callable(value):
         return f"{head}.. autofunction:: {name}\n"
     # autodoc would show the docstring of dict: it does not see the string below a constant of another module.
-    return (
-        f"{head}.. py:data:: {name}\n   :type: {type(value).__name__}\n\n{indent(docstring_of(package, name), '   ')}\n"
-    )
+    docstring = indent(docstring_of(package, name), "   ")
+    return f"{head}.. py:data:: {name}\n   :type: {type(value).__name__}\n\n{docstring}\n"

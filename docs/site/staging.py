@@ -11,11 +11,15 @@ import ast
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from docs.site import reference
 from docs.site.doors import toctrees
 
-__all__ = ["ROOT", "rewritten", "stage"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ROOT", "rewritten", "stage", "write_profile"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs", "benchmarks", "configs", "scgraph")
@@ -40,13 +44,21 @@ def stage(folder: Path) -> None:
         if path.is_relative_to(results) and path.name != "README.md":
             text = f"---\norphan: true\n---\n# {path.relative_to(results)}\n\n{text}"
         path.write_text(text, encoding="utf-8")
-    index, api = folder / "docs" / "index.md", folder / "docs" / "api.md"
-    home = (folder / "README.md").rename(folder / "index.md")
-    home.write_text(
-        f"{home.read_text(encoding='utf-8')}\n{toctrees(index.read_text(encoding='utf-8'))}", encoding="utf-8"
-    )
-    reference.write_pages(api.read_text(encoding="utf-8"), folder / "reference")
-    api.write_text(reference.linked(api.read_text(encoding="utf-8")), encoding="utf-8")
+    home, api = folder / "index.md", folder / "docs" / "api.md"
+    navigation = toctrees((folder / "docs" / "index.md").read_text(encoding="utf-8"))
+    (folder / "README.md").rename(home)
+    home.write_text(home.read_text(encoding="utf-8") + "\n" + navigation, encoding="utf-8")
+    names = api.read_text(encoding="utf-8")
+    reference.write_pages(names, folder / "reference")
+    api.write_text(reference.linked(names), encoding="utf-8")
+
+
+def write_profile(folder: Path) -> None:
+    """Write the settings of IPython that the kernels of the tutorials start with."""
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    code = (ROOT / "docs" / "site" / "kernel.py").read_text(encoding="utf-8")
+    (startup / "kernel.py").write_text(f"{code}\n\nregister(get_ipython())\n", encoding="utf-8")
 
 
 def rewritten(text: str, place: Path, root: Path) -> str:
@@ -87,7 +99,7 @@ def _list_folders(benchmarks: Path) -> None:
     page.write_text("\n".join([page.read_text(encoding="utf-8"), *_toctree(questions)]), encoding="utf-8")
 
 
-def _toctree(pages: object) -> list[str]:
+def _toctree(pages: Iterable[str]) -> list[str]:
     return ["```{toctree}", ":hidden:", "", *pages, "```", ""]
 
 

@@ -13,7 +13,7 @@ from scgraph.reporting.environment import environment
 __all__ = ["diagnose"]
 
 DISTRIBUTION = "scgraph-zoo"
-FOR_DEVELOPERS = ("dev",)
+FOR_DEVELOPERS = ("dev", "docs")
 
 
 def diagnose() -> list[dict[str, str]]:
