@@ -173,7 +173,7 @@ def test_refusals_come_before_computing(model: Path, tmp_path: Path, monkeypatch
         with pytest.raises(DataError, match=key):
             scgraph.denoise(adata, model, layer_key=key)
     for key in ("", "a/b", "raw", "X"):
-        with pytest.raises(ConfigError, match="layer key"):
+        with pytest.raises(ConfigError, match="layer_key: a layer cannot be called"):
             denoise_file(path, model, out=out, layer_key=key)
     with pytest.raises(ConfigError, match="log1q"):
         denoise_file(path, model, out=out, scale="log1q")

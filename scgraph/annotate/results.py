@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.annotate.config import UNKNOWN
+from scgraph.reporting.digits import four_digits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,17 +96,19 @@ def choice_note(record: dict[str, Any]) -> str:
     taken = next(row for row in rows if row["candidate"] == record["classifier"])
     others = [row for row in rows if row is not taken]
     behind = "".join(
-        f", {row['candidate']} {row['macro_f1']:.3f} ({100 * (row['macro_f1'] - taken['macro_f1']):+.1f} points)"
+        f", {row['candidate']} {four_digits(row['macro_f1'])} "
+        f"({100 * (row['macro_f1'] - taken['macro_f1']):+.1f} points)"
         for row in others
     )
     said = (
-        f"{taken['candidate']} is taken: macro-F1 {taken['macro_f1']:.3f}, accuracy {taken['accuracy']:.3f} on "
-        f"{taken['cells']:,} held-out cells of the reference{behind}"
+        f"{taken['candidate']} is taken: macro-F1 {four_digits(taken['macro_f1'])}, accuracy "
+        f"{four_digits(taken['accuracy'])} on {taken['cells']:,} held-out cells of the reference{behind}"
     )
     more = f" or above a novelty of {record['max_novelty']:.3g}" if record["max_novelty"] < 1 else ""
     said += (
-        f". Calibration error {taken['calibration_error']:.3f}; below a probability of {record['threshold']:.2f}{more} "
-        f"a cell is unknown: {taken['unknown']:.1%} of the held-out cells, and of the others "
+        f". Calibration error {four_digits(taken['calibration_error'])}; below a probability of "
+        f"{record['threshold']:.2f}{more} a cell is unknown: {taken['unknown']:.1%} of the held-out cells, and of the "
+        "others "
         f"{taken['accuracy_known']:.1%} are right"
     )
     left_out = record["left_out"]

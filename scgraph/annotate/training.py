@@ -17,6 +17,7 @@ from scgraph.data.sets.corpus import FileCorpus, stores_to_train_on
 from scgraph.errors import ConfigError, did_you_mean
 from scgraph.models import SavedModel
 from scgraph.models.settings import settings_by_model
+from scgraph.reporting.digits import four_digits
 from scgraph.reporting.rows import FINE_TUNED, PAIR, REGRESSION
 from scgraph.train import pretrain
 
@@ -54,7 +55,7 @@ def train_classifier(
     tried = []
     for candidate in candidates:
         tried.append(hold_out(candidate.name, candidate.features, codes, plan.folds, classes=len(classes)))
-        say(f"{candidate.name}: macro-F1 {tried[-1].scores['macro_f1']:.3f} on held-out cells")
+        say(f"{candidate.name}: macro-F1 {four_digits(tried[-1].scores['macro_f1'])} on held-out cells")
     order = sorted(range(len(tried)), key=lambda at: -tried[at].scores["macro_f1"])
     best = order[0]
     # Classes are left out of what no label has a part in: a fine-tuning for each class would take too long.

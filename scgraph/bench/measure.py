@@ -20,6 +20,7 @@ from scgraph.memory import memory_of_model
 from scgraph.models import initial_model
 from scgraph.nn import GeneConv
 from scgraph.nn.conv.registry import conv_class
+from scgraph.reporting.digits import four_digits
 from scgraph.reporting.rows import BASELINES, BESIDE, FINE_TUNED, PAIR, REGRESSION, UNTRAINED, WITH_MODEL
 from scgraph.reporting.statistics import score
 from scgraph.representations.base import ModelRepresentation, SideBySide
@@ -179,7 +180,7 @@ class _Run:
     def last_scores(self) -> str:
         """Return what the rows of the last step show, in a line."""
         rows, self.first_row = self.measured.rows[self.first_row :], len(self.measured.rows)
-        return ", ".join(f"{row['model']} macro-F1 {row['macro_f1']:.3f}" for row in rows)
+        return ", ".join(f"{row['model']} macro-F1 {four_digits(row['macro_f1'])}" for row in rows)
 
     def baselines(self) -> None:
         """Add the rows that no model is needed for."""

@@ -303,7 +303,7 @@ def _decoder_of(model: Pretrained | SavedModel | str | Path, allow_conv: Collect
 def _place(layer_key: str) -> Place:
     if not layer_key.strip() or "/" in layer_key or layer_key in ("X", "raw"):
         raise ConfigError(
-            f"{argument('layer_key', layer_key)}: a layer cannot be called so. Choose a word, such as {LAYER_KEY}."
+            f"{argument('layer_key')}: a layer cannot be called {layer_key!r}. Choose a word, such as {LAYER_KEY}."
         )
     return Place(
         "layers", layer_key, layer_key, frozenset({"model", "vocabulary", "scale"}), "layer of scgraph denoise"
@@ -312,7 +312,7 @@ def _place(layer_key: str) -> Place:
 
 def _scale(scale: str) -> Scale:
     if scale not in get_args(Scale):
-        raise ConfigError(f"{argument('scale', scale)} is not known.{did_you_mean(scale, get_args(Scale))}")
+        raise ConfigError(f"{argument('scale')}: {scale!r} is not known.{did_you_mean(scale, get_args(Scale))}")
     return cast("Scale", scale)
 
 

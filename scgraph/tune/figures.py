@@ -131,6 +131,8 @@ def _name_values(axis: Axes, name: str, *, of: str = "y") -> None:
 def _history(
     trials: Sequence[FrozenTrial], values: NDArray[np.float64], name: str, color: str, *, upwards: bool | None
 ) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(_WIDTH, 3.4)
     axis = figure.subplots()
     numbers = [trial.number for trial in trials]
@@ -139,7 +141,7 @@ def _history(
         best = (np.maximum if upwards else np.minimum).accumulate(values)
         axis.plot(numbers, best, color=INK, linewidth=1.2, drawstyle="steps-post")
     axis.grid(axis="y", color=FAINT, linewidth=0.8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("trial")
     _name_values(axis, name)
     open_axis(axis)
@@ -249,6 +251,8 @@ def _parallel(
 
 
 def _curves(trials: Sequence[FrozenTrial], color: str) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(_WIDTH, 3.6)
     axis = figure.subplots()
     shades = _shades(color, np.asarray([trial.number for trial in trials], dtype=float))
@@ -256,10 +260,12 @@ def _curves(trials: Sequence[FrozenTrial], color: str) -> Figure:
         epochs = sorted(trial.intermediate_values)
         # Reported with a minus where the objective is to grow.
         losses = np.abs([trial.intermediate_values[epoch] for epoch in epochs])
-        style = {"linestyle": (0, (2, 2)), "marker": "x", "markevery": [-1]} if trial.state.name == "PRUNED" else {}
+        style: dict[str, Any] = (
+            {"linestyle": (0, (2, 2)), "marker": "x", "markevery": [-1]} if trial.state.name == "PRUNED" else {}
+        )
         axis.plot(epochs, losses, color=shade, linewidth=1.2, markersize=5, **style)
     axis.grid(axis="y", color=FAINT, linewidth=0.8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel("validation loss")
     open_axis(axis)
@@ -272,10 +278,10 @@ def _pareto(study: Study, trials: Sequence[FrozenTrial], names: tuple[str, ...],
     best = {trial.number for trial in study.best_trials}
     points = np.asarray([trial.values[:2] for trial in trials])
     front = np.asarray([trial.number in best for trial in trials])
-    axis.scatter(*points[~front].T, s=26, color=color, zorder=3)
-    axis.scatter(*points[front].T, s=34, color=BEST, zorder=4)
+    axis.scatter(points[~front, 0], points[~front, 1], s=26, color=color, zorder=3)
+    axis.scatter(points[front, 0], points[front, 1], s=34, color=BEST, zorder=4)
     ordered = points[front][np.argsort(points[front][:, 0])]
-    axis.plot(*ordered.T, color=BEST, linewidth=1, zorder=2)
+    axis.plot(ordered[:, 0], ordered[:, 1], color=BEST, linewidth=1, zorder=2)
     axis.grid(color=FAINT, linewidth=0.8)
     for name, of in zip(names, "xy", strict=False):
         _name_values(axis, name, of=of)

@@ -226,6 +226,14 @@ def test_the_same_results_give_the_same_page() -> None:
     assert render(make_report(sets=("one",))) == render(make_report(sets=("one",)))
 
 
+def test_long_names_break_wherever_sentences_stand(page: tuple[str, Page]) -> None:
+    style = re.search(r"<style>(.*?)</style>", page[0], re.DOTALL)
+    assert style
+    rules = re.findall(r"([^{}]+)\{[^{}]*overflow-wrap: anywhere[^{}]*\}", style[1])
+    breaking = {name.strip() for rule in rules for name in rule.split(",")}
+    assert breaking >= {"h1", "h2", "p", "li", "figcaption", "dd", "nav a", ".tile span"}
+
+
 def test_a_tile_has_its_interval_and_costs_have_the_pretraining(page: tuple[str, Page]) -> None:
     text = " ".join(" ".join(page[1].text).split())
     assert re.search(r"macro-F1 of gnn minus tf, one; 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3}", text)

@@ -115,7 +115,7 @@ def test_a_use_that_a_set_cannot_serve_is_a_note(cells_file: Path) -> None:
     said: list[str] = []
     result = scgraph.bench(["none"], [cells_file], config=QUICK, uses=["batches", "labels"], say=said.append)
     assert set(result.uses["use"]) == {"labels"}
-    note = "cells: batches is left out: no batch column was named (--batch-key)"
+    note = "cells: batches is left out: no batch column was named (batch_key)"
     assert note in result.notes
     assert note in said[: [line.startswith("[") for line in said].index(True)]  # before the work
 
