@@ -82,7 +82,7 @@ def annotate(
         seed=seed or 0,
     )
     rows = sorted(record["labels"].items(), key=lambda row: -row[1])
-    show_rows(f"Labels of {query}", [{"label": name, "cells": f"{count:,}"} for name, count in rows], json_)
+    show_rows("Labels", [{"label": name, "cells": f"{count:,}"} for name, count in rows], json_)
     show(f"{record['cells']:,} cells in {place}, obs[{key_added + '_label'!r}]", json_)
     if save is not None:
         show(f"The classifier: {save}; use it with scgraph annotate FILE --model {save}", json_)
