@@ -124,7 +124,7 @@ def _in_memory(how: str, path: Path, models: Path) -> Callable[[], Iterator[int]
     name = how.partition(",")[0]
     plain = how != name
     folder = models / ("gnn" if name == "TransformerEncoder" else name)
-    store = _first_cells(path, folder, 512 if plain else 4096)
+    store = _first_cells(path, folder, 512 if plain else 2048)
     if name == "TransformerEncoder":
         return _transformer(store)
     embedder = Embedder(load_model(folder).model, genes=None, device="cpu", form="plain" if plain else "auto")

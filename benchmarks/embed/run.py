@@ -42,6 +42,7 @@ def embed(
         int, typer.Option(min=0, help="Cells of one more file, of few genes each; 0 for none.")
     ] = 1_000_000,
     sparse_genes: Annotated[int, typer.Option(min=1, help="Genes of a cell of that file.")] = 60,
+    gnn_cells: Annotated[int, typer.Option(min=1, help="Largest file that gnn, the slowest, embeds.")] = 100_000,
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds over all that is measured in memory, in turn.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="After which a measurement is ended.")] = 3600,
@@ -69,18 +70,24 @@ def embed(
             answer = reported_child(measure, request, said, failures, memory_gb=None, seconds=seconds)
             told = {"how": how, "cells": size, "genes": round(genes), "threads": threads, "round": number}
             rows.append({**told, "status": answer.status, **answer.found})
+            results.write_rows(embed=rows)
 
-        for size, most in [*((size, 0) for size in sizes), *([(sparse_cells, sparse_genes)] if sparse_cells else [])]:
-            path = place / "cells.h5ad"
-            genes = write_cells(pool, size, most, path)
-            say(f"{size:,} cells of {genes:,.0f} genes are written")
-            if size == sizes[0] and not most:
-                for number in range(rounds):
-                    for how in IN_MEMORY:
-                        point(how, path, size, genes, number)
-            for how in COMMANDS:
-                point(how, path, size, genes)
-            path.unlink()
+        files = [*((size, 0) for size in sizes), *([(sparse_cells, sparse_genes)] if sparse_cells else [])]
+        try:
+            for size, most in files:
+                path = place / "cells.h5ad"
+                genes = write_cells(pool, size, most, path)
+                say(f"{size:,} cells of {genes:,.0f} genes are written")
+                if size == sizes[0] and not most:
+                    for number in range(rounds):
+                        for how in IN_MEMORY:
+                            point(how, path, size, genes, number)
+                for how in COMMANDS:
+                    if size <= gnn_cells or not how.endswith(" gnn"):
+                        point(how, path, size, genes)
+                path.unlink()
+        except KeyboardInterrupt:
+            failures.append("stopped before the end; the page has what was measured until then")
     show(finish(results, rows, threads))
     end(failures)
 
@@ -98,7 +105,6 @@ def check_space(place: Path, genes: float, sizes: Sequence[int], sparse: int) ->
 
 def finish(results: Results, rows: list[dict[str, Any]], threads: int) -> str:
     """Write table, page and figure; return the page."""
-    results.write_rows(embed=rows)
     page = embed_markdown(rows, threads, results.busy(threads))
     return results.finish(page, "embed", figure=draw_embed(rows))
 
