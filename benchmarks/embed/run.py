@@ -1,6 +1,6 @@
 """How fast cells become vectors, and how much memory that takes, against PCA and a plain Transformer encoder.
 
-Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --sparse-cells 1000000 --out FOLDER
+Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --out FOLDER
 """
 
 from __future__ import annotations
@@ -38,10 +38,8 @@ def embed(
     data: Annotated[str, typer.Option(help="Real cells, counts, that the files are drawn from, with replacement.")],
     out: Out,
     cells: Annotated[str, typer.Option(help="Cells of the files.")] = "10000,100000",
-    sparse_cells: Annotated[
-        int, typer.Option(min=0, help="Cells of one more file, of few genes each; 0 for none.")
-    ] = 1_000_000,
-    sparse_genes: Annotated[int, typer.Option(min=1, help="Genes of a cell of that file.")] = 60,
+    sparse_cells: Annotated[str, typer.Option(help="Cells of files of few genes a cell.")] = "10000,100000,1000000",
+    sparse_genes: Annotated[int, typer.Option(min=1, help="Genes of a cell of those files.")] = 60,
     gnn_cells: Annotated[int, typer.Option(min=1, help="Largest file that gnn, the slowest, embeds.")] = 100_000,
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds over all that is measured in memory, in turn.")] = 3,
@@ -53,14 +51,14 @@ def embed(
     """Write files of many cells, and turn them into vectors in several ways."""
     from scgraph.data import read_cells
 
-    sizes = whole_numbers("--cells", cells)
+    sizes, sparse = whole_numbers("--cells", cells), whole_numbers("--sparse-cells", sparse_cells)
     pool = read_cells(data, layer=layer, values="counts")
     results = new_folder("embed", out, overwrite=overwrite, owned=OWNED)
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         place = Path(temporary)
-        check_space(place, pool.matrix.nnz / len(pool), sizes, sparse_cells * sparse_genes)
+        check_space(place, pool.matrix.nnz / len(pool), sizes, max(sparse) * sparse_genes)
         for name in ("gnn-linear", "gnn"):
             write_model(place / "models" / name, name, pool_vocabulary(pool))
 
@@ -72,7 +70,7 @@ def embed(
             rows.append({**told, "status": answer.status, **answer.found})
             results.write_rows(embed=rows)
 
-        files = [*((size, 0) for size in sizes), *([(sparse_cells, sparse_genes)] if sparse_cells else [])]
+        files = [*((size, 0) for size in sizes), *((size, sparse_genes) for size in sparse)]
         try:
             for size, most in files:
                 path = place / "cells.h5ad"
