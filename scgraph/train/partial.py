@@ -90,6 +90,7 @@ class PartialVectors:
         try:
             if not (resume and self._go_on(say)):
                 (self.folder / _VECTORS).unlink(missing_ok=True)
+            self._check_space()
             with (self.folder / _VECTORS).open("ab") as self._file:
                 self._file.truncate(self.done * self._row)
                 self.mark()
@@ -143,6 +144,16 @@ class PartialVectors:
     def _append(self, whole: NDArray[np.float32]) -> None:
         self._file.write(whole.tobytes())
         self.done += len(whole)
+
+    def _check_space(self) -> None:
+        # Once here, and once in the file that they become part of.
+        needed = self._row * (2 * self.shape[0] - self.done)
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise OutputError(
+                f"{self.folder}: its disk has {free / 1e9:,.1f} GB left and {needed / 1e9:,.1f} GB are needed. Free "
+                "some space or choose another disk."
+            )
 
     def _go_on(self, say: Callable[[str], None]) -> bool:
         progress = self.folder / _PROGRESS

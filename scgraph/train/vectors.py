@@ -329,6 +329,7 @@ def _write_alone(
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
                 write_elem(file, "/", AnnData(obs=obs))
+        file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()
         _add(file, out, partial, record)
         check_new_file(out, overwrite=overwrite)  # by another process, meanwhile

@@ -37,8 +37,8 @@ def write_h5ad(form: Form, path: Path) -> None:
     obs, var = opened.tables()
     with h5py.File(path, "x") as file:
         write_elem(file, "/", anndata.AnnData(obs=obs, var=var))
-        if "X" in file:
-            del file["X"]
+        for none in ("X", "raw"):
+            file.pop(none, None)
         matrix = opened.matrix
         if matrix.dense is not None:
             _copy_array(matrix.dense, file, "X")

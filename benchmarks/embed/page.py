@@ -1,0 +1,97 @@
+"""The tables and the figure of `embed`."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
+from benchmarks.harness.text import markdown_table, number
+from scgraph.reporting.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    Rows = Sequence[dict[str, Any]]
+
+__all__ = ["draw_embed", "embed_markdown"]
+
+_NONE = float("nan")
+
+
+def embed_markdown(rows: Rows, threads: int, busy: Sequence[str]) -> str:
+    """The text of `embed.md`."""
+    memory = [row for row in rows if row["how"] in IN_MEMORY]
+    commands = [row for row in rows if row["how"] in COMMANDS]
+    rounds = max((row["round"] + 1 for row in memory), default=0)
+    first = [
+        [
+            how,
+            f"{found[0]['genes']:,}",
+            _median(found, "cells_per_second"),
+            _range(found, "cells_per_second"),
+            _median(found, "cells_per_cpu_second"),
+        ]
+        for how in IN_MEMORY
+        if (found := [row for row in memory if row["how"] == how])
+    ]
+    second = [
+        [
+            row["how"],
+            f"{row['cells']:,}",
+            f"{row['genes']:,}",
+            *(
+                number(row.get(name, _NONE), ",.0f") if row["status"] == "ok" else row["status"]
+                for name in ("cells_per_second", "cells_per_cpu_second", "peak_mb", "start_mb")
+            ),
+        ]
+        for row in commands
+    ]
+    kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items())
+    text = [
+        *busy,
+        f"Real cells, drawn with replacement; C 64, 2 layers, rank 32, {threads} threads. Each row is a process of its "
+        "own that has loaded PyTorch and the compiled code; memory is the most that was resident, and what there was "
+        "before the first cell, in MB. A CPU second is one of any thread: where other work shares the machine the rate "
+        f"by the clock is too low, and {threads} times the cells a CPU second say what the machine gives alone.\n",
+        kinds + "\n",
+    ]
+    if first:
+        head = ["cells in memory", "genes a cell", f"cells/s, median of {rounds}", "range", "cells a CPU second"]
+        text.append(markdown_table(head, first))
+    head = ["from file to file", "cells", "genes a cell", "cells/s", "cells a CPU second", "peak MB", "at the start"]
+    return "\n".join([*text, markdown_table(head, second)])
+
+
+def _good(rows: Rows, name: str) -> list[float]:
+    return [float(row[name]) for row in rows if row["status"] == "ok"]
+
+
+def _median(rows: Rows, name: str) -> str:
+    good = _good(rows, name)
+    return number(median(good), ",.0f") if good else str(rows[0]["status"])
+
+
+def _range(rows: Rows, name: str) -> str:
+    good = _good(rows, name)
+    return f"{min(good):,.0f} to {max(good):,.0f}" if good else "-"
+
+
+def draw_embed(rows: Rows) -> Figure:
+    """Peak memory of every command against the cells of the file."""
+    figure = new_figure(6.4, 3.6)
+    axis = figure.subplots()
+    good = [row for row in rows if row["how"] in COMMANDS and row["status"] == "ok"]
+    for how, color in zip(COMMANDS, PETROFF, strict=False):
+        part = sorted((row for row in good if row["how"] == how), key=lambda row: row["cells"])
+        axis.plot([row["cells"] for row in part], [row["peak_mb"] for row in part], marker="o", color=color, label=how)
+    log_axis(axis, [float(row["cells"]) for row in good])
+    axis.set_ylim(0, 1.25 * max((row["peak_mb"] for row in good), default=1.0))
+    axis.set_xlabel("cells of the file")
+    axis.set_title("peak resident MB, from file to file", loc="left", fontsize=10.5, color=INK)
+    axis.legend(frameon=False, fontsize=8.5, loc="upper left")
+    axis.grid(color=FAINT, linewidth=0.7, axis="y")
+    open_axis(axis)
+    return figure

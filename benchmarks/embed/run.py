@@ -1,0 +1,113 @@
+"""How fast cells become vectors, and how much memory that takes, against PCA and a plain Transformer encoder.
+
+Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --out FOLDER
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmarks.embed.cells import pool_vocabulary, write_cells, write_model
+from benchmarks.embed.page import draw_embed, embed_markdown
+from benchmarks.embed.point import COMMANDS, IN_MEMORY, measure
+from benchmarks.harness.children import reported_child
+from benchmarks.harness.folder import Results, new_folder
+from benchmarks.harness.options import Out, whole_numbers
+from benchmarks.harness.script import command_line, end, entry_point
+from scgraph.cli.options import Layer, Overwrite
+from scgraph.cli.terminal import say, show
+from scgraph.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = command_line()
+
+OWNED = ("embed.csv", "embed.md", "figure.png", "figure.svg", "environment.json")
+_BYTES = 10
+"""Bytes on the disk for each value of a cell, with what is written beside."""
+
+
+@app.command()
+def embed(
+    data: Annotated[str, typer.Option(help="Real cells, counts, that the files are drawn from, with replacement.")],
+    out: Out,
+    cells: Annotated[str, typer.Option(help="Cells of the files.")] = "10000,100000",
+    sparse_cells: Annotated[str, typer.Option(help="Cells of files of few genes a cell.")] = "10000,100000,1000000",
+    sparse_genes: Annotated[int, typer.Option(min=1, help="Genes of a cell of those files.")] = 60,
+    gnn_cells: Annotated[int, typer.Option(min=1, help="Largest file that gnn, the slowest, embeds.")] = 100_000,
+    threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds over all that is measured in memory, in turn.")] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="After which a measurement is ended.")] = 3600,
+    layer: Layer = None,
+    scratch: Annotated[Path | None, typer.Option(help="Where files lie meanwhile.  [default: TMPDIR]")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write files of many cells, and turn them into vectors in several ways."""
+    from scgraph.data import read_cells
+
+    sizes, sparse = whole_numbers("--cells", cells), whole_numbers("--sparse-cells", sparse_cells)
+    pool = read_cells(data, layer=layer, values="counts")
+    results = new_folder("embed", out, overwrite=overwrite, owned=OWNED)
+    rows: list[dict[str, Any]] = []
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(dir=scratch) as temporary:
+        place = Path(temporary)
+        check_space(place, pool.matrix.nnz / len(pool), sizes, max(sparse) * sparse_genes)
+        for name in ("gnn-linear", "gnn"):
+            write_model(place / "models" / name, name, pool_vocabulary(pool))
+
+        def point(how: str, path: Path, size: int, genes: float, number: int = 0) -> None:
+            request = {"how": how, "path": str(path), "models": str(place / "models"), "threads": threads}
+            said = f"{how}, {size:,} cells"
+            answer = reported_child(measure, request, said, failures, memory_gb=None, seconds=seconds)
+            told = {"how": how, "cells": size, "genes": round(genes), "threads": threads, "round": number}
+            rows.append({**told, "status": answer.status, **answer.found})
+            results.write_rows(embed=rows)
+
+        files = [*((size, 0) for size in sizes), *((size, sparse_genes) for size in sparse)]
+        try:
+            for size, most in files:
+                path = place / "cells.h5ad"
+                genes = write_cells(pool, size, most, path)
+                say(f"{size:,} cells of {genes:,.0f} genes are written")
+                if size == sizes[0] and not most:
+                    for number in range(rounds):
+                        for how in IN_MEMORY:
+                            point(how, path, size, genes, number)
+                for how in COMMANDS:
+                    if size <= gnn_cells or not how.endswith(" gnn"):
+                        point(how, path, size, genes)
+                path.unlink()
+        except KeyboardInterrupt:
+            failures.append("stopped before the end; the page has what was measured until then")
+    show(finish(results, rows, threads))
+    end(failures)
+
+
+def check_space(place: Path, genes: float, sizes: Sequence[int], sparse: int) -> None:
+    """Refuse to begin where the disk cannot hold the largest file.
+
+    Raises:
+        OutputError: as said.
+    """
+    needed = _BYTES * max(genes * max(sizes), sparse)
+    if shutil.disk_usage(place).free < 1.1 * needed:
+        raise OutputError(f"{place}: {needed / 1e9:.1f} GB are needed. Choose another --scratch, or fewer --cells.")
+
+
+def finish(results: Results, rows: list[dict[str, Any]], threads: int) -> str:
+    """Write table, page and figure; return the page."""
+    page = embed_markdown(rows, threads, results.busy(threads))
+    return results.finish(page, "embed", figure=draw_embed(rows))
+
+
+main = entry_point(app, "embed")
+
+if __name__ == "__main__":
+    main()
