@@ -1,1 +1,1 @@
-"""What predicted perturbations are worth: on real screens, and on simulated ones, where the truth is known."""
+"""What predicted perturbations are worth: on real screens, and on simulated ones whose effects are known."""

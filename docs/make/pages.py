@@ -22,6 +22,7 @@ from docs.make.results_blocks import (
     results_block,
     sets_block,
 )
+from docs.make.screens_block import screens_block
 from docs.make.sources import ROOT
 from docs.make.study_block import study_block
 from docs.make.synthetic_blocks import synthetic_block
@@ -44,6 +45,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "claims": claims_block,
     "study": study_block,
     "synthetic": synthetic_block,
+    "screens": screens_block,
     "layers": layers_block,
     "contract": contract_block,
     "api": api_block,
