@@ -38,7 +38,8 @@ def main() -> int:
     os.environ["IPYTHONDIR"] = str(SITE / "ipython")
     options = ["-D", "nb_execution_mode=off"] if skip else []
     options += ["-c", str(ROOT / "docs" / "site"), "-d", str(SITE / "doctrees")]
-    done = sphinx(["-W", "--keep-going", "-q", "-b", "html", *options, str(SITE / "source"), str(SITE / "html")])
+    command = ["-W", "--keep-going", "-q", "-b", "html", *options, str(SITE / "source"), str(SITE / "html")]
+    done = int(sphinx(command))
     for page, host in foreign(SITE / "html"):
         sys.stderr.write(f"{page}: loads something from {host}; the pages must be whole without a network.\n")
         done = 1
