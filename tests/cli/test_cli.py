@@ -419,7 +419,7 @@ def test_several_files_after_one_option() -> None:
         (["embed", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["embed", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["bench", "--classes", "map.tsv"], "--transfer"),
-        (["bench", "--uses", "transfer"], "--transfer FILE"),
+        (["bench", "--uses", "transfer"], "name its labelled cells with --transfer."),
         (["denoise", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["annotate", "missing.h5ad", "--reference", "x.h5ad"], "missing.h5ad"),
         (["annotate", "missing.h5ad", "--out", "y.csv"], "ends in .h5ad"),
