@@ -27,7 +27,7 @@ HOW = {
     "gnn-linear, a call a cell": "cells in memory, the model called with one cell after another, the plain form",
     "gnn, a call a cell": "the same",
     "TransformerEncoder, batches": "`torch.nn.TransformerEncoder` of the same sizes (4 heads, feed-forward C) behind a "
-    "gene and value embedding, padded batches of 64 cells of like length, mean of the genes",
+    "gene and value embedding, padded batches of 8 cells of like length, mean of the genes",
 }
 """What is measured."""
 
@@ -151,7 +151,7 @@ def _transformer(store: Any, channels: int = 64) -> Callable[[], Iterator[int]]:
 
     def work() -> Iterator[int]:
         with torch.inference_mode():
-            for rows in batches_by_length(np.arange(len(store)), lengths, 64):
+            for rows in batches_by_length(np.arange(len(store)), lengths, 8):
                 ids, values = (torch.from_numpy(part) for part in store.batch(rows, genes=longest, seed=0, epoch=0))
                 empty = ids.eq(0)
                 x = encoder(genes(ids) + value(values.unsqueeze(-1)), src_key_padding_mask=empty)
