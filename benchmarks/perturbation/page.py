@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scgraph.perturb import PerturbResult
 
-__all__ = ["screen_page", "shared_controls", "simulated_page"]
+__all__ = ["control_table", "screen_page", "shared_controls", "simulated_page"]
 
 SHOWN = ("pearson_top", "mae", "mse", "discrimination", "overlap")
 FORMS = {"mae": ".4f", "mse": ".5f"}
@@ -70,6 +70,8 @@ def screen_page(
         f"{means.loc[True, 'floor']:.3f} and {means.loc[True, 'ceiling']:.3f}.",
         "",
     ]
+    lines += ["Pearson with a table of genes minus Pearson with its control, by the same method:", ""]
+    lines.append(control_table(found.results, model))
     groups = [str(group) for group in dict.fromkeys(summary["group"]) if group != "all"]
     if groups:
         table = summary.pivot_table("pearson_mean", "model", "group", sort=False)
@@ -77,6 +79,34 @@ def screen_page(
         body = [[str(one), *(number(table.loc[one, group]) for group in groups)] for one in table.index]
         lines.append(markdown_table(["Pearson", *(f"{group} ({counts[group]})" for group in groups)], body))
     return "\n".join(lines)
+
+
+def control_table(results: pd.DataFrame, model: str) -> str:
+    """Return what a table of genes adds to the same method with a table that says nothing, over perturbations."""
+    from scgraph.reporting.statistics import paired_difference
+
+    pairs = [
+        (model, "random"),
+        (model, f"{model} untrained"),
+        (f"{model} graph", "random"),
+        ("network", "random"),
+        ("network", "network shuffled"),
+    ]
+    kinds = {"all": results["group"] != "", "singles": results["group"] == "single"}
+    kinds |= {"doubles": results["group"] != "single"} if (results["group"] != "single").any() else {}
+    body = []
+    for how in ("ridge", "kernel", "nearest"):
+        for one, other in pairs:
+            cells = []
+            for chosen in kinds.values():
+                means = results[chosen].pivot_table("pearson", "perturbation", "model")
+                if f"{how}+{one}" not in means or f"{how}+{other}" not in means:
+                    break
+                found = paired_difference(means[f"{how}+{one}"], means[f"{how}+{other}"])
+                cells.append(f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]")
+            if cells:
+                body.append([f"{how}: {one} minus {other}", *cells])
+    return markdown_table(["Pearson [95 %]", *kinds], body)
 
 
 def best(rows: Sequence[Mapping[str, Any]]) -> str:

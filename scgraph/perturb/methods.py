@@ -125,8 +125,7 @@ class Experiment:
             for how, fit in _PENALISED.items():
                 change, penalty = fit(x, measured.learned, learn)
                 found[f"{how}+{name}"] = Prediction(change, f"penalty {penalty:.3g}")
-            if name in ("pca", "network", self.model_name, f"{self.model_name} graph"):
-                found[f"nearest+{name}"] = Prediction(nearest(x, measured.learned, learn))
+            found[f"nearest+{name}"] = Prediction(nearest(x, measured.learned, learn))
         for name, side in sides.items():
             x = summed(self.genes, side.perturbed.table, split.train, side.perturbed.known)
             found[name] = self._network(x, side.affected, measured.learned, split, seed)

@@ -214,7 +214,9 @@ def _tested(job: Experiment, split: PerturbationSplit, seed: int) -> _Tested:
     left_out = None if settings.score_targets else screen.targets()[test]
     parts = []
     for name, (guess, truth, choice) in changes.items():
-        scored = score_changes(guess, truth, top=settings.top, left_out=left_out, among=measured.truth, own=test)
+        # Halves are noisier than whole sets of cells, and so farther from anything: they are told apart among halves.
+        among = measured.halves[1] if name == CEILING else measured.truth
+        scored = score_changes(guess, truth, top=settings.top, left_out=left_out, among=among, own=test)
         parts.append(pd.DataFrame({"seed": seed, "model": name, **named, **scored, "choice": choice}))
     return _Tested(seed, split, pd.concat(parts, ignore_index=True), predictions[job.model_name].change)
 

@@ -33,7 +33,6 @@ ROWS = [
     "gnn untrained",
     "gnn",
 ]
-ROWS = [row for row in ROWS if row not in ("nearest+random", "nearest+gnn untrained")]
 BRIEF = {"seeds": 1, "network": {"epochs": 2, "width": 8}, "components": 5, "control_cells": 20}
 WORDS = [word for key in ("network.epochs=2", "network.width=8", "components=5") for word in ("--set", key)]
 
