@@ -8,6 +8,7 @@ import pandas as pd
 
 from docs.make.sources import RESULTS, source
 from scgraph.perturb.scores import ALL, CEILING, MEAN
+from scgraph.reporting.statistics import paired_difference
 from scgraph.reporting.wording import records
 
 if TYPE_CHECKING:
@@ -25,8 +26,19 @@ ROWS = {
     "model, untrained": "kernel+gnn untrained",
     "model, pretrained": "kernel+gnn",
     "its learned graph": "kernel+gnn graph",
+    "nearest perturbed gene by random vectors": "nearest+random",
+    "nearest by the network": "nearest+network",
+    "nearest by the model, untrained": "nearest+gnn untrained",
+    "nearest by the model": "nearest+gnn",
+    "nearest by its learned graph": "nearest+gnn graph",
     "the small network on the model, untrained": "gnn untrained",
     "the small network on the model": "gnn",
+}
+CONTROLS = {
+    "model minus random vectors": ("gnn", "random"),
+    "model minus untrained model": ("gnn", "gnn untrained"),
+    "learned graph minus random vectors": ("gnn graph", "random"),
+    "network minus network with genes shuffled": ("network", "network shuffled"),
 }
 METRICS = {"pearson": "Pearson of the change", "discrimination": "Discrimination"}
 
@@ -42,12 +54,41 @@ def screens_block(*names: str) -> str:
             cells = [_cell(summary, model, metric) for summary in found.values()]
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
         lines.append("")
+    lines += _controls([pd.read_csv(RESULTS / name / "results.csv") for name in names], titles)
     counts = [str(summary[summary["group"] == ALL]["perturbations"].iloc[0]) for summary in found.values()]
     shown = ", ".join(f"{title} {count}" for title, count in zip(titles, counts, strict=True))
-    lines += [f"Perturbations: {shown}. In brackets the difference to the floor and its 95 % interval over them.", ""]
+    lines += [
+        f"Perturbations: {shown}. In brackets the difference to the floor and its 95 % interval over them; "
+        "bold is above 0 by this interval.",
+        "",
+    ]
     for name, title in zip(names, titles, strict=True):
         lines += [f"- {title}: [all methods and scores](benchmarks/results/{name}/table.md). {source(name)}"]
     return "\n".join(lines) + "\n"
+
+
+def _controls(results: list[pd.DataFrame], titles: list[str]) -> list[str]:
+    """A table a kind of perturbation: Pearson with a table of genes minus Pearson with its control, by one method."""
+    parts = {
+        f"{title}{'' if kind is None else f', {kind}'}": table if kind is None else table[_is(table, kind)]
+        for table, title in zip(results, titles, strict=True)
+        for kind in ((None,) if not _is(table, "doubles").any() else ("singles", "doubles"))
+    }
+    lines = ["| Pearson minus that of the control | " + " | ".join(parts) + " |", "|---|" + "---:|" * len(parts)]
+    for how, method in {"kernel": "kernel ridge", "nearest": "nearest"}.items():
+        for label, pair in CONTROLS.items():
+            cells = []
+            for table in parts.values():
+                means = table.pivot_table("pearson", "perturbation", "model")
+                found = paired_difference(*(means[f"{how}+{one}"] for one in pair))
+                text = f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+                cells.append(f"**{text}**" if found.low > 0 else text)
+            lines.append(f"| {method}: {label} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _is(results: pd.DataFrame, kind: str) -> pd.Series[bool]:
+    return (results["group"] == "single") == (kind == "singles")
 
 
 def _cell(summary: pd.DataFrame, model: str, metric: str) -> str:
