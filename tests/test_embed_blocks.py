@@ -75,7 +75,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     killed_after(cells, source, model, **{option: out})
     assert not out.exists()
     left = tmp_path / "out.h5ad.partial"
-    with pytest.raises(OutputError, match=f"{left}: holds what an interrupted run has embedded. Go on with --resume"):
+    with pytest.raises(
+        OutputError, match=f"{left}: holds what an interrupted run has embedded. Go on with resume=True"
+    ):
         embed_file(source, model, **{option: out})
     # What is there is not computed again.
     seen: list[int] = []

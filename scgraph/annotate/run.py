@@ -195,7 +195,7 @@ def _loaded(
     if classifier.novelty is None:
         say(
             f"{model}: is of format 1, which says unknown by the probability alone. Make it again from its reference "
-            "(--save) for the novelty too"
+            f"({argument('save')}) for the novelty too"
         )
     return classifier
 

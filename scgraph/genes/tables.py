@@ -119,7 +119,7 @@ def gene_tables(saved: SavedModel, *, layer: int | None = None) -> GeneTables:
     if not found:
         raise ConfigError(
             f"{saved.model_config.conv!r} has no adjacency: its weights between genes, if any, are computed anew for "
-            "every cell. Only the embeddings of its genes can be had: {argument('embeddings')} alone, or "
+            f"every cell. Only the embeddings of its genes can be had: {argument('embeddings')} alone, or "
             "scgraph.gene_embeddings."
         )
     if layer is not None:

@@ -11,7 +11,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import ConfigError, did_you_mean
+from scgraph.errors import ConfigError, did_you_mean, flag
 from scgraph.files import json_text, write_atomic
 from scgraph.reporting.redact import without_passwords
 
@@ -114,7 +114,7 @@ def make_loggers(names: Sequence[str], out: Path, *, step: int) -> list[Logger]:
             what = " ".join(without_passwords(str(error)).split())
             raise ConfigError(
                 f"log: {name} cannot be opened ({type(error).__name__}: {what}). Mend that, or train without it and "
-                "go on with --resume."
+                f"go on with {flag('resume')}."
             ) from error
     return loggers
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.errors import OutputError
+from scgraph.errors import OutputError, flag
 from scgraph.files import json_text, write_atomic
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class PartialVectors:
             raise OutputError(f"{folder}: stands there and was not left by embed. Rename it, or name another file.")
         if (folder / _PROGRESS).is_file() and not (resume or overwrite):
             raise OutputError(
-                f"{folder}: holds what an interrupted run has embedded. Go on with --resume, or begin anew with "
-                "--overwrite."
+                f"{folder}: holds what an interrupted run has embedded. Go on with {flag('resume')}, or begin anew "
+                f"with {flag('overwrite')}."
             )
 
     @contextlib.contextmanager
@@ -158,7 +158,7 @@ class PartialVectors:
     def _go_on(self, say: Callable[[str], None]) -> bool:
         progress = self.folder / _PROGRESS
         if not progress.is_file():
-            say(f"--resume: {self.folder} holds nothing to go on with; this run begins at its start.")
+            say(f"{flag('resume')}: {self.folder} holds nothing to go on with; this run begins at its start.")
             return False
         state = json.loads(progress.read_text(encoding="utf-8"))
         theirs = state["identity"]
@@ -166,11 +166,11 @@ class PartialVectors:
         if other:
             raise OutputError(
                 f"{self.folder}: was begun with another {', another '.join(other)}. Give what it was begun with, or "
-                "begin anew with --overwrite."
+                f"begin anew with {flag('overwrite')}."
             )
         there = (self.folder / _VECTORS).stat().st_size if (self.folder / _VECTORS).is_file() else 0
         if there < state["cells"] * self._row:
-            raise OutputError(f"{self.folder}: is cut. Begin anew with --overwrite.")
+            raise OutputError(f"{self.folder}: is cut. Begin anew with {flag('overwrite')}.")
         self.done, self.silent = int(state["cells"]), int(state["silent"])
-        say(f"--resume: {self.done:,} of {self.shape[0]:,} cells are embedded already")
+        say(f"{flag('resume')}: {self.done:,} of {self.shape[0]:,} cells are embedded already")
         return True

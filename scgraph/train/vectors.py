@@ -15,9 +15,10 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
-from scgraph.errors import ConfigError, DataError
+from scgraph.errors import ConfigError, DataError, flag
 from scgraph.files import check_new_file, file_atomic
 from scgraph.models import load_model
+from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
 from scgraph.reporting.bars import progress_bars
 from scgraph.system.ahead import ahead
@@ -158,7 +159,7 @@ def embed_file(
             "source": stream.manifest["sha256"],
             "layer": stream.layer,
             "values": values,
-            "model": model_sha256(Path(model)),
+            "model": model_sha256(local_folder(model)),
             "device": cells.embedder.device.type,
         }
         partial = PartialVectors(place, (len(stream.obs_names), saved.model.channels), identity)
@@ -167,7 +168,7 @@ def embed_file(
                 _embed_into(partial, cells, begin("embedding cells"))
             except KeyboardInterrupt:
                 partial.mark()
-                say(f"{partial.done:,} cells are embedded in {partial.folder}; the same command with --resume goes on.")
+                say(f"{partial.done:,} cells are embedded in {partial.folder}; the same with {flag('resume')} goes on.")
                 raise
             matched = cells.tell(say)
             record = _record(saved, partial.shape[0], matched, stream.layer)

@@ -145,6 +145,7 @@ def test_a_classifier_on_a_fine_tuned_model_is_saved_with_it(folder: Path, tmp_p
     assert again.classes == ("a", "b\tc", "d")
     assert {path.suffix for path in (tmp_path / "classifier").rglob("*") if path.is_file()} == {
         ".json",
+        ".md",
         ".safetensors",
         ".tsv",
     }

@@ -106,7 +106,7 @@ def test_a_classifier_of_format_1_is_read_and_asks_for_the_probability_alone(fol
     scgraph.annotate(now, model=folder / "classifier", max_novelty=1.0)
     assert adata.obs["scgraph_novelty"].isna().all()
     assert adata.obs["scgraph_label"].astype(str).tolist() == now.obs["scgraph_label"].astype(str).tolist()
-    assert any("format 1" in text and "--save" in text for text in said)
+    assert any("format 1" in text and "(save)" in text for text in said)
 
 
 @pytest.mark.parametrize("change", ["lost", "order", "shape"])

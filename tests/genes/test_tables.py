@@ -108,7 +108,7 @@ def test_change_leaves_out_what_decay_left_of_the_start(gnn: SavedModel) -> None
 
 @pytest.mark.parametrize(
     ("conv", "options", "said"),
-    [("tf", {"heads": 2}, "--embeddings"), ("mean", {}, "no adjacency"), ("none", {}, "no adjacency")],
+    [("tf", {"heads": 2}, "can be had: embeddings alone"), ("mean", {}, "no adjacency"), ("none", {}, "no adjacency")],
 )
 def test_models_without_an_adjacency_offer_their_embeddings(
     tmp_path: Path, conv: str, options: dict[str, Any], said: str

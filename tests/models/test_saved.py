@@ -300,7 +300,7 @@ def test_a_pyg_layer_loads_only_by_leave(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     model = GeneModel(len(store.vocabulary), **config.model_kwargs()).eval()
     save_model(tmp_path / "own", model, store.vocabulary, config, metadata={})
-    refused(tmp_path / "own", "never imports", f"--allow-conv {name}")
+    refused(tmp_path / "own", "never imports", f"allow_conv=[{name!r}]")
     refused(tmp_path / "own", "never imports", allow_conv=["torch_geometric.nn.TAGConv", "gnn"])
     loaded = load_model(tmp_path / "own", allow_conv=[name]).model
     genes, values = torch.tensor([[1, 2, 3, 0]]), torch.rand(1, 4)

@@ -111,7 +111,7 @@ def test_nothing_but_the_named_files_is_written(whole: Path, disturbed: dict[str
     )
     assert files == same
     assert files == [
-        "config.json", "history.csv", "model.safetensors", "state/run.safetensors", "vocabulary.tsv"
+        "README.md", "config.json", "history.csv", "model.safetensors", "state/run.safetensors", "vocabulary.tsv"
     ]  # fmt: skip
 
 

@@ -121,7 +121,7 @@ def test_unicode_slashes_and_blanks_in_labels_are_kept(h5ad: Path, make_adata: M
     [
         (
             lambda at: f"OTHER{at}",
-            r"0 of 30 genes matched by symbol \(0 of 30 of the file, 0.0%.*'OTHER1'.*'GENE1'.*--min-matched",
+            r"0 of 30 genes matched by symbol \(0 of 30 of the file, 0.0%.*'OTHER1'.*'GENE1'.*A lower min_matched",
         ),
         (lambda at: f"GENE{at}" if at == 1 else f"OTHER{at}", r"\(1 of 30 of the file, .*, at least 30% are needed"),
         (lambda at: f"{7000 + at}", "numbers, as of Entrez"),

@@ -70,8 +70,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def _fill(folder: Path) -> None:
     for name in ("scgraph", "configs", "docs/make"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "layers.md"):
+    for name in ("__init__.py", "layers.md", "shallow_cells.svg"):
         shutil.copy(ROOT / "docs" / name, folder / "docs")
+    # What the picture of the README is drawn from.
+    shutil.copytree(
+        ROOT / "benchmarks", folder / "benchmarks", ignore=shutil.ignore_patterns("__pycache__", "*.png", "README.md")
+    )
     (folder / "README.md").touch()
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (layer,) = re.findall(r"^```python\n(from torch import nn\n.*?)^```", page, flags=re.M | re.S)
