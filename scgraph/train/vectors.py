@@ -15,7 +15,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
-from scgraph.errors import ConfigError, DataError, flag
+from scgraph.errors import ConfigError, DataError, argument, flag
 from scgraph.files import check_new_file, file_atomic
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
@@ -138,14 +138,18 @@ def embed_file(
     """
     data = Path(data)
     if (out is None) == (vectors is None):
-        raise ConfigError("Name one of --out, a copy of the file with the vectors, and --vectors, the vectors alone.")
+        raise ConfigError(
+            f"Name one of {argument('out')}, a copy of the file with the vectors, and {argument('vectors')}, the vectors "
+            "alone."
+        )
     alone = out is None
     place = Path(out or vectors or "")
     check_place(place, overwrite=overwrite)
     PartialVectors.check(place, resume=resume, overwrite=overwrite)
     if is_store(data) and not alone:
         raise DataError(
-            f"{data}: is a store, which holds no tables to copy. Name --vectors FILE.h5ad in place of --out."
+            f"{data}: is a store, which holds no tables to copy. Name a file with {argument('vectors')} in "
+            f"place of {argument('out')}."
         )
     saved = load_model(model, allow_conv=allow_conv)
     if not alone:
