@@ -139,7 +139,7 @@ def embed_file(
     data = Path(data)
     if (out is None) == (vectors is None):
         raise ConfigError(
-            f"Name one of {argument('out')}, a copy of the file with the vectors, and {argument('vectors')}, the vectors "
+            f"Name one of {argument('out')}, a copy of the file with the vectors, and {argument('vectors')}, vectors "
             "alone."
         )
     alone = out is None
