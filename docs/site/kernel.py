@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["bash", "register"]
 
 STYLED = ("FORCE_COLOR", "CLICOLOR_FORCE")
-PLAIN = {"TERM": "dumb", "COLUMNS": "92"}
+PLAIN = {"TERM": "dumb", "COLUMNS": "80"}
 
 
 def bash(line: str, cell: str) -> None:
