@@ -94,7 +94,8 @@ def _components(path: Path) -> Callable[[], Iterator[int]]:
 
     backed = anndata.read_h5ad(path, backed="r")
     with threadpool_limits(1):
-        fitted = PCA(64, svd_solver="arpack", random_state=0).fit(logged(backed[:2000].to_memory()).X)
+        first = logged(backed[:2000].to_memory()).X
+        fitted = PCA(min(64, *(size - 1 for size in first.shape)), svd_solver="arpack", random_state=0).fit(first)
     backed.file.close()
 
     def work() -> Iterator[int]:
