@@ -80,18 +80,28 @@ def _range(rows: Rows, name: str) -> str:
 
 
 def draw_embed(rows: Rows) -> Figure:
-    """Peak memory of every command against the cells of the file."""
-    figure = new_figure(6.4, 3.6)
-    axis = figure.subplots()
+    """Peak memory of every command against the cells of the file; files of many and of few genes a cell side by side."""
     good = [row for row in rows if row["how"] in COMMANDS and row["status"] == "ok"]
-    for how, color in zip(COMMANDS, PETROFF, strict=False):
-        part = sorted((row for row in good if row["how"] == how), key=lambda row: row["cells"])
-        axis.plot([row["cells"] for row in part], [row["peak_mb"] for row in part], marker="o", color=color, label=how)
-    log_axis(axis, [float(row["cells"]) for row in good])
-    axis.set_ylim(0, 1.25 * max((row["peak_mb"] for row in good), default=1.0))
-    axis.set_xlabel("cells of the file")
-    axis.set_title("peak resident MB, from file to file", loc="left", fontsize=10.5, color=INK)
-    axis.legend(frameon=False, fontsize=8.5, loc="upper left")
-    axis.grid(color=FAINT, linewidth=0.7, axis="y")
-    open_axis(axis)
+    files = sorted({_rounded(row["genes"]) for row in good}, reverse=True) or [0]
+    figure = new_figure(3.6 * len(files) + 0.8, 3.6)
+    for axis, genes in zip(figure.subplots(1, len(files), sharey=True, squeeze=False)[0], files, strict=True):
+        part = [row for row in good if _rounded(row["genes"]) == genes]
+        for how, color in zip(COMMANDS, PETROFF, strict=False):
+            line = sorted((row for row in part if row["how"] == how), key=lambda row: row["cells"])
+            axis.plot(
+                [row["cells"] for row in line], [row["peak_mb"] for row in line], marker="o", color=color, label=how
+            )
+        log_axis(axis, [float(row["cells"]) for row in part])
+        axis.set_ylim(0, 1.3 * max((row["peak_mb"] for row in good), default=1.0))
+        axis.set_xlabel(f"cells of the file, about {genes} genes each")
+        axis.grid(color=FAINT, linewidth=0.7, axis="y")
+        open_axis(axis)
+    first = figure.axes[0]
+    first.set_title("peak resident MB, from file to file", loc="left", fontsize=10.5, color=INK)
+    first.legend(frameon=False, fontsize=8.5, loc="upper left")
     return figure
+
+
+def _rounded(genes: float) -> int:
+    """Genes a cell to two digits: files drawn from one pool differ by a few."""
+    return int(float(f"{genes:.2g}"))
