@@ -80,7 +80,7 @@ def _range(rows: Rows, name: str) -> str:
 
 
 def draw_embed(rows: Rows) -> Figure:
-    """Peak memory of every command against the cells of the file; files of many and of few genes a cell side by side."""
+    """Peak memory of every command against the cells of the file, a panel for each number of genes a cell."""
     good = [row for row in rows if row["how"] in COMMANDS and row["status"] == "ok"]
     files = sorted({_rounded(row["genes"]) for row in good}, reverse=True) or [0]
     figure = new_figure(3.6 * len(files) + 0.8, 3.6)
