@@ -71,7 +71,7 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
 
     Args:
         values: from `one_value_a_seed`.
-        models: rows that are compared with their untrained start and every baseline.
+        models: rows that are compared with their untrained start and every baseline, and the first with the others.
         chosen: sets that settings were chosen on.
     """
     sets = list(dict.fromkeys(values["dataset"]))
@@ -98,6 +98,8 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
             if len(group) < 2:
                 continue
             blocks += [f"## {model}, {title}\n", _table(part, model, others)]
+    if len(models) > 1:
+        blocks += ["## The models against each other\n", *_between_models(values, models, kept)]
     blocks += ["## Every set\n", "Means over seeds.\n", *_sets(values, sets)]
     return "\n".join(blocks)
 
@@ -110,6 +112,19 @@ def _table(values: pd.DataFrame, model: str, others: Sequence[str]) -> str:
         if any(cell != "-" for cell in cells):
             rows.append([title, *cells])
     return markdown_table(["", *(f"minus {other}" for other in others)], rows)
+
+
+def _between_models(values: pd.DataFrame, models: Sequence[str], kept: Sequence[str]) -> list[str]:
+    """Compare the first model with the others on the sets that have both."""
+    first, *others = models
+    blocks = []
+    for title, part in (
+        ("All sets", values),
+        ("The sets that nothing was chosen on", values[values["dataset"].isin(kept)]),
+    ):
+        if part["dataset"].nunique() > 1:
+            blocks += [f"{title}:\n", _table(part, first, others)]
+    return blocks
 
 
 def _over_sets(frame: pd.DataFrame, question: tuple[str, str, str]) -> str:

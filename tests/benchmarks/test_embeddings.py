@@ -56,6 +56,17 @@ def test_the_page_has_an_interval_over_sets_and_sets_apart_that_were_chosen_on()
     assert "| `gnn` | 50.5 |" in page
 
 
+def test_models_are_compared_with_each_other_on_the_sets_that_have_both() -> None:
+    values = one_value_a_seed(*(read({"a": -0.2, "b": 0.0, "c": 0.04}) for read in (_results, _uses)))
+    # tf is 10 and 6 points below gnn on b and c, and was not run on a.
+    of_gnn = values[(values["model"] == "gnn") & (values["dataset"] != "a")]
+    behind = of_gnn["dataset"].map({"b": 10.0, "c": 6.0})
+    other = of_gnn.assign(model="tf", value=of_gnn["value"] - behind)
+    page = embeddings_markdown(pd.concat([values, other]), ["gnn", "tf"], ["a"])
+    between = page.split("## The models against each other")[1].split("## Every set")[0]
+    assert between.count("| all labels | +8.0 [-17.4, +33.4], 2 of 2 |") == 2
+
+
 def test_benches_without_uses_and_unknown_sets_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embeddings import run
 
