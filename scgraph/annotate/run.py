@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from scgraph.annotate.classifier import vote
 from scgraph.annotate.config import AnnotateConfig
@@ -85,6 +85,7 @@ def run_annotate(
         OutputError: `save` stands there already.
     """
     config = _config(options, label=label, batch_key=batch_key)
+    _check_sources(reference, model, save, config)
     _check_save(save, overwrite=overwrite)
     check_adata(adata, config)
     cells = read_cells(adata, layer=config.layer, values=config.values)
@@ -118,6 +119,7 @@ def annotate_file(
     """
     config = _config(options, label=label, batch_key=batch_key)
     data, out = Path(data), Path(out)
+    _check_sources(reference, model, save, config)
     check_place(out, overwrite=overwrite)
     _check_save(save, overwrite=overwrite)
     check_file(data, out, config)
@@ -146,7 +148,7 @@ def _labelled(
     if isinstance(model, str | Path):
         model = local_folder(model)
     if reference is None:
-        classifier = _loaded(model, query, config, save, say)
+        classifier = _loaded(cast("Pretrained | SavedModel | str | Path", model), query, config, say)
     else:
         if isinstance(model, str | Path) and is_classifier(model):
             raise ConfigError(f"{model}: is a classifier that knows its classes. Leave the reference out.")
@@ -169,22 +171,12 @@ def _labelled(
 
 
 def _loaded(
-    model: Pretrained | SavedModel | str | Path | None,
+    model: Pretrained | SavedModel | str | Path,
     query: Cells | CellStream,
     config: AnnotateConfig,
-    save: str | Path | None,
     say: Callable[[str], None],
 ) -> CellClassifier:
     """Load a classifier and check that the query has its genes."""
-    if model is None:
-        raise ConfigError(
-            f"{argument('reference')}: give labelled cells to learn from, or a saved classifier as {argument('model')}."
-        )
-    if save is not None or config.pretrain is not None or config.batch_key is not None:
-        raise ConfigError(
-            f"{argument('save')}, {argument('pretrain')} and {argument('batch_key')}: only a classifier that is made "
-            "from a reference has these."
-        )
     if not isinstance(model, str | Path) or not is_classifier(model):
         saved = as_saved(model, allow_conv=config.allow_conv)  # says what else is wrong with it
         name = model if isinstance(model, str | Path) else saved.model_config.name()
@@ -206,6 +198,21 @@ def _config(options: dict[str, Any], **named: Any) -> AnnotateConfig:
         if name not in known:
             raise ConfigError(f"annotate has no option {name!r}.{did_you_mean(name, known)}")
     return AnnotateConfig(**named, **options)
+
+
+def _check_sources(reference: object, model: object, save: object, config: AnnotateConfig) -> None:
+    """Refuse, before anything is read, what no classifier can come from."""
+    if reference is not None:
+        return
+    if model is None:
+        raise ConfigError(
+            f"{argument('reference')}: give labelled cells to learn from, or a saved classifier as {argument('model')}."
+        )
+    if save is not None or config.pretrain is not None or config.batch_key is not None:
+        raise ConfigError(
+            f"{argument('save')}, {argument('pretrain')} and {argument('batch_key')}: only a classifier that is made "
+            "from a reference has these."
+        )
 
 
 def _check_save(save: str | Path | None, *, overwrite: bool) -> None:

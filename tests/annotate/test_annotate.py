@@ -243,6 +243,8 @@ def test_a_query_without_cells_and_words_that_contradict_each_other_are_refused(
     query_cells()[:0].write_h5ad(tmp_path / "empty.h5ad")
     with pytest.raises(DataError, match=r"empty\.h5ad"):
         annotate_file(tmp_path / "empty.h5ad", out=tmp_path / "out.h5ad", model=folder / "classifier")
+    with pytest.raises(ConfigError, match="give labelled cells"):  # before the empty file is read
+        annotate_file(tmp_path / "empty.h5ad", out=tmp_path / "out.h5ad")
     adata = query_cells()
     with pytest.raises(ConfigError, match="give labelled cells"):
         scgraph.annotate(adata)
