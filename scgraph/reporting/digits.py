@@ -21,6 +21,8 @@ def four_digits(value: float, *, sign: bool = False) -> str:
     ('0.8123', '-0.2000', '12.35', '98,765', '0.0004123')
     >>> four_digits(0.0121, sign=True), four_digits(float("nan"))
     ('+0.0121', '-')
+    >>> four_digits(0.00512)
+    '0.0051'
     """
     plus = "+" if sign else ""
     size = abs(value)
