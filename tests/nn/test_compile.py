@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from anndata import AnnData
 from torch import Tensor
 
+from scgraph import pretrain
 from scgraph.config import ModelConfig, TrainConfig
 from scgraph.nn import AsymmetricModel, GeneModel
 from scgraph.nn.conv.registry import conv_names
 from scgraph.train.module import PretrainingModule
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Cells = tuple[Tensor, Tensor, Tensor]
 # Options under which a layer runs other code.
@@ -79,6 +87,24 @@ def test_training_compiles_where_asked(cells: Cells, monkeypatch: pytest.MonkeyP
     assert asked == [{"dynamic": True}]
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     torch.testing.assert_close(compiled.predict(*cells).values, plain.predict(*cells).values)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the compiler of torch.compile on a CPU calls g++")
+def test_a_run_with_compiled_code_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(0.5, 2.0, size=40) * rng.lognormal(0, 0.5, size=(160, 40))).astype(np.float32)
+    counts[:, 0] += 1
+    adata = AnnData(counts, var=pd.DataFrame(index=[f"gene{number}" for number in range(40)]))
+    train = {"epochs": 2, "batch_size": 32, "mvp_loss": 1.0}
+    plain, compiled = (
+        pretrain([adata], config={"model": {"channels": 16}, "train": {**train, "compile": on}}) for on in (False, True)
+    )
+    assert list((tmp_path / "compiled").rglob("*.so"))
+    for name, weight in compiled.model.state_dict().items():
+        torch.testing.assert_close(weight, plain.model.state_dict()[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_recompute_is_a_setting() -> None:
