@@ -54,7 +54,7 @@ def gene_graph(
     from scgraph.api import pretrain
     from scgraph.data import CellStore, read_cells
     from scgraph.genes import enrichment_test, gene_tables, hubs, strongest_senders, to_networkx
-    from scgraph.genes.enrichment.test import expressed_genes
+    from scgraph.genes.enrichment.networks import expressed_genes
     from scgraph.genes.picture import draw_network, figure_bytes
     from scgraph.models import load_model
 
