@@ -86,11 +86,11 @@ def state_page(
     results: pd.DataFrame, summary: pd.DataFrame, *, name: str, treated: Treated, corpus: Sequence[str]
 ) -> str:
     """Return the text of `table.md` of a treatment by held-out patient."""
+    from benchmarks.perturbation.state import RATIO
     from scgraph.perturb.tables import verdict
 
     rows = as_rows(summary)
-    model = str(rows[-1]["model"])
-    patients = treated.patients
+    model, patients = str(rows[-1]["model"]), treated.patients
     lines = [f"# {name}", ""]
     lines.append(
         f"{treated.treatment} in {len(patients)} patients, {sum(map(len, treated.treated)):,} treated and "
@@ -99,7 +99,8 @@ def state_page(
     )
     header = ["model", "Pearson [95 %]", "minus the mean change [95 %]", *(_TITLES[metric] for metric in SHOWN)]
     lines += ["", markdown_table(header, [_cells(row) for row in rows])]
-    lines += [f"{verdict(summary, model)} {best(rows)} Intervals are over {len(patients)} patients.", ""]
+    said = " ".join(verdict(summary, one) for one in (model, RATIO))
+    lines += [f"{said[0].upper()}{said[1:]} {best(rows)} Intervals are over {len(patients)} patients.", ""]
     means = results.pivot_table("pearson", "model", "perturbation", sort=False)
     body = [[str(one), *(number(means.loc[one, patient]) for patient in patients)] for one in means.index]
     lines.append(markdown_table(["Pearson", *patients], body))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scgraph.models import SavedModel
     from scgraph.perturb.covariates import Strata
 
-__all__ = ["BASELINES", "Treated", "held_out", "ratio_change", "read_treated"]
+__all__ = ["BASELINES", "RATIO", "Treated", "held_out", "ratio_change", "read_treated"]
 
 PSEUDOBULK, RANDOM, RATIO = "pseudobulk", "random", "mean ratio"
 BASELINES = (
@@ -172,9 +172,9 @@ def held_out(found: Treated, saved: SavedModel, *, genes: int | None, seeds: int
         own = [described[codes == code] for code in range(len(change))]
         change = change.astype(np.float32)
         for test in range(len(change)):
-            guesses = _guesses(change, tables, affected, test, number)
             ratio = np.exp(np.delete(ratios, test, axis=0).mean(axis=0))
-            guesses[RATIO] = ratio_change(counts[own[test]], ratio)
+            ratio_guess = {RATIO: ratio_change(counts[own[test]], ratio)}
+            guesses = ratio_guess | _guesses(change, tables, affected, test, number)
             scored = {CEILING: (apart[0][test], apart[1])} | {one: (guess, change) for one, guess in guesses.items()}
             for one, (guess, truth) in scored.items():
                 scores = score_changes(

@@ -50,6 +50,7 @@ def test_who_is_like_the_patient_tells_the_change(tmp_path: Path) -> None:
         seed=0,
     )
     assert set(found["perturbation"]) == {f"P{at}" for at in range(4)}
+    assert found["model"].iloc[-1] == "gnn"  # the page names the last
     assert set(BASELINES) | {"gnn", "gnn untrained", "split half (ceiling)"} <= {*found["model"]}
     means = found.groupby("model")["pearson"].mean()
     assert means["split half (ceiling)"] > 0.8
