@@ -32,8 +32,8 @@ app = command_line()
 
 DEFAULT = "default"
 MODELS = "models"
-OWNED = ("settings.csv", "shares.csv", "families.csv", "known.csv", "known_differences.csv", "agreement.csv")
-OWNED += ("table.md", "network.*", "config.yaml", "environment.json")
+OWNED: tuple[str, ...] = ("settings.csv", "shares.csv", "families.csv", "known.csv", "known_differences.csv")
+OWNED += ("agreement.csv", "table.md", "network.*", "config.yaml", "environment.json")
 
 
 @app.command()
@@ -129,7 +129,7 @@ def gene_graph(
     for file, table in comparison_tables(recovered, agreed).items():
         write_atomic(folder / file, table.to_csv(index=False, float_format="%.6g"))
     write_atomic(folder / "table.md", comparisons(recovered, agreed) + text)
-    described = {"data": data, "model": model, "known": [one.name for one in known or []]}
+    described: dict[str, Any] = {"data": data, "model": model, "known": [one.name for one in known or []]}
     described["settings"] = {name: own.model_dump(mode="json") for name, own in settings.items()}
     write_atomic(folder / "config.yaml", yaml.safe_dump(described, sort_keys=False))
     write_atomic(folder / "environment.json", json_text(begun | {"seconds": round(time.perf_counter() - start, 1)}))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
+from scipy import sparse
 
 from scgraph.data import CellStore, read_cells
 from scgraph.errors import DataError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data import Cells
     from scgraph.models import SavedModel
@@ -170,12 +170,12 @@ def held_out(found: Treated, saved: SavedModel, *, genes: int | None, seeds: int
         linear.append(found.strata.averaged(counts, compared).means)
         ratios = np.log((linear[0] + 1) / (linear[1] + 1))
         own = [described[codes == code] for code in range(len(change))]
-        change = change.astype(np.float32)
-        for test in range(len(change)):
+        measured = change.astype(np.float32)
+        for test in range(len(measured)):
             ratio = np.exp(np.delete(ratios, test, axis=0).mean(axis=0))
             ratio_guess = {RATIO: ratio_change(counts[own[test]], ratio)}
-            guesses = ratio_guess | _guesses(change, tables, affected, test, number)
-            scored = {CEILING: (apart[0][test], apart[1])} | {one: (guess, change) for one, guess in guesses.items()}
+            guesses = ratio_guess | _guesses(measured, tables, affected, test, number)
+            scored = {CEILING: (apart[0][test], apart[1])} | {one: (guess, measured) for one, guess in guesses.items()}
             for one, (guess, truth) in scored.items():
                 scores = score_changes(
                     guess[None], truth[test][None], among=truth, own=np.asarray([test], dtype=np.int64)
@@ -192,7 +192,7 @@ def ratio_change(counts: sparse.csr_matrix, ratio: NDArray[np.float64]) -> NDArr
         counts: per 10,000, of control cells, ``[n, G]``.
         ratio: of treated to control expression, ``[G]``.
     """
-    treated = counts.multiply(ratio[None]).tocsr().log1p().mean(axis=0) - counts.log1p().mean(axis=0)
+    treated = sparse.csr_matrix(counts.multiply(ratio[None])).log1p().mean(axis=0) - counts.log1p().mean(axis=0)
     change: NDArray[np.float32] = np.asarray(treated, dtype=np.float32).ravel()
     return change
 
