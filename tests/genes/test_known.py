@@ -172,6 +172,8 @@ def test_what_cannot_be_compared(gnn: SavedModel, tmp_path: Path) -> None:
         edge_recovery(gnn, read, full)
     with pytest.raises(ConfigError, match="top_k"):
         edge_recovery(gnn, read, full, top_k=0)
+    with pytest.raises(ConfigError, match="no file is named"):
+        edge_recovery(gnn, read, [])
 
 
 def run(*words: str) -> int:

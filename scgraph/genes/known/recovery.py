@@ -102,7 +102,7 @@ def edge_recovery(
         seed: of the random networks.
 
     Raises:
-        ConfigError: the model has no adjacency, or a number is out of range.
+        ConfigError: the model has no adjacency, nothing is known, or a number is out of range.
         DataError: no known edge joins two of the genes.
 
     Source: early precision and its ratio are those of BEELINE, Pratapa et al. (2020), "Benchmarking algorithms for gene
@@ -111,7 +111,9 @@ def edge_recovery(
     """
     import pandas as pd
 
-    for name, value in {"permutations": random, "top_k": top_k}.items():
+    if not known:
+        raise ConfigError(f"{argument('known')}: no file is named, so there is nothing to compare with.")
+    for name, value in {"random": random, "top_k": top_k}.items():
         if value < 1:
             raise ConfigError(f"{argument(name)} must be at least 1, not {value}.")
     tables = gene_tables(saved, layer=layer)
