@@ -100,7 +100,7 @@ def state_page(
     header = ["model", "Pearson [95 %]", "minus the mean change [95 %]", *(_TITLES[metric] for metric in SHOWN)]
     lines += ["", markdown_table(header, [_cells(row) for row in rows])]
     said = " ".join(verdict(summary, one) for one in (model, RATIO))
-    lines += [f"{said[0].upper()}{said[1:]} {best(rows)} Intervals are over {len(patients)} patients.", ""]
+    lines += [f"{said} {best(rows)} Intervals are over {len(patients)} patients.", ""]
     means = results.pivot_table("pearson", "model", "perturbation", sort=False)
     body = [[str(one), *(number(means.loc[one, patient]) for patient in patients)] for one in means.index]
     lines.append(markdown_table(["Pearson", *patients], body))
