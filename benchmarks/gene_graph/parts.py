@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.harness.text import markdown_table
+from benchmarks.harness.text import markdown_table, number
 from scgraph.genes.enrichment.report import enrichment_markdown
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def page(sense: Enrichment, rows: Sequence[Mapping[str, Any]], levels: Mapping[f
     settings = [
         [
             f"`{row['settings']}`",
-            f"{row['validation_mvp_loss']:.4f}",
+            number(row["validation_mvp_loss"], ".4f"),
             f"{row['start_sd']:.2f}",
             f"{row['change_sd']:.2f}",
             f"{row['correlation_with_start']:.2f}",

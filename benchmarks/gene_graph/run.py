@@ -1,7 +1,10 @@
 """What sense the learned gene graph makes: models pretrained with several settings, each checked with gene families.
 
 Usage: python -m benchmarks.gene_graph.run --data CORPUS.h5ad --out FOLDER
-       [--variant train.weight_decay=0.3] [--variant train.seed=1] ...
+       [--config bench/default] [--variant train.weight_decay=0.3] [--variant train.seed=1] ... [--known EDGES.csv] ...
+
+With edges that are known, such as the targets of transcription factors, every graph is compared with them; the edges of
+every variant are compared with those of the first settings.
 """
 
 from __future__ import annotations
@@ -23,13 +26,14 @@ from scgraph.files import json_text, prepare_output_folder, write_atomic
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
     from scgraph.data import Cells
-    from scgraph.genes import Enrichment
+    from scgraph.genes import Agreement, Enrichment, Recovery
 
 app = command_line()
 
 DEFAULT = "default"
 MODELS = "models"
-OWNED = ("settings.csv", "shares.csv", "families.csv", "table.md", "network.*", "config.yaml", "environment.json")
+OWNED: tuple[str, ...] = ("settings.csv", "shares.csv", "families.csv", "known.csv", "known_differences.csv")
+OWNED += ("agreement.csv", "table.md", "network.*", "config.yaml", "environment.json")
 
 
 @app.command()
@@ -37,6 +41,8 @@ def gene_graph(
     data: Annotated[str, typer.Option(help="Cells to pretrain on and to check with (.h5ad).")],
     out: Annotated[Path, typer.Option(help="Folder for the results; models that stand in it are gone on with.")],
     model: Annotated[str, typer.Option(help="The model.")] = "gnn",
+    config: Annotated[str, typer.Option(help="Settings.")] = "bench/mvp",
+    known: Annotated[list[Path] | None, typer.Option(help="Known edges: .tsv, .csv or .graphml.")] = None,
     variant: Annotated[
         list[str] | None, typer.Option(help="A setting that differs from the default, a run each.")
     ] = None,
@@ -47,22 +53,32 @@ def gene_graph(
     layer: Layer = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Pretrain with the settings of bench/mvp and with each variant, then check every graph."""
+    """Pretrain with the settings and with each variant, then check every graph."""
     import pandas as pd
 
+    from benchmarks.gene_graph.comparisons import comparison_tables, comparisons
     from benchmarks.gene_graph.parts import page, setting_row
     from scgraph.api import pretrain
     from scgraph.data import CellStore, read_cells
-    from scgraph.genes import enrichment_test, gene_tables, hubs, strongest_senders, to_networkx
-    from scgraph.genes.enrichment.test import expressed_genes
+    from scgraph.genes import (
+        edge_agreement,
+        edge_recovery,
+        enrichment_test,
+        gene_tables,
+        hubs,
+        read_known,
+        strongest_senders,
+        to_networkx,
+    )
+    from scgraph.genes.enrichment.networks import expressed_genes
     from scgraph.genes.picture import draw_network, figure_bytes
     from scgraph.models import load_model
 
-    settings = {DEFAULT: bench_settings("bench/mvp", [], model={}, train={})}
+    settings = {DEFAULT: bench_settings(config, [], model={}, train={})}
     for word in variant or []:
         if word in settings:
             raise ConfigError(f"--variant {word}: is named twice.")
-        settings[word] = bench_settings("bench/mvp", [word], model={}, train={})
+        settings[word] = bench_settings(config, [word], model={}, train={})
     resume = (out / MODELS).is_dir()
     folder = prepare_output_folder(out, overwrite=overwrite, resume=resume and not overwrite, owned=OWNED)
     start, begun = time.perf_counter(), origin("gene_graph")
@@ -70,15 +86,24 @@ def gene_graph(
     cells: Cells = read_cells(data, layer=layer)
     found: dict[str, Enrichment] = {}
     edges_before = None
-    for name, config in settings.items():
+    recovered: dict[str, Recovery] = {}
+    agreed: dict[str, Agreement] = {}
+    for name, own in settings.items():
         place = folder / MODELS / slug(name)
         place.parent.mkdir(exist_ok=True)
-        if not finished(place, config, len(cells)):
+        if not finished(place, own, len(cells)):
             say(f"{name}: pretraining")
-            pretrain([data], model=model, config=config, out=place, layer=layer, resume=(place / "state").is_dir())
+            pretrain([data], model=model, config=own, out=place, layer=layer, resume=(place / "state").is_dir())
         saved = load_model(place)
         say(f"{name}: check")
         found[name] = enrichment_test(saved, cells, top_k=top_k, min_share=min_share, permutations=permutations)
+        if known:
+            edges_known = read_known(known, saved.vocabulary)
+            recovered[name] = edge_recovery(saved, cells, edges_known, top_k=top_k, min_share=min_share)
+        if name == DEFAULT:
+            first = saved
+        else:
+            agreed[name] = edge_agreement(first, saved, cells, top_k=top_k, min_share=min_share)
         tables = gene_tables(saved)
         matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
         genes = expressed_genes(matrix, min_share)
@@ -93,7 +118,6 @@ def gene_graph(
             graph = to_networkx(edges)
             write_atomic(folder / "network.hubs.tsv", hubs(graph).head(200).to_csv(sep="\t", index=False))
             write_atomic(folder / "network.png", figure_bytes(draw_network(graph), ".png"))
-            first = saved
     levels = {
         level: enrichment_test(first, cells, top_k=top_k, min_share=level, permutations=permutations)
         for level in sorted({*(shares or []), min_share} - {min_share})
@@ -101,8 +125,12 @@ def gene_graph(
     write_atomic(folder / "settings.csv", csv_text(rows))
     write_atomic(folder / "families.csv", found[DEFAULT].table.to_csv(index=False, float_format="%.6g"))
     write_atomic(folder / "shares.csv", csv_text([_level_row(level, levels[level]) for level in sorted(levels)]))
-    write_atomic(folder / "table.md", page(found[DEFAULT], rows, {level: levels[level] for level in sorted(levels)}))
-    described = {"data": data, "model": model, "settings": {n: c.model_dump(mode="json") for n, c in settings.items()}}
+    text = page(found[DEFAULT], rows, {level: levels[level] for level in sorted(levels)})
+    for file, table in comparison_tables(recovered, agreed).items():
+        write_atomic(folder / file, table.to_csv(index=False, float_format="%.6g"))
+    write_atomic(folder / "table.md", comparisons(recovered, agreed) + text)
+    described: dict[str, Any] = {"data": data, "model": model, "known": [one.name for one in known or []]}
+    described["settings"] = {name: own.model_dump(mode="json") for name, own in settings.items()}
     write_atomic(folder / "config.yaml", yaml.safe_dump(described, sort_keys=False))
     write_atomic(folder / "environment.json", json_text(begun | {"seconds": round(time.perf_counter() - start, 1)}))
     show((folder / "table.md").read_text(encoding="utf-8"))

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from benchmarks.perturbation.state import Treated
     from scgraph.perturb import PerturbResult
 
-__all__ = ["control_table", "screen_page", "shared_controls", "simulated_page"]
+__all__ = ["control_table", "screen_page", "shared_controls", "simulated_page", "state_page"]
 
 SHOWN = ("pearson_top", "mae", "mse", "discrimination", "overlap")
 FORMS = {"mae": ".4f", "mse": ".5f"}
@@ -78,6 +79,31 @@ def screen_page(
         counts = summary.groupby("group")["perturbations"].first()
         body = [[str(one), *(number(table.loc[one, group]) for group in groups)] for one in table.index]
         lines.append(markdown_table(["Pearson", *(f"{group} ({counts[group]})" for group in groups)], body))
+    return "\n".join(lines)
+
+
+def state_page(
+    results: pd.DataFrame, summary: pd.DataFrame, *, name: str, treated: Treated, corpus: Sequence[str]
+) -> str:
+    """Return the text of `table.md` of a treatment by held-out patient."""
+    from benchmarks.perturbation.state import RATIO
+    from scgraph.perturb.tables import verdict
+
+    rows = as_rows(summary)
+    model, patients = str(rows[-1]["model"]), treated.patients
+    lines = [f"# {name}", ""]
+    lines.append(
+        f"{treated.treatment} in {len(patients)} patients, {sum(map(len, treated.treated)):,} treated and "
+        f"{len(treated.control):,} control cells, {treated.cells.matrix.shape[1]:,} genes; every patient held out "
+        f"once, {rows[0]['seeds']} halves of the cells. `{model}` pretrained on {' and '.join(corpus)}."
+    )
+    header = ["model", "Pearson [95 %]", "minus the mean change [95 %]", *(_TITLES[metric] for metric in SHOWN)]
+    lines += ["", markdown_table(header, [_cells(row) for row in rows])]
+    said = " ".join(verdict(summary, one) for one in (model, RATIO))
+    lines += [f"{said} {best(rows)} Intervals are over {len(patients)} patients.", ""]
+    means = results.pivot_table("pearson", "model", "perturbation", sort=False)
+    body = [[str(one), *(number(means.loc[one, patient]) for patient in patients)] for one in means.index]
+    lines.append(markdown_table(["Pearson", *patients], body))
     return "\n".join(lines)
 
 

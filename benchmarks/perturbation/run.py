@@ -2,6 +2,7 @@
 
 Usage: python -m benchmarks.perturbation.run screen --data SCREEN.h5ad --corpus POOL.h5ad --out FOLDER
        [--network EDGES.tsv] [--covariate COLUMN]
+       python -m benchmarks.perturbation.run state --data TREATED.h5ad --patient COLUMN --corpus POOL.h5ad --out FOLDER
        python -m benchmarks.perturbation.run simulated --out FOLDER
 """
 
@@ -83,6 +84,58 @@ def screen(
     shared.to_csv(results.folder / "shared.csv", index=False, float_format="%.6g")
     page = screen_page(found, shared, name=data.stem, corpus=sources, network=network)
     show(results.finish(page, "table", notes=list(found.notes), steps=steps, seeds=seeds))
+
+
+@app.command()
+def state(
+    data: Annotated[Path, typer.Option(help="Cells of patients, treated with one thing and not (.h5ad).")],
+    out: Out,
+    patient: Annotated[str, typer.Option(help="Column of obs with the patients.")] = "patient_id",
+    perturbation: Annotated[str | None, typer.Option(help="Column of obs with the treatment.")] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="Cells to pretrain on, beside the control cells (.h5ad).")
+    ] = None,
+    cells: Annotated[int, typer.Option(min=1, help="Cells drawn from each file to pretrain on.")] = 2000,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with other halves of the cells.")] = 20,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of pretraining.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the pretraining and of the first halves.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pretrain, hold every patient out once, and score what each method says of the change that the treatment makes."""
+    import tempfile
+
+    import anndata
+
+    import scgraph
+    from benchmarks.perturbation.page import state_page
+    from benchmarks.perturbation.screens import control_cells, some_cells
+    from benchmarks.perturbation.state import BASELINES, held_out, read_treated
+    from scgraph.config import TrainConfig
+    from scgraph.config_files import parse_config
+    from scgraph.models import load_model
+    from scgraph.perturb.scores import summarise
+
+    results = new_folder(
+        "perturbation", out, overwrite=overwrite, owned=["results.csv", "summary.csv", "table.md", "environment.json"]
+    )
+    treated = read_treated(data, patient, perturbation)
+    files = {one.stem: anndata.read_h5ad(one) for one in corpus or []} | {
+        "the control cells": control_cells(data, perturbation)
+    }
+    drawn = {name: some_cells(adata, cells, seed=seed) for name, adata in files.items()}
+    sources = [f"{adata.n_obs:,} of {files[name].n_obs:,} cells of {name}" for name, adata in drawn.items()]
+    say(f"pretraining on {', '.join(sources)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        config = {"train": {"seed": seed, "device": "cpu"}, "max_steps": steps}
+        scgraph.pretrain(list(drawn.values()), config=config, out=Path(scratch) / "model", say=say)
+        saved = load_model(Path(scratch) / "model")
+        training = parse_config(TrainConfig, saved.metadata["training"], source="config.json of the model, training")
+        found = held_out(treated, saved, genes=training.genes_to_embed(), seeds=seeds, seed=seed)
+    summary = summarise(found, BASELINES)
+    found.to_csv(results.folder / "results.csv", index=False, float_format="%.6g")
+    summary.to_csv(results.folder / "summary.csv", index=False, float_format="%.6g")
+    page = state_page(found, summary, name=data.stem, treated=treated, corpus=sources)
+    show(results.finish(page, "table", steps=steps, seeds=seeds))
 
 
 @app.command()

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["control_cells", "some_cells"]
 
 
-def control_cells(data: Path) -> anndata.AnnData:
+def control_cells(data: Path, perturbation: str | None = None) -> anndata.AnnData:
     """Return the cells whose label is that of controls.
+
+    Args:
+        data: the screen.
+        perturbation: column of obs with the labels; found where there is one of a usual name.
 
     Raises:
         DataError: no column or no label can be found.
     """
     adata = anndata.read_h5ad(data)
-    column = find_column([str(name) for name in adata.obs.columns], None, str(data))
+    column = find_column([str(name) for name in adata.obs.columns], perturbation, str(data))
     labels = adata.obs[column].astype(str).to_numpy()
     controls = find_controls(np.unique(labels).tolist(), (), lambda _: False, str(data))
     return adata[np.isin(labels, controls)].copy()

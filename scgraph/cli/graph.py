@@ -40,6 +40,11 @@ def graph(
     families: Annotated[
         Path | None, typer.Option(help="Lines of family<TAB>gene for --check.  [default: by prefix]")
     ] = None,
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(help="Known edges, such as targets of transcription factors, for --check: .tsv, .csv, .graphml."),
+    ] = None,
+    other: Annotated[str | None, typer.Option(help="A model of another seed, for --check: which edges agree.")] = None,
     permutations: Annotated[int, typer.Option(help="Permutations of each kind for --check.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of modules, layout and permutations.")] = 0,
     allow_conv: AllowConv = None,
@@ -63,6 +68,8 @@ def graph(
         figure=figure,
         check=check,
         families=families,
+        known=known or [],
+        other=other,
         permutations=permutations,
         seed=seed,
         allow_conv=allow_conv or [],
@@ -83,6 +90,18 @@ def graph(
         show_rows("Edges within families of genes", overall_rows(found.enrichment), json_)
         for sentence in verdicts(found.enrichment):
             show(sentence, json_)
+    if found.recovery is not None:
+        from scgraph.genes.known.report import file_rows, recovery_verdicts
+
+        for file, rows in file_rows(found.recovery).items():
+            show_rows(f"Edges of {file}", rows, json_)
+        for sentence in recovery_verdicts(found.recovery):
+            show(sentence, json_)
+    if found.agreement is not None:
+        from scgraph.genes.known.report import agreement_rows, agreement_verdict
+
+        show_rows("Edges that the two models share", agreement_rows(found.agreement), json_)
+        show(agreement_verdict(found.agreement), json_)
     for path in found.files:
         show(f"Written: {path}", json_)
     write_json(json_, found.summary())

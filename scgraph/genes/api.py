@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scgraph.data import read_cells
+from scgraph.errors import argument
 from scgraph.genes.embeddings import gene_embeddings as embeddings_of
 from scgraph.genes.graph import to_networkx
 from scgraph.genes.selection import choose_genes
 from scgraph.genes.senders import strongest_senders
-from scgraph.genes.tables import gene_tables
+from scgraph.genes.tables import AT_ITS_START, gene_tables
 from scgraph.train import as_saved
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def graph_and_edges(
     for note in () if cells is None else cells.notes:
         say(note)
     kept = choose_genes(tables, saved.vocabulary, genes=genes, cells=cells, min_share=min_share, say=say)
+    near = tables.start_correlation(kept)
+    if near is not None and near > AT_ITS_START and weights != "change":
+        say(
+            f"warning: the adjacency has hardly left its random start (correlation {near:.3f}): its edges are those of "
+            f"random numbers. {argument('weights', 'change')} shows what training added; gene embeddings say more."
+        )
     edges = strongest_senders(tables, kept, top_k=top_k, weights=weights)
     return to_networkx(edges, seed=seed), edges
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.data import read_cells
@@ -14,6 +15,10 @@ from scgraph.genes.enrichment.families import read_families
 from scgraph.genes.enrichment.report import enrichment_markdown, verdicts
 from scgraph.genes.enrichment.test import enrichment_test
 from scgraph.genes.graph import hubs
+from scgraph.genes.known.agreement import edge_agreement
+from scgraph.genes.known.edges import read_known
+from scgraph.genes.known.recovery import RANDOM_NETWORKS, edge_recovery
+from scgraph.genes.known.report import agreement_markdown, agreement_verdict, recovery_markdown, recovery_verdicts
 from scgraph.genes.picture import draw_network, figure_bytes
 from scgraph.genes.tables import gene_tables
 from scgraph.genes.writing import check_outputs, check_suffix, hubs_path, tsv, write_embeddings, write_graph
@@ -21,12 +26,13 @@ from scgraph.models import load_model
 from scgraph.reporting.escape import csv_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pandas as pd
 
     from scgraph.genes.enrichment.test import Enrichment
+    from scgraph.genes.known.agreement import Agreement
+    from scgraph.genes.known.recovery import Recovery
     from scgraph.genes.tables import Weights
 
 __all__ = ["Written", "write_network"]
@@ -42,6 +48,8 @@ class Written:
         modules: its modules.
         hubs: its nodes, the strongest senders first; None where no graph was asked for.
         enrichment: of the families, on cells, where one was asked for.
+        recovery: of known edges, where some were given.
+        agreement: with another model, where one was given.
         files: what was written.
     """
 
@@ -50,6 +58,8 @@ class Written:
     modules: int = 0
     hubs: pd.DataFrame | None = None
     enrichment: Enrichment | None = None
+    recovery: Recovery | None = None
+    agreement: Agreement | None = None
     files: list[Path] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
@@ -67,6 +77,19 @@ class Written:
                 "cells": self.enrichment.cells,
                 "table": json.loads(self.enrichment.table.to_json(orient="records")),
                 "differences": json.loads(self.enrichment.differences.to_json(orient="records")),
+            }
+        if self.recovery is not None:
+            found["known"] = {
+                "verdicts": recovery_verdicts(self.recovery),
+                "genes": self.recovery.genes,
+                "table": json.loads(self.recovery.table.to_json(orient="records")),
+                "differences": json.loads(self.recovery.differences.to_json(orient="records")),
+            }
+        if self.agreement is not None:
+            found["agreement"] = {
+                "verdict": agreement_verdict(self.agreement),
+                "genes": self.agreement.genes,
+                "table": json.loads(self.agreement.table.to_json(orient="records")),
             }
         return found
 
@@ -86,6 +109,8 @@ def write_network(
     figure: Path | None = None,
     check: str | None = None,
     families: Path | None = None,
+    known: Sequence[str | Path] = (),
+    other: str | Path | None = None,
     permutations: int = 1000,
     seed: int = 0,
     allow_conv: Collection[str] = (),
@@ -105,15 +130,21 @@ def write_network(
     check_suffix(out, "--out", (".graphml", ".tsv"))
     check_suffix(embeddings, "--embeddings", (".h5ad", ".tsv"))
     check_suffix(figure, "--figure", (".svg", ".png"))
-    if families is not None and check is None:
-        raise ConfigError("--families: belongs to --check CELLS.")
-    checked = _check_paths(out) if out is not None and check is not None else None
-    check_outputs([out, hubs_path(out) if out else None, *(checked or ()), embeddings, figure], overwrite=overwrite)
+    for option, given in {"--families": families, "--known": known, "--other": other}.items():
+        if given and check is None:
+            raise ConfigError(f"{option}: belongs to --check CELLS.")
+    if other is not None and Path(other).resolve() == Path(model).resolve():
+        raise ConfigError(f"--other {other}: is the model itself. Give one of another seed.")
+    checked = _check_paths(out, known, other) if out is not None and check is not None else {}
+    check_outputs([out, hubs_path(out) if out else None, *checked.values(), embeddings, figure], overwrite=overwrite)
     patterns = _patterns(families)
     saved = load_model(model, allow_conv=allow_conv)
+    edges_known = read_known(known, saved.vocabulary)
+    compared = None if other is None else load_model(other, allow_conv=allow_conv)
     result = Written()
     if out is not None or figure is not None or check is not None:
-        gene_tables(saved, layer=layer).need(weights)  # refused before cells are read
+        for one in (saved, *([] if compared is None else [compared])):
+            gene_tables(one, layer=layer).need(weights)  # refused before cells are read
         if saved.model_config.conv in _MORE:
             say(f"note: {_MORE[saved.model_config.conv]}")
     if out is not None or figure is not None:
@@ -144,25 +175,48 @@ def write_network(
         write_embeddings(embeddings, found, embedding_frame(found))
         result.files.append(embeddings)
     if check is not None:
-        result.enrichment = enrichment_test(
-            saved,
-            read_cells(check, values=values),
-            layer=layer,
-            weights=weights,
-            top_k=top_k,
-            families=patterns,
-            permutations=permutations,
-            min_share=min_share,
-            seed=seed,
-        )
-        for note in result.enrichment.notes:
+        same: dict[str, Any] = {
+            "layer": layer,
+            "weights": weights,
+            "top_k": top_k,
+            "min_share": min_share,
+            "seed": seed,
+        }
+        cells = read_cells(check, values=values)
+        result.enrichment = enrichment_test(saved, cells, families=patterns, permutations=permutations, **same)
+        if edges_known:
+            random = min(permutations, RANDOM_NETWORKS)
+            result.recovery = edge_recovery(saved, cells, edges_known, random=random, **same)
+        if compared is not None:
+            result.agreement = edge_agreement(saved, compared, cells, **same)
+        for note in _notes(result):
             say(f"note: {note}")
-        if checked is not None:
-            table, page = checked
-            write_atomic(table, csv_text(result.enrichment.table, float_format="%.6g"))
-            write_atomic(page, enrichment_markdown(result.enrichment, title="Edges within families of genes"))
-            result.files += [table, page]
+        _write_check(result, checked)
     return result
+
+
+def _notes(result: Written) -> list[str]:
+    parts = (result.enrichment, result.recovery, result.agreement)
+    return list(dict.fromkeys(note for part in parts if part is not None for note in part.notes))
+
+
+def _write_check(result: Written, checked: Mapping[str, Path]) -> None:
+    """Write a table for each part of a check, and the page of all."""
+    assert result.enrichment is not None
+    if not checked:
+        return
+    tables = {"check": result.enrichment.table}
+    pages = [enrichment_markdown(result.enrichment, title="Edges within families of genes")]
+    if result.recovery is not None:
+        tables["known"] = result.recovery.table
+        pages.append(recovery_markdown(result.recovery))
+    if result.agreement is not None:
+        tables["agreement"] = result.agreement.table
+        pages.append(agreement_markdown(result.agreement))
+    for name, table in tables.items():
+        write_atomic(checked[name], csv_text(table, float_format="%.6g"))
+    write_atomic(checked["page"], "\n".join(pages))
+    result.files += [checked[name] for name in (*tables, "page")]
 
 
 _MORE = {
@@ -171,8 +225,11 @@ _MORE = {
 }
 
 
-def _check_paths(out: Path) -> tuple[Path, Path]:
-    return out.with_name(f"{out.stem}.check.csv"), out.with_name(f"{out.stem}.check.md")
+def _check_paths(out: Path, known: Sequence[str | Path], other: str | Path | None) -> dict[str, Path]:
+    names = {"check": "check.csv", "page": "check.md"}
+    names |= {"known": "known.csv"} if known else {}
+    names |= {} if other is None else {"agreement": "agreement.csv"}
+    return {part: out.with_name(f"{out.stem}.{name}") for part, name in names.items()}
 
 
 def _patterns(families: Path | None) -> Mapping[str, str] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scgraph.data import CellStore
 from scgraph.errors import DataError, argument
-from scgraph.genes.enrichment.test import expressed_genes
+from scgraph.genes.enrichment.networks import expressed_genes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -29,6 +29,10 @@ _POSITIVE = {"positive", "row_normalized", "symmetric_normalized"}
 _ROUNDING = 1e-5
 """What thousands of multiplications by 1 - lr · decay leave uncertain in a number, relative to the largest."""
 
+_COMPARED = 1_000
+AT_ITS_START = 0.95
+"""Correlation of the logits with those of the start from which on a graph is called that of its start."""
+
 
 @short_repr
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ class GeneTables:
                 logits = logits - self._logits(self.start[0][number, rows], self.start[1][number, columns])
             layers.append(logits - logits.mean(dim=-1, keepdim=True))
         return torch.stack(layers).mean(dim=0) if len(layers) > 1 else layers[0]
+
+    def start_correlation(self, genes: NDArray[np.int64]) -> float | None:
+        """Return Pearson's r of the logits with those of the start, None where the start cannot be told.
+
+        Args:
+            genes: positions of the genes whose pairs are looked at; of more than `_COMPARED` a sample.
+        """
+        if self.start is None:
+            return None
+        some = torch.from_numpy(genes[:: max(1, -(-len(genes) // _COMPARED))])
+        logits, change = (self.scores(some, some, kind).flatten().double() for kind in ("logit", "change"))
+        return float(torch.corrcoef(torch.stack([logits, logits - change]))[0, 1])
 
     def _logits(self, target: Tensor, source: Tensor) -> Tensor:
         if self.positive:

@@ -21,7 +21,8 @@ def test_a_run_and_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     cells().write_h5ad(tmp_path / "cells.h5ad")
     words = ["--data", str(tmp_path / "cells.h5ad"), "--out", str(tmp_path / "out"), "--permutations", "20"]
-    words += ["--shares", "0.2", "--variant", "train.seed=1"]
+    words += ["--shares", "0.2", "--variant", "train.seed=1", "--known", str(tmp_path / "tf.tsv")]
+    (tmp_path / "tf.tsv").write_text("".join(f"RPL3\tGENE{at}\nCD3D\tGENE{at + 9}\n" for at in range(9)))
     weights = tmp_path / "out" / "models" / "seed-1" / "model.safetensors"
     written = []
     for attempt in (1, 2):
@@ -35,7 +36,15 @@ def test_a_run_and_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[
     settings = pd.read_csv(tmp_path / "out" / "settings.csv").set_index("settings")
     assert list(settings.index) == ["default", "train.seed=1"]
     assert 0 < settings.loc["train.seed=1", "edges_shared"] < 1
-    assert "| `default` |" in (tmp_path / "out" / "table.md").read_text()
+    known = pd.read_csv(tmp_path / "out" / "known.csv")
+    assert known.groupby("settings", sort=False)["edges"].first().to_dict() == {"default": 18, "train.seed=1": 18}
+    agreed = pd.read_csv(tmp_path / "out" / "agreement.csv").set_index("network")
+    assert agreed.loc["learned", "shared"] == pytest.approx(settings.loc["train.seed=1", "edges_shared"])
+    page = (tmp_path / "out" / "table.md").read_text()
+    assert (
+        page.index("# Edges that are known") < page.index("# Edges shared with") < page.index("# Edges within families")
+    )
+    assert "| `default` |" in page
     assert (tmp_path / "out" / "network.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "out" / "environment.json").read_text())["seconds"] > 0
 

@@ -213,6 +213,8 @@ def test_options_are_frozen() -> None:
                 "--figure",
                 "--check",
                 "--families",
+                "--known",
+                "--other",
                 "--permutations",
                 "--seed",
                 "--allow-conv",

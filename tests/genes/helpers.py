@@ -44,15 +44,15 @@ def small_config(conv: str = "gnn", **options: Any) -> ModelConfig:
     return ModelConfig(conv=conv, channels=8, layers=2, rank=6, **options)
 
 
-def planted(folder: Path, config: ModelConfig, *, decay: float = 0.7) -> SavedModel:
+def planted(folder: Path, config: ModelConfig, *, decay: float = 0.7, seed: int = 3) -> SavedModel:
     """Save a model as a training would have left it: all rows shrunk, and all but two of them moved.
 
     The genes of the family listen to RPL3 first, to the rest of the family next.
     """
     vocabulary = Vocabulary(NAMES, ENSEMBL)
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     model = GeneModel(len(vocabulary), **config.model_kwargs())
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed - 3)
     family = torch.tensor([NAMES.index(name) + 1 for name in FAMILY])
     with torch.no_grad():
         for table in model.adjacencies:
@@ -63,7 +63,7 @@ def planted(folder: Path, config: ModelConfig, *, decay: float = 0.7) -> SavedMo
                 rows[moved] += 0.3 * torch.randn(int(moved.sum()), rows.shape[1], generator=generator)
             table.target[family, 0] = table.source[family, 0] = 3.0
             table.source[family[0], 0] = 4.0
-    save_model(folder, model, vocabulary, config, metadata={"seed": 3, "training": {"seed": 3}, "data": {}})
+    save_model(folder, model, vocabulary, config, metadata={"seed": seed, "training": {"seed": seed}, "data": {}})
     return load_model(folder)
 
 

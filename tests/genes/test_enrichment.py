@@ -11,9 +11,9 @@ from scipy import sparse, stats
 from scgraph.data import read_cells
 from scgraph.errors import ConfigError, DataError
 from scgraph.genes import FAMILIES, enrichment_test, gene_families
+from scgraph.genes.enrichment.networks import correlation
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
 from scgraph.genes.enrichment.report import enrichment_markdown, verdicts
-from scgraph.genes.enrichment.test import correlation
 from tests.genes.helpers import cells
 
 if TYPE_CHECKING:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+import scgraph
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.errors import ConfigError
 from scgraph.genes import Edges, gene_tables, strongest_senders, to_networkx
 from scgraph.genes import senders as edges_module
-from scgraph.models import SavedModel
+from scgraph.genes.tables import start_model
+from scgraph.models import SavedModel, save_model
 from scgraph.nn.kernels import attention
 from scgraph.train import pretrain
 from tests.genes.helpers import NAMES, UNSEEN, cells, planted, small_config
@@ -132,3 +134,29 @@ def test_layers_that_there_are_not(gnn: SavedModel, layered: SavedModel) -> None
         strongest_senders(gene_tables(gnn), top_k=0)
     with pytest.raises(ConfigError, match="at least two genes"):
         strongest_senders(gene_tables(gnn), np.array([3]))
+
+
+def test_a_graph_that_is_its_random_start_is_said_aloud(tmp_path: Path) -> None:
+
+    saved = planted(tmp_path / "m", small_config())
+    tables = gene_tables(saved)
+    near = tables.start_correlation(np.arange(60))
+    assert near is not None
+    assert near < 0.9
+    logits = tables.scores(torch.arange(60), torch.arange(60), "logit").flatten()
+    first = logits - tables.scores(torch.arange(60), torch.arange(60), "change").flatten()
+    assert near == pytest.approx(np.corrcoef(logits.numpy(), first.numpy())[0, 1], abs=1e-5)
+    said: list[str] = []
+    scgraph.gene_graph(saved, say=said.append)
+    assert not any("random start" in note for note in said)
+    with torch.no_grad():
+        for table, start in zip(saved.model.adjacencies, start_model(saved).adjacencies, strict=True):
+            for name in ("target", "source"):
+                getattr(table, name).copy_(getattr(start, name))
+                getattr(table, name)[1:30] += 0.01
+    save_model(tmp_path / "n", saved.model, saved.vocabulary, saved.model_config, metadata=saved.metadata)
+    scgraph.gene_graph(str(tmp_path / "n"), say=said.append)
+    assert any("hardly left its random start (correlation 1.000)" in note for note in said)
+    said.clear()
+    scgraph.gene_graph(str(tmp_path / "n"), weights="change", say=said.append)
+    assert not any("random start" in note for note in said)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["EdgeTable", "read_edges"]
 
 _DIVIDED_BY = {".tsv": "\t", ".csv": ","}
-_COLUMNS = ("source", "target", "weight")
+_COLUMNS = (("source",), ("target",))
+_OTHER_COLUMNS = (("source", "tf", "regulator", "gene1"), ("target", "target_gene", "gene2"))
+"""Names of the two columns of a header, in any case: those of CollecTRI, of DoRothEA and SCENIC, of BEELINE."""
 _HOW = (
     "Give two columns, source and target, and if need be a third with weights, divided by tabs (.tsv) or commas (.csv)."
 )
@@ -53,8 +55,14 @@ class EdgeTable:
     sha256: str
 
 
-def read_edges(path: str | Path) -> EdgeTable:
+def read_edges(path: str | Path, *, weighted: bool = True) -> EdgeTable:
     """Read a file of edges.
+
+    Args:
+        path: the file.
+        weighted: whether weights count. If not, they may be anything, such as signs, and of a table without header the
+            first two columns are taken, however many there are; the columns of a header may be called tf or regulator
+            and target, or Gene1 and Gene2.
 
     Raises:
         DataError: missing, empty, binary, cut, of another kind, without two named columns, without a gene name, or
@@ -82,7 +90,7 @@ def read_edges(path: str | Path) -> EdgeTable:
         source, target, weights, undirected = _graphml(data, path)
         first = None
     else:
-        source, target, weights, first = _table(text, _DIVIDED_BY[path.suffix], path)
+        source, target, weights, first = _table(text, _DIVIDED_BY[path.suffix], path, weighted=weighted)
     if not source:
         raise DataError(f"{path}: holds no edge. {_HOW}")
 
@@ -92,7 +100,7 @@ def read_edges(path: str | Path) -> EdgeTable:
     nameless = [at for at, pair in enumerate(zip(source, target, strict=True)) if not all(pair)]
     if nameless:
         raise DataError(f"{path}: {place(nameless[0])} lacks the name of a gene. Both ends of an edge need one.")
-    weight = _numbers(weights, place, path) if weights is not None else np.ones(len(source))
+    weight = _numbers(weights, place, path) if weighted and weights is not None else np.ones(len(source))
     number = {name: at for at, name in enumerate(sorted({*source, *target}))}
     return EdgeTable(
         where=str(path),
@@ -105,7 +113,7 @@ def read_edges(path: str | Path) -> EdgeTable:
     )
 
 
-def _table(text: str, sign: str, path: Path) -> tuple[list[str], list[str], list[str] | None, int]:
+def _table(text: str, sign: str, path: Path, *, weighted: bool) -> tuple[list[str], list[str], list[str] | None, int]:
     """Return source, target and weight as text, and the number of the first line that is an edge."""
     import pandas as pd
 
@@ -126,19 +134,22 @@ def _table(text: str, sign: str, path: Path) -> tuple[list[str], list[str], list
     filled = (frame.fillna("") != "").any(axis=1).to_numpy().nonzero()[0]
     frame = frame.iloc[: filled[-1] + 1]
     head = [str(name).strip().lower() for name in frame.iloc[0]]
-    if {"source", "target"} <= set(head):
-        named = {name: frame[head.index(name)].iloc[1:] for name in _COLUMNS if name in head}
-        return _stripped(named["source"]), _stripped(named["target"]), _optional(named.get("weight")), 2
-    if frame.shape[1] not in (2, 3):
+    wanted = _COLUMNS if weighted else _OTHER_COLUMNS
+    found = [next((head.index(name) for name in names if name in head), None) for names in wanted]
+    columns = [column for column in found if column is not None]
+    if len(columns) == len(_COLUMNS):
+        source, target = (_stripped(frame[column].iloc[1:]) for column in columns)
+        return source, target, _optional(frame[head.index("weight")].iloc[1:] if "weight" in head else None), 2
+    if frame.shape[1] < 2 or (weighted and frame.shape[1] > 3):
         hint = "" if frame.shape[1] > 1 else f" The first line is {str(frame.iloc[0, 0])[:60]!r}."
         column = "1 column" if frame.shape[1] == 1 else f"{frame.shape[1]} columns and no header with source and target"
         raise DataError(f"{path}: has {column}.{hint} {_HOW}")
-    if frame.shape[1] == 3 and not _is_number(str(frame.iloc[0, 2])):
+    if weighted and frame.shape[1] == 3 and not _is_number(str(frame.iloc[0, 2])):
         raise DataError(
             f"{path}: line 1 is neither an edge (its weight is {frame.iloc[0, 2]!r}) nor the header source, target, "
             f"weight. {_HOW}"
         )
-    weight = _optional(frame[2]) if frame.shape[1] == 3 else None
+    weight = _optional(frame[2]) if weighted and frame.shape[1] == 3 else None
     return _stripped(frame[0]), _stripped(frame[1]), weight, 1
 
 

@@ -203,17 +203,18 @@ class GeneEdges:
         )
 
 
-def read_network(path: str | Path, *, undirected: bool = True) -> GeneEdges:
+def read_network(path: str | Path, *, undirected: bool = True, weighted: bool = True) -> GeneEdges:
     """Read a gene network from an edge list (.tsv, .csv) or a .graphml file; see docs/networks.md.
 
     Args:
         path: the file.
         undirected: whether an edge counts in both directions; one of an undirected .graphml always does.
+        weighted: whether weights count; see `read_edges`.
 
     Raises:
         DataError: the file cannot be used as it is; the message names the line or edge.
     """
-    return GeneEdges(read_edges(path), undirected=undirected)
+    return GeneEdges(read_edges(path, weighted=weighted), undirected=undirected)
 
 
 def _merged(

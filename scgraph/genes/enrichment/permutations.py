@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgraph.genes.enrichment.networks import strongest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -118,13 +120,7 @@ def _prepared(matrix: NDArray[np.float32], statistic: str, top_k: int) -> NDArra
         matrix -= (matrix.sum(axis=0, dtype=np.float64) / (n - 1)).astype(np.float32)
         np.fill_diagonal(matrix, 0)
         return matrix
-    np.fill_diagonal(matrix, -np.inf)
-    size = min(top_k, n - 1)
-    chosen = np.zeros((n, n), dtype=np.uint8)
-    for start in range(0, n, 512):
-        block = matrix[start : start + 512]
-        best = np.argpartition(-block, size - 1, axis=1)[:, :size]
-        np.put_along_axis(chosen[start : start + 512], best, 1, axis=1)
+    chosen = strongest(matrix, top_k)
     np.fill_diagonal(matrix, 0)
     return chosen
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from scgraph.genes.enrichment.networks import CORRELATION, LEARNED, UNTRAINED
 from scgraph.genes.enrichment.permutations import ALL
-from scgraph.genes.enrichment.test import CORRELATION, LEARNED, UNTRAINED
 from scgraph.reporting.escape import for_markdown
 
 if TYPE_CHECKING:
