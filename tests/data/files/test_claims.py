@@ -40,10 +40,14 @@ def _replace(group: zarr.Group, name: str, shape: int, dtype: str = "int32", chu
     return array
 
 
+def _to_the_end(root: zarr.Group) -> None:
+    _replace(root["X"], "indptr", 41, "int64")[1:] = HUGE
+
+
 def _sparse(root: zarr.Group) -> None:
     for name in ("data", "indices"):
         _replace(root["X"], name, HUGE)
-    root["X/indptr"][1:] = 2**31 - 1
+    _to_the_end(root)
 
 
 def _constant(root: zarr.Group) -> None:
@@ -54,6 +58,7 @@ def _constant(root: zarr.Group) -> None:
         path.mkdir(parents=True)
         for number in range(100):
             (path / str(number)).write_bytes(b"(\xb5/\xfd" * 20)
+    _to_the_end(root)
 
 
 def _names(root: zarr.Group) -> None:
