@@ -25,6 +25,7 @@ __all__ = [
     "folder_atomic",
     "json_text",
     "prepare_output_folder",
+    "reserve",
     "write_atomic",
 ]
 
@@ -257,6 +258,24 @@ def check_writable(folder: Path) -> None:
         trial.unlink()
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written to ({_reason(error)}).") from error
+
+
+def reserve(path: str | Path, size: int) -> None:
+    """Have the disk set so many bytes aside for a file that HDF5 has open to write.
+
+    HDF5 does not recover from a write that a full disk refuses: the process crashes when it ends. What is set aside
+    here cannot be refused, and what is not needed HDF5 gives back when it closes the file.
+
+    Raises:
+        OSError: the disk has no room for them.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        os.posix_fallocate(handle, 0, size)
+    finally:
+        os.close(handle)
 
 
 def _sync(path: Path) -> None:
