@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
+    "check_grows",
     "check_new_file",
     "check_new_folder",
     "check_writable",
@@ -25,7 +26,6 @@ __all__ = [
     "folder_atomic",
     "json_text",
     "prepare_output_folder",
-    "reserve",
     "write_atomic",
 ]
 
@@ -260,11 +260,11 @@ def check_writable(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be written to ({_reason(error)}).") from error
 
 
-def reserve(path: str | Path, size: int) -> None:
-    """Have the disk set so many bytes aside for a file that HDF5 has open to write.
+def check_grows(path: str | Path, size: int) -> None:
+    """Refuse to have HDF5 write a file of so many bytes where the disk has no room for them at this moment.
 
-    HDF5 does not recover from a write that a full disk refuses: the process crashes when it ends. What is set aside
-    here cannot be refused, and what is not needed HDF5 gives back when it closes the file.
+    HDF5 does not recover from a write that a full disk refuses: the process crashes when it ends. So the bytes are
+    set aside once, and given back, before it writes.
 
     Raises:
         OSError: the disk has no room for them.
@@ -273,7 +273,11 @@ def reserve(path: str | Path, size: int) -> None:
         return
     handle = os.open(path, os.O_WRONLY)
     try:
-        os.posix_fallocate(handle, 0, size)
+        before = os.fstat(handle).st_size
+        try:
+            os.posix_fallocate(handle, 0, max(size, before))
+        finally:
+            os.ftruncate(handle, before)
     finally:
         os.close(handle)
 

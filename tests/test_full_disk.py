@@ -87,7 +87,7 @@ def test_embed_keeps_what_is_embedded_and_goes_on(source: Path, tmp_path: Path) 
     with pytest.raises(SystemExit) as stop:
         main([str(word) for word in [*words, "--resume"]])
     assert not stop.value.code
-    assert out.stat().st_size < 2**16  # what was set aside is given back
+    assert out.stat().st_size < 2**16  # what is set aside is given back
     assert out.read_bytes() == whole.read_bytes()
     vectors = ad.read_h5ad(out).obsm["X_scgraph"]
     assert np.isfinite(vectors).all()

@@ -16,7 +16,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
 from scgraph.errors import ConfigError, DataError, argument, flag
-from scgraph.files import check_new_file, file_atomic, reserve
+from scgraph.files import check_grows, check_new_file, file_atomic
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
@@ -307,7 +307,7 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
 
 def _add(file: h5py.File, out: Path, partial: PartialVectors, record: dict[str, Any]) -> None:
     """Add vectors and their record to an .h5ad file, a part at a time."""
-    reserve(file.filename, Path(file.filename).stat().st_size + 4 * partial.shape[0] * partial.shape[1] + _MORE)
+    check_grows(file.filename, Path(file.filename).stat().st_size + 4 * partial.shape[0] * partial.shape[1] + _MORE)
     with adding(out):
         make_group(file, VECTORS.group)
         group = file[VECTORS.group]
@@ -338,7 +338,7 @@ def _write_alone(
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
             size = int(obs.memory_usage(deep=True).sum()) + 4 * partial.shape[0] * partial.shape[1]
-            reserve(beside, size + _MORE)
+            check_grows(beside, size + _MORE)
             write_elem(file, "/", AnnData(obs=obs))
         file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()
