@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
+    "check_grows",
     "check_new_file",
     "check_new_folder",
     "check_writable",
@@ -257,6 +258,28 @@ def check_writable(folder: Path) -> None:
         trial.unlink()
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written to ({_reason(error)}).") from error
+
+
+def check_grows(path: str | Path, size: int) -> None:
+    """Refuse to have HDF5 write a file of so many bytes where the disk has no room for them at this moment.
+
+    HDF5 does not recover from a write that a full disk refuses: the process crashes when it ends. So the bytes are
+    set aside once, and given back, before it writes.
+
+    Raises:
+        OSError: the disk has no room for them.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        before = os.fstat(handle).st_size
+        try:
+            os.posix_fallocate(handle, 0, max(size, before))
+        finally:
+            os.ftruncate(handle, before)
+    finally:
+        os.close(handle)
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.plugins.io import CheckpointIO
 
+from scgraph.errors import OutputError, flag
 from scgraph.models.tensors import pack, read_tensors, unpack, write_tensors
 from scgraph.train.checkpoint import CHECKPOINT_FORMAT
 
@@ -32,7 +33,11 @@ class SafetensorsIO(CheckpointIO):
         self.progress = progress
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write the state; a kill at any moment leaves the old one or the new one."""
+        """Write the state; a kill at any moment, or a full disk, leaves the old one or the new one.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         tensors: dict[str, Any] = {}
         # A resumed run begins its loops anew at the epoch and step of `progress`.
         entries = {key: value for key, value in checkpoint.items() if key != "loops"}
@@ -42,7 +47,14 @@ class SafetensorsIO(CheckpointIO):
             "progress": asdict(self.progress),
             "checkpoint": pack(entries, tensors),
         }
-        write_tensors(Path(path), tensors, header)
+        try:
+            write_tensors(Path(path), tensors, header)
+        except OutputError as error:
+            if not Path(path).exists():
+                raise
+            raise OutputError(
+                f"{error} The state before it is whole: when that is mended, the same with {flag('resume')} goes on."
+            ) from error
 
     def load_checkpoint(
         self,

@@ -46,7 +46,7 @@ class PartialVectors:
     def __init__(self, out: Path, shape: tuple[int, int], identity: dict[str, Any]) -> None:
         self.folder = self.place(out)
         self.shape, self.identity = shape, identity
-        self.done = self.silent = 0
+        self.done = self.silent = self._safe = 0
         self._marked = time.monotonic()
 
     @staticmethod
@@ -94,9 +94,14 @@ class PartialVectors:
             with (self.folder / _VECTORS).open("ab") as self._file:
                 self._file.truncate(self.done * self._row)
                 self.mark()
-                yield self
+                try:
+                    yield self
+                except OutputError as error:  # of the file that the vectors become part of, or of a mark
+                    raise OutputError(f"{error} {self._left()}") from error
         except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be written ({error.strerror or error}).") from error
+            raise OutputError(
+                f"{self.folder}: cannot be written ({error.strerror or error}). {self._left()}"
+            ) from error
         finally:
             lock.release()
 
@@ -119,7 +124,7 @@ class PartialVectors:
         os.fsync(self._file.fileno())
         state = {"cells": self.done, "silent": self.silent, "identity": self.identity}
         write_atomic(self.folder / _PROGRESS, json_text(state))
-        self._marked = time.monotonic()
+        self._safe, self._marked = self.done, time.monotonic()
 
     def parts(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Read the vectors, a part at a time, with the row of the first."""
@@ -131,6 +136,12 @@ class PartialVectors:
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _left(self) -> str:
+        return (
+            f"{self._safe:,} of {self.shape[0]:,} cells are embedded in {self.folder.name}: when that is mended, "
+            f"the same with {flag('resume')} goes on."
+        )
 
     @property
     def _row(self) -> int:

@@ -16,7 +16,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
 from scgraph.errors import ConfigError, DataError, argument, flag
-from scgraph.files import check_new_file, file_atomic
+from scgraph.files import check_grows, check_new_file, file_atomic
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
@@ -44,6 +44,9 @@ OBSM_KEY = "X_scgraph"
 
 VECTORS = Place("obsm", OBSM_KEY, "scgraph", frozenset({"model", "vocabulary"}), "vectors of scgraph")
 """The same, as a place in a file."""
+
+_MORE = 2**16
+"""Bytes that the names and marks of an .h5ad file take, and more."""
 
 
 def embed(
@@ -304,6 +307,7 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
 
 def _add(file: h5py.File, out: Path, partial: PartialVectors, record: dict[str, Any]) -> None:
     """Add vectors and their record to an .h5ad file, a part at a time."""
+    check_grows(file.filename, Path(file.filename).stat().st_size + 4 * partial.shape[0] * partial.shape[1] + _MORE)
     with adding(out):
         make_group(file, VECTORS.group)
         group = file[VECTORS.group]
@@ -328,12 +332,14 @@ def _write_alone(
     with file_atomic(out) as beside, h5py.File(beside, "x") as file:
         with adding(out):
             if isinstance(stream, StoreStream):
-                write_elem(file, "/", AnnData(obs=stream.obs()))
+                obs = stream.obs()
             else:
                 assert stream.path is not None
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
-                write_elem(file, "/", AnnData(obs=obs))
+            size = int(obs.memory_usage(deep=True).sum()) + 4 * partial.shape[0] * partial.shape[1]
+            check_grows(beside, size + _MORE)
+            write_elem(file, "/", AnnData(obs=obs))
         file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()
         _add(file, out, partial, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from scgraph.data.files.claims import check_fits_tables, check_table
 from scgraph.data.files.layers import layer_choices, which_layer
 from scgraph.data.files.scale import log_base
 from scgraph.data.files.storage import check_claims, datasets_of, is_array
@@ -62,7 +63,9 @@ def open_group(root: Any, where: str, layer: str | None, *, old: Path | None = N
         return read_table(root["obs"], where, "obs"), read_table(root[var_key], where, var_key)
 
     logged = None if "/layers/" in element.name else root.get("uns/log1p")
-    return Opened(where, stored_matrix(element, where), tables, log_base(logged))
+    matrix = stored_matrix(element, where)
+    check_fits_tables(matrix, root["obs"], root[var_key], where)
+    return Opened(where, matrix, tables, log_base(logged))
 
 
 def is_layer(root: Any, layer: str, where: str) -> bool:
@@ -129,7 +132,7 @@ def read_table(group: Any, where: str, name: str) -> pd.DataFrame:
         raise DataError(f"{where}: {name} has no names (its index is missing). Write the file again from its source.")
     for column in group:
         _check_format(group[column], where, f"{name}[{column!r}]")
-    check_claims(datasets_of(group), where)
+    check_table(group, where, name, index)
     if "encoding-type" in group.attrs:
         table: pd.DataFrame = read_elem(group)
         return table

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.data.files.anndata_group import is_layer, open_group, read_table
+from scgraph.data.files.claims import check_matrix
 from scgraph.data.files.hdf5 import open_file
 from scgraph.data.files.market import Market, find_market, is_market
-from scgraph.data.files.storage import check_claims, claimed_bytes, datasets_of
+from scgraph.data.files.storage import claimed_bytes, datasets_of
 from scgraph.data.files.stored import Opened, damage
 from scgraph.data.files.tenx import tenx_genomes, tenx_group, tenx_matrix, tenx_tables
 from scgraph.data.files.zarrs import is_zarr, open_zarr
@@ -192,7 +193,7 @@ def open_cells(path: Path, layer: str | None) -> Iterator[Opened]:
     with open_form(path) as form:
         with damage(form.where):
             opened = form.open(layer)
-            check_claims(opened.matrix.datasets(), form.where)
+            check_matrix(opened.matrix, form.where)
         yield opened
 
 

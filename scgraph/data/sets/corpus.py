@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data import CellStore, Vocabulary, highly_variable, is_store, read_cells, read_network
+from scgraph.data.files.patterns import expand_patterns
 from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
@@ -153,10 +154,13 @@ def read_corpus(
 ) -> Corpus:
     """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
 
+    A text such as `"atlas/*.h5ad"` stands for the files that match, sorted by name.
+
     Raises:
-        DataError: a source cannot be used as it is, or a store stands beside other sources.
+        DataError: a source cannot be used as it is, no file matches, or a store stands beside other sources.
         ConfigError: a store is asked for a layer or for batches, or its values are declared.
     """
+    sources = expand_patterns(sources)
     stores = [source for source in sources if is_store(source)]
     if not stores:
         return FileCorpus([read_cells(source, layer=layer, values=values, batch_key=batch_key) for source in sources])

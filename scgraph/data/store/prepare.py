@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgraph.data.files.patterns import expand_patterns
 from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.sets.hvg import highly_variable
@@ -48,7 +49,8 @@ def prepare(
     appears whole, under its name, or not at all.
 
     Args:
-        files: Cells, as `scgraph.data.read_cells` takes them from a path, in the order of their cells in the store.
+        files: Cells, as `scgraph.data.read_cells` takes them from a path, in the order of their cells in the store; or
+            patterns such as `"atlas/*.h5ad"`, each for the files that match, sorted by name.
         out: Folder of the store.
         vocabulary: Genes of the store: a vocabulary, a folder of a saved model or of a store, or a .tsv file as they
             hold it. None unites the genes of the files.
@@ -82,6 +84,7 @@ def prepare(
         )
     if not files:
         raise DataError("prepare needs at least one file of cells.")
+    files = expand_patterns(files)
     given = vocabulary if isinstance(vocabulary, Vocabulary) or vocabulary is None else read_vocabulary(vocabulary)
     with new_store_folder(out, overwrite=overwrite) as folder, progress_bars(show_progress) as step:
         streams = []
@@ -95,7 +98,7 @@ def prepare(
         genes = given or _united(streams, n_top_genes, min_cells)
         matches = [genes.require(stream, min_matched=min_matched) for stream in streams]
         _check_space(folder, sum(8 * stream.entries + 16 * len(stream) for stream in streams), out)
-        writer = StoreWriter(folder, genes, shard_cells=shard_cells)
+        writer = StoreWriter(folder, genes, shard_cells=shard_cells, out=out)
         try:
             sources = []
             for number, (stream, match) in enumerate(zip(streams, matches, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,21 @@ class StoreWriter:
         folder: An empty folder, from `new_store_folder`.
         vocabulary: Genes of the store.
         shard_cells: Cells of a shard; the last may have fewer.
+        out: The name that the folder will get, for messages.
     """
 
-    def __init__(self, folder: Path, vocabulary: Vocabulary, *, shard_cells: int = SHARD_CELLS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        *,
+        shard_cells: int = SHARD_CELLS,
+        out: str | Path | None = None,
+    ) -> None:
         if shard_cells < 1:
             raise ValueError(f"shard_cells must be 1 or more, not {shard_cells}")
         self.folder = folder
+        self.out = folder if out is None else out
         self.vocabulary = vocabulary
         self.shard_cells = shard_cells
         self.shards: list[dict[str, Any]] = []
@@ -97,7 +107,7 @@ class StoreWriter:
                     self._close()
                 start = stop
         except OSError as error:
-            raise OutputError(f"{self.folder.parent}: cannot be written ({error.strerror or error}).") from error
+            raise self._full(error) from error
 
     def finish(self, sources: Sequence[dict[str, Any]], notes: Sequence[str] = ()) -> dict[str, Any]:
         """Close the last shard, write vocabulary and manifest, and return the manifest.
@@ -127,13 +137,20 @@ class StoreWriter:
             (self.folder / VOCABULARY).write_bytes(self.vocabulary.to_tsv().encode())
             (self.folder / MANIFEST).write_bytes(json_text(manifest).encode())
         except OSError as error:
-            raise OutputError(f"{self.folder.parent}: cannot be written ({error.strerror or error}).") from error
+            raise self._full(error) from error
         return manifest
 
     def abandon(self) -> None:
         """Close what is open after an error."""
         for file in self._files.values():
-            file.handle.close()
+            with contextlib.suppress(OSError):  # of a full disk, which takes the rest of the buffer no more either
+                file.handle.close()
+
+    def _full(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"{self.out}: the store cannot be written ({error.strerror or error}). Free some space or choose another "
+            "disk, then begin anew; nothing is left of it."
+        )
 
     def _write(
         self,
