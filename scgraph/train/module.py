@@ -88,7 +88,7 @@ class PretrainingModule(LightningModule):
         masked = mvp_loss(out.values, batch.values, batch.mask)
         expressed = batch.masked_expressed
         mvp = masked if batch.width is None else mvp_loss(out.values.detach(), batch.values, expressed)
-        parts = self._parts(batch, out, masked)
+        parts = self.parts(batch, out, masked)
         if self.world.size > 1:
             return shared_losses(parts, mvp, batch, seen=self.seen, world=self.world)
         loss = sum((part.weight * part.loss for part in parts[1:]), parts[0].weight * parts[0].loss)
@@ -101,8 +101,14 @@ class PretrainingModule(LightningModule):
             "signal": 0,
         }
 
-    def _parts(self, batch: CellBatch, out: ModelOutput, masked: torch.Tensor) -> list[LossPart]:
-        """Return the parts of the loss that count for something."""
+    def parts(self, batch: CellBatch, out: ModelOutput, masked: torch.Tensor) -> list[LossPart]:
+        """Return the parts of the loss that count for something; a subclass adds its own behind them.
+
+        Args:
+            batch: the cells.
+            out: what the network says of them.
+            masked: the first part, `mvp_loss` of the masked values.
+        """
         config, cells = self.config, len(batch.rows)
         parts = [LossPart(masked, config.mvp_loss, int(batch.mask.sum()))] if config.mvp_loss > 0 else []
         if batch.targets is not None and out.cell_values is not None:

@@ -1,0 +1,1 @@
+"""Which other ideas of training are worth more than the default of the bench."""
