@@ -27,6 +27,11 @@ class Idea:
     set: tuple[str, ...] = ()
     size: float = 0.0
 
+    @property
+    def sees_labels(self) -> bool:
+        """Whether it trains on the labels of the train part."""
+        return self.kind in ("labelled", "fine_tuned")
+
 
 _COUNTS = ("train.count_loss=1", "train.neighbor_loss=0")
 _WIDE_BATCH = "train.batch_size=256"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.harness.text import markdown_table
-from benchmarks.objectives.ideas import DEFAULT
+from benchmarks.objectives.ideas import DEFAULT, IDEAS
 from benchmarks.objectives.trial import SCORES
 from scgraph.reporting.statistics import paired_difference
 
@@ -44,6 +44,11 @@ def objectives_markdown(points: pd.DataFrame, *, held_out: bool) -> str:
         for key in wide[asked[0]].index
         for row in rows
     ]
+    told = [idea.name for idea in IDEAS if idea.sees_labels and idea.name in rows]
+    labelled = [
+        f"**These rows see all labels of the train part in training: {', '.join(told)}.** Their 5 labels a class and "
+        "their purity are no scores of vectors that have seen no label.\n"
+    ]
     places = [f"{dataset}, seed {seed}" for dataset, seed in wide[asked[0]].index for _ in rows]
     return "\n".join(
         [
@@ -51,6 +56,7 @@ def objectives_markdown(points: pd.DataFrame, *, held_out: bool) -> str:
             f"at. Rows below the first: minus the default, mean [95 % t interval] over {pairs} pairs of set and seed, "
             "each with a split and a training of its own. Seeds of one set share cells, and of several rows and "
             "questions one interval in twenty excludes 0 by chance.\n",
+            *(labelled if told else []),
             markdown_table(["row", *(SCORES[name] for name in asked), "intervals that exclude 0"], lines),
             "Every pair:\n",
             markdown_table(

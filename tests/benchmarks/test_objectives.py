@@ -107,8 +107,10 @@ def test_rows_are_paired_by_set_and_seed() -> None:
         here = {"dataset": dataset, "seed": seed, "question": "labels"}
         rows += [here | {"row": DEFAULT, "value": 0.5 + number / 10}]
         rows += [here | {"row": "wider", "value": 0.5 + number / 10 + gain}]
+        rows += [here | {"row": "fine-tuned", "value": 0.5 + number / 10}]
         rows += [here | {"row": "worse", "value": 0.5 + number / 10 - gain}]
     page = objectives_markdown(pd.DataFrame(rows), held_out=False)
     # 2, 3, 2 and 3 points: mean 2.5, t interval of four.
     assert "| wider | +2.5 [+1.6, +3.4] | ahead: all labels |" in page
+    assert "see all labels of the train part in training: fine-tuned.**" in page
     assert "| worse | -2.5 [-3.4, -1.6] | behind: all labels |" in page
