@@ -29,6 +29,7 @@ COMMANDS = [
     "denoise",
     "graph",
     "perturb",
+    "drugs",
     "push",
     "profile",
     "synthetic",
@@ -235,6 +236,23 @@ def test_options_are_frozen() -> None:
                 "--values",
                 "--device",
                 "--allow-conv",
+                "--overwrite",
+                "--json",
+            ]
+        ),
+        "drugs": sorted(
+            [
+                "--combinations",
+                "--lines",
+                "--drugs",
+                "--split",
+                "--model",
+                "--out",
+                "--config",
+                "--set",
+                "--layer",
+                "--values",
+                "--device",
                 "--overwrite",
                 "--json",
             ]
