@@ -10,6 +10,7 @@ import numpy as np
 
 from scgraph.drugs.baselines import additive, boosting, line_components, pair_and_line, pair_features, ridge
 from scgraph.drugs.chemistry import fingerprints
+from scgraph.drugs.molecule import molecular_graphs
 from scgraph.drugs.scores import FLOOR, WRONG
 from scgraph.drugs.splits import wrong_lines
 from scgraph.drugs.training import Structures, fit_network
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["ADDITIVE", "BASELINES", "BOOSTING", "PAIR_MEAN", "RIDGE", "DrugExperiment", "DrugPrediction"]
 
 ADDITIVE, PAIR_MEAN, RIDGE, BOOSTING = "additive", "pair mean + line mean", "ridge", "boosting"
+MOLECULES = " + molecular graphs"
+"""Ends the name of a network that reads drugs as graphs and not as fingerprints."""
 BASELINES = (FLOOR, ADDITIVE, PAIR_MEAN, RIDGE, BOOSTING, f"{BOOSTING}{WRONG}")
 
 
@@ -66,8 +69,11 @@ class DrugExperiment:
     @cached_property
     def structures(self) -> dict[str, Structures]:
         """What the networks read of the drugs, by the name of the network."""
-        conv = self.settings.model.conv
-        return {conv: Structures(self.fingerprint)}
+        screen, conv, how = self.screen, self.settings.model.conv, self.settings.drug
+        found = {conv: Structures(self.fingerprint)} if how != "graph" else {}
+        if how != "fingerprint":
+            found[f"{conv}{MOLECULES}"] = Structures(graphs=molecular_graphs(screen.drugs, screen.smiles))
+        return found
 
     def check(self) -> None:
         """Read all structures, and build what is trained later, so that what is wrong is said before the work.

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from scgraph.drugs.molecule import MoleculeEncoder
 from scgraph.drugs.network import FingerprintEncoder, SynergyNetwork
 from scgraph.errors import TrainingError
 from scgraph.models import build_model
@@ -20,6 +21,7 @@ from scgraph.train.trainer import deterministic_on_cpu, make_trainer, quiet_ligh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch_geometric.data import Batch
 
     from scgraph.drugs.config import DrugsConfig, SynergyConfig
     from scgraph.drugs.screen import DrugScreen
@@ -36,9 +38,18 @@ class Structures:
 
     Attributes:
         fingerprint: ``[D, B]``, or None.
+        graphs: all molecules as one batch, see `molecular_graphs`, or None.
     """
 
     fingerprint: NDArray[np.float32] | None = None
+    graphs: Batch | None = None
+
+    def encoder(self, config: SynergyConfig) -> FingerprintEncoder | MoleculeEncoder:
+        """Return an untrained encoder of the drugs."""
+        if self.fingerprint is not None:
+            return FingerprintEncoder(self.fingerprint, config.width)
+        assert self.graphs is not None
+        return MoleculeEncoder(self.graphs, config.width, config.molecule_layers)
 
 
 def most_variable(expression: NDArray[np.float32], learn: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -70,10 +81,8 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(values.shape[1], **config.model.model_kwargs())
-        width = config.network.width
-        assert structures.fingerprint is not None
-        encoder = FingerprintEncoder(structures.fingerprint, width)
-        network = SynergyNetwork(model, encoder, width, dropout=config.network.dropout)
+        encoder = structures.encoder(config.network)
+        network = SynergyNetwork(model, encoder, config.network.width, dropout=config.network.dropout)
     if model.pooled_readout is not None:
         with torch.no_grad():
             genes = torch.arange(1, values.shape[1] + 1).expand(len(learn), -1)

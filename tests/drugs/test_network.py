@@ -10,6 +10,7 @@ import torch
 
 from scgraph.drugs.config import as_drugs_config
 from scgraph.drugs.methods import DrugExperiment
+from scgraph.drugs.molecule import MoleculeEncoder, molecular_graphs
 from scgraph.drugs.screen import DrugScreen, read_drug_screen
 from scgraph.drugs.splits import drug_folds
 from scgraph.drugs.training import build_network, fit_network, most_variable
@@ -28,9 +29,9 @@ def job_of(screen: DrugScreen, **settings: Any) -> DrugExperiment:
     return DrugExperiment(screen, as_drugs_config({**QUICK, **settings}), CPU)
 
 
-@pytest.mark.parametrize("conv", ["gnn", "gat", "tf"])
-def test_a_pair_has_no_order(screen: DrugScreen, conv: str) -> None:
-    job = job_of(screen, model={**QUICK["model"], "conv": conv})
+@pytest.mark.parametrize(("conv", "drug"), [("gnn", "fingerprint"), ("gat", "graph"), ("tf", "graph")])
+def test_a_pair_has_no_order(screen: DrugScreen, conv: str, drug: str) -> None:
+    job = job_of(screen, model={**QUICK["model"], "conv": conv}, drug=drug)
     (structures,) = job.structures.values()
     network = build_network(structures, screen.expression, np.arange(9), job.settings, seed=0).eval()
     torch.nn.init.normal_(network.score.weight)
@@ -72,6 +73,31 @@ def test_an_unseen_line_is_read_from_its_expression() -> None:
     assert within("gnn") > 0.5
     assert within("gnn") > within("gnn, wrong lines") + 0.3
     assert within("mean (floor)") == within("pair mean + line mean") == 0.0
+
+
+def test_a_molecule_is_told_by_its_graph_alone() -> None:
+    """The same molecule written otherwise is the same; another of the same atoms is not; neighbours do not matter."""
+    names = ["ethanol", "ethanol again", "ether", "salt"]
+    graphs = molecular_graphs(names, ["CCO", "OCC", "COC", "[Na+].[Cl-]"])
+    torch.manual_seed(0)
+    encoder = MoleculeEncoder(graphs, 8, 2).eval()
+    with torch.no_grad():
+        found = encoder()
+        alone = MoleculeEncoder(molecular_graphs(names[2:], ["COC", "[Na+].[Cl-]"]), 8, 2)
+        alone.load_state_dict(encoder.state_dict())
+        torch.testing.assert_close(alone.eval()(), found[2:])
+    assert found.shape == (4, 8)
+    torch.testing.assert_close(found[0], found[1])
+    assert (found[0] - found[2]).abs().max() > 1e-3
+    assert torch.isfinite(found).all()
+
+
+def test_both_ways_to_read_a_drug_stand_in_one_table(screen: DrugScreen) -> None:
+    job = job_of(screen, drug="both", wrong_lines=False)
+    found = dict(job.predict(drug_folds(screen, "pair", folds=3)[0], 0))
+    one, other = found["gnn"].score, found["gnn + molecular graphs"].score
+    assert np.abs(one - other).max() > 1e-6
+    assert other.std() > 0
 
 
 def test_the_most_variable_genes_are_those_of_lines_that_may_be_learned_from() -> None:
