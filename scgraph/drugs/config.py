@@ -34,9 +34,15 @@ class SynergyConfig(_Config):
     width: Positive = Field(64, description="width H of drugs, lines and pairs")
     molecule_layers: Positive = Field(3, description="message passing steps on a molecular graph")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="share of features dropped in the head")
+    hidden_lines: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3, description="share of the training rows whose line is hidden"
+    )
+    line_noise: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="standard deviation of noise on the vector of a line in training"
+    )
     batch_size: Positive = Field(2048, description="rows a step")
     epochs: Positive = Field(25, description="most passes over the training rows")
-    patience: Positive = Field(5, description="epochs without a better validation error before it stops")
+    patience: Positive = Field(8, description="epochs without a better validation error before it stops")
     learning_rate: Rate = Field(5e-3, description="of AdamW")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="decoupled weight decay")
 

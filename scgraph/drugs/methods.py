@@ -104,12 +104,17 @@ class DrugExperiment:
         drugs = pair_features(self.fingerprint, screen.pairs)
         lines = np.unique(screen.line[learn])
 
-        def features(expression: NDArray[np.float32]) -> NDArray[np.float32]:
+        def features(expression: NDArray[np.float32], most: int | None = None) -> NDArray[np.float32]:
             parts = line_components(expression, lines, settings.components, seed=seed)
-            return np.hstack([drugs, parts[screen.line]])
+            return np.hstack([drugs[:, :most], parts[screen.line]])
 
         def boosted(expression: NDArray[np.float32]) -> DrugPrediction:
-            return DrugPrediction(boosting(features(expression), screen.score, learn, trees=settings.trees, seed=seed))
+            # The sum of two bits says all that their difference says, to who can split it anywhere.
+            return DrugPrediction(
+                boosting(
+                    features(expression, drugs.shape[1] // 2), screen.score, learn, trees=settings.trees, seed=seed
+                )
+            )
 
         yield RIDGE, DrugPrediction(ridge(features(own), screen.score, learn))
         yield from self._both(BOOSTING, boosted, own, other)

@@ -53,14 +53,27 @@ class SynergyNetwork(nn.Module):
         drug_encoder: a module without arguments that returns all drugs, ``[D, H]``.
         width: H.
         dropout: share of the features of a pair that is dropped in training.
+        hidden_lines: share of the training rows whose line is hidden (``z_c = 0``), so that the pair alone is learned
+            from too.
+        line_noise: standard deviation of normal noise on ``z_c`` in training: a few lines are soon known by heart.
 
     Shapes:
         pairs ``[n, 2]``, line ``[n]``, genes and values of the lines ``[L, G]`` to ``[n]``.
     """
 
-    def __init__(self, cell_model: CellModel, drug_encoder: nn.Module, width: int, *, dropout: float) -> None:
+    def __init__(
+        self,
+        cell_model: CellModel,
+        drug_encoder: nn.Module,
+        width: int,
+        *,
+        dropout: float,
+        hidden_lines: float = 0.0,
+        line_noise: float = 0.0,
+    ) -> None:
         super().__init__()
         self.cell_model = cell_model
+        self.hidden_lines, self.line_noise = hidden_lines, line_noise
         self.drug_encoder = drug_encoder
         self.line = nn.Linear(cell_model.channels, width)
         self.meet = nn.Linear(2 * width, width)
@@ -74,6 +87,9 @@ class SynergyNetwork(nn.Module):
         """Predict standardised scores; only the lines that `line` names are embedded."""
         named, place = torch.unique(line, return_inverse=True)
         z = self.line(self.cell_model.embed(genes[named], values[named]))[place]
+        if self.training:
+            z = z + self.line_noise * torch.randn_like(z)
+            z = z * (torch.rand(len(z), 1, device=z.device) >= self.hidden_lines)
         drugs = self.drug_encoder()
         one, other = (nn.functional.gelu(self.meet(torch.cat([drugs[pairs[:, side]], z], dim=1))) for side in range(2))
         pair = torch.cat([one + other, one * other, (one - other).abs(), z], dim=1)

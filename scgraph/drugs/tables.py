@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["METRIC_NAMES", "headline", "results_table", "short_rows", "summary_markdown", "with_interval"]
+__all__ = [
+    "METRIC_NAMES",
+    "UNSEEN",
+    "differences_table",
+    "headline",
+    "results_table",
+    "short_rows",
+    "summary_markdown",
+    "with_interval",
+]
 
 METRIC_NAMES = {"pearson": "Pearson", "auroc": "AUROC", "auprc": "AUPRC", "within_pair": "r within pair"}
 UNSEEN = {"pair": "pairs of drugs", "drug": "drugs", "line": "cell lines"}

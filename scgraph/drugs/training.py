@@ -82,7 +82,15 @@ def build_network(
         torch.manual_seed(seed)
         model = build_model(values.shape[1], **config.model.model_kwargs())
         encoder = structures.encoder(config.network)
-        network = SynergyNetwork(model, encoder, config.network.width, dropout=config.network.dropout)
+        sizes = config.network
+        network = SynergyNetwork(
+            model,
+            encoder,
+            sizes.width,
+            dropout=sizes.dropout,
+            hidden_lines=sizes.hidden_lines,
+            line_noise=sizes.line_noise,
+        )
     if model.pooled_readout is not None:
         with torch.no_grad():
             genes = torch.arange(1, values.shape[1] + 1).expand(len(learn), -1)

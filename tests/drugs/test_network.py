@@ -60,7 +60,16 @@ def test_training_reads_no_test_row(screen: DrugScreen) -> None:
 def test_an_unseen_line_is_read_from_its_expression() -> None:
     """One gene says how a line answers: the network and the ridge find it on unseen lines, with wrong lines not."""
     screen = read_drug_screen(*small_screen(lines=20, genes=8))
-    network = {"epochs": 30, "patience": 30, "batch_size": 256, "learning_rate": 0.03, "width": 16, "dropout": 0.0}
+    network = {
+        "epochs": 30,
+        "patience": 30,
+        "batch_size": 256,
+        "learning_rate": 0.03,
+        "width": 16,
+        "dropout": 0.0,
+        "hidden_lines": 0.0,
+        "line_noise": 0.1,
+    }
     job = job_of(screen, network=network, genes=8)
     found = dict(job.predict(drug_folds(screen, "line", folds=4)[0], 0))
     test = drug_folds(screen, "line", folds=4)[0].test
