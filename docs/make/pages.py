@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docs.make.api_block import api_block
+from docs.make.drugs_block import drugs_block
 from docs.make.front_block import front_block
 from docs.make.layer_blocks import contract_block, layers_block
 from docs.make.reproduction_claims import claims_block
@@ -46,6 +47,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "study": study_block,
     "synthetic": synthetic_block,
     "screens": screens_block,
+    "drugs": drugs_block,
     "layers": layers_block,
     "contract": contract_block,
     "api": api_block,

@@ -445,6 +445,8 @@ def test_several_files_after_one_option() -> None:
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
         (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),
         (["perturb", "x.h5ad"], "--model"),
+        (["drugs", "--combinations", "no.csv", "--lines", "x", "--drugs", "y"], "no.csv"),
+        (["drugs"], "--combinations"),
         (["pretrain", "missing.h5ad", "--out", "m"], "missing.h5ad"),
         (["pretrain", "x.h5ad", "--out", "m", "--strategy", "dpp"], "should be 'auto', 'ddp' or 'ddp_find"),
         (["pretrain", "x.h5ad", "--out", "m", "--devices", "0"], "train.devices"),
