@@ -39,9 +39,9 @@ def molecules(names: Sequence[str], smiles: Sequence[str]) -> list[Any]:
     from rdkit import Chem, rdBase
 
     found = []
-    with rdBase.BlockLogs():  # type: ignore[no-untyped-call]  # rdkit writes its own complaint besides
+    with rdBase.BlockLogs():  # rdkit writes its own complaint besides
         for name, text in zip(names, smiles, strict=True):
-            molecule = Chem.MolFromSmiles(text.strip())
+            molecule: Any = Chem.MolFromSmiles(text.strip())  # None where it cannot
             if molecule is None or not molecule.GetNumAtoms():
                 raise DataError(f"{name}: its SMILES {text!r} cannot be read. Correct it in the table of drugs.")
             found.append(molecule)
