@@ -10,6 +10,7 @@ import pytest
 from scgraph.cli.options import assignments
 from scgraph.config import BenchConfig, ModelConfig, PretrainConfig, TrainConfig
 from scgraph.config_files import as_bench_config, as_pretrain_config, config_names, load_yaml, merged, parse_config
+from scgraph.drugs.config import DrugsConfig
 from scgraph.errors import ConfigError
 from scgraph.models.settings import settings_by_model
 from scgraph.nn import AsymmetricModel, GeneModel
@@ -86,6 +87,8 @@ def test_wrong_settings_are_named(data: dict[str, object], said: str) -> None:
         (BenchConfig, "model.dropout"),
         (TuneConfig, "heartbeat_seconds"),
         (PerturbConfig, "network.learning_rate"),
+        (DrugsConfig, "network.learning_rate"),
+        (DrugsConfig, "synergistic"),
         (SyntheticConfig, "learning_rate"),
     ],
 )

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from docs.make.api_block import api_block
+from docs.make.drugs_block import drugs_block
 from docs.make.front_block import front_block
 from docs.make.known_block import known_block
 from docs.make.layer_blocks import contract_block, layers_block
@@ -48,6 +49,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "synthetic": synthetic_block,
     "screens": screens_block,
     "known": known_block,
+    "drugs": drugs_block,
     "layers": layers_block,
     "contract": contract_block,
     "api": api_block,

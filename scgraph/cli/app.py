@@ -13,6 +13,7 @@ from scgraph.cli.annotate import annotate
 from scgraph.cli.bench import bench
 from scgraph.cli.denoise import denoise
 from scgraph.cli.doctor import doctor
+from scgraph.cli.drugs import drugs
 from scgraph.cli.embed import embed
 from scgraph.cli.example import example
 from scgraph.cli.graph import graph
@@ -48,6 +49,7 @@ EXAMPLES: dict[Callable[..., None], str] = {
     graph: "scgraph graph model --out graph.tsv --check pbmc.h5ad",
     perturb: "scgraph example screen --out screen.h5ad; scgraph pretrain screen.h5ad --out of_screen; "
     "scgraph perturb screen.h5ad --model of_screen",
+    drugs: "scgraph drugs --combinations combinations.csv --lines cell_lines.h5ad --drugs drugs.csv --split line",
     push: "scgraph push model ORG/NAME --private",
     profile: "scgraph profile --models gnn,tf --channels 256 --genes 512",
     synthetic: "scgraph synthetic --out results/synthetic",

@@ -51,7 +51,7 @@ AllowConv = Annotated[list[str] | None, typer.Option(help="A conv of your own th
 
 
 LISTS_MODELS = ("bench", "profile", "tune")
-NAMES_ONE_MODEL = ("perturb", "pretrain")
+NAMES_ONE_MODEL = ("drugs", "perturb", "pretrain")
 TAKES_FOLDER = ("denoise", "embed", "graph", "probe")
 
 

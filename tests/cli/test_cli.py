@@ -29,6 +29,7 @@ COMMANDS = [
     "denoise",
     "graph",
     "perturb",
+    "drugs",
     "push",
     "profile",
     "synthetic",
@@ -241,6 +242,23 @@ def test_options_are_frozen() -> None:
                 "--json",
             ]
         ),
+        "drugs": sorted(
+            [
+                "--combinations",
+                "--lines",
+                "--drugs",
+                "--split",
+                "--model",
+                "--out",
+                "--config",
+                "--set",
+                "--layer",
+                "--values",
+                "--device",
+                "--overwrite",
+                "--json",
+            ]
+        ),
         "profile": sorted(
             [
                 "--models",
@@ -429,6 +447,8 @@ def test_several_files_after_one_option() -> None:
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
         (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),
         (["perturb", "x.h5ad"], "--model"),
+        (["drugs", "--combinations", "no.csv", "--lines", "x", "--drugs", "y"], "no.csv"),
+        (["drugs"], "--combinations"),
         (["pretrain", "missing.h5ad", "--out", "m"], "missing.h5ad"),
         (["pretrain", "x.h5ad", "--out", "m", "--strategy", "dpp"], "should be 'auto', 'ddp' or 'ddp_find"),
         (["pretrain", "x.h5ad", "--out", "m", "--devices", "0"], "train.devices"),

@@ -1,0 +1,1 @@
+"""What predicted scores of drug combinations are worth, beside baselines, wrong lines and replicates."""
