@@ -442,7 +442,7 @@ def test_several_files_after_one_option() -> None:
         (["bench", "--uses", "transfer"], "name its labelled cells with --transfer."),
         (["denoise", "nowhere", "x.h5ad", "--out", "y.h5ad"], "nowhere"),
         (["annotate", "missing.h5ad", "--reference", "x.h5ad"], "missing.h5ad"),
-        (["annotate", "missing.h5ad", "--out", "y.csv"], "ends in .h5ad"),
+        (["annotate", "missing.h5ad", "--reference", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["denoise", "nowhere", "x.h5ad", "--out", "y.csv"], "ends in .h5ad"),
         (["probe", "nowhere", "x.h5ad"], "nowhere"),
         (["perturb", "x.h5ad", "--model", "nowhere"], "nowhere"),
