@@ -12,7 +12,7 @@ from scgraph.data import read_cells
 from scgraph.errors import DataError, argument, did_you_mean, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -154,7 +154,9 @@ def _table(source: str | Path | pd.DataFrame, what: str, columns: Sequence[str])
         path, where = Path(source), str(source)
         separator = "\t" if path.suffix in (".tsv", ".txt") else ","
         # Names such as NA or 7 are names: only the score is a number.
-        texts = {name: str for name in columns if name in ("drug_a", "drug_b", "cell_line", "drug", "smiles")}
+        texts: dict[Hashable, type[str]] = {
+            name: str for name in columns if name in ("drug_a", "drug_b", "cell_line", "drug", "smiles")
+        }
         try:
             table = pd.read_csv(path, sep=separator, dtype=texts, keep_default_na=False)
         except FileNotFoundError as error:

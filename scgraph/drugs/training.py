@@ -124,7 +124,7 @@ class _Training(LightningModule):
         mode = self.network.training
         self.network.eval()
         with torch.no_grad():
-            parts = zip(pairs.split(CHUNK), line.split(CHUNK), strict=True)
+            parts = zip(torch.split(pairs, CHUNK), torch.split(line, CHUNK), strict=True)
             found = torch.cat([self.network(one, two, self.genes, self.values) for one, two in parts])
         self.network.train(mode)
         return found
