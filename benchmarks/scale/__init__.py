@@ -1,0 +1,1 @@
+"""What a pass over very many cells on many devices would need."""
