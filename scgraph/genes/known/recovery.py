@@ -73,15 +73,12 @@ def edge_recovery(
     min_share: float = 0.05,
     seed: int = 0,
 ) -> Recovery:
-    r"""Compare the edges of a learned graph, and of others, with edges that are known.
+    """Compare the edges of a learned graph, and of others, with edges that are known.
 
     The networks are those of `enrichment_test`; of the correlation the absolute value counts, as known edges have no
     sign here. Candidates are all edges from a gene that sends a known edge to a gene with a known edge, a gene itself
     left out; N there are, E of them known. With the candidates by weight, strongest first, and ``TP(k)`` the known ones
-    among the first k:
-
-    .. math:: \text{early precision} = \frac{TP(E)}{E}, \quad \text{ratio} = \frac{TP(E) / E}{E / N}
-
+    among the first k, early precision is ``TP(E) / E`` and its ratio ``(TP(E) / E) / (E / N)``,
     with E / N the precision of guessing; of edges with the weight of the last one the expected part counts. AUPRC is
     the average precision ``Σ_k (R_k - R_{k-1}) P_k`` of scikit-learn over all candidates, with precision and recall of
     the first k. The odds ratio is that of the graph that is written, the `top_k` strongest senders of every gene, among
