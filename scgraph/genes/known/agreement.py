@@ -62,8 +62,9 @@ def edge_agreement(
     """Compare the strongest senders of every gene in two models.
 
     With ``d_j`` and ``d'_j`` the genes that gene j sends to in the two graphs of n genes and k senders each, the shared
-    edges are expected by chance to be ``Σ_j d_j d'_j / ((n - 1) n k)`` of all: hubs that are the same agree for that alone. The networks are those of `enrichment_test`; ``correlation`` is
-    that of one half of the cells against that of the other half.
+    edges are expected by chance to be ``Σ_j d_j d'_j / ((n - 1) n k)`` of all: hubs that are the same agree for that
+    alone. The networks are those of `enrichment_test`; ``correlation`` is that of one half of the cells against that of
+    the other half.
 
     Args:
         saved: a model with an adjacency.

@@ -78,8 +78,8 @@ def edge_recovery(
     The networks are those of `enrichment_test`; of the correlation the absolute value counts, as known edges have no
     sign here. Candidates are all edges from a gene that sends a known edge to a gene with a known edge, a gene itself
     left out; N there are, E of them known. With the candidates by weight, strongest first, and ``TP(k)`` the known ones
-    among the first k, early precision is ``TP(E) / E`` and its ratio ``(TP(E) / E) / (E / N)``,
-    with E / N the precision of guessing; of edges with the weight of the last one the expected part counts. AUPRC is
+    among the first k, early precision is ``TP(E) / E`` and its ratio ``(TP(E) / E) / (E / N)``, with E / N the
+    precision of guessing; of edges with the weight of the last one the expected part counts. AUPRC is
     the average precision ``Σ_k (R_k - R_{k-1}) P_k`` of scikit-learn over all candidates, with precision and recall of
     the first k. The odds ratio is that of the graph that is written, the `top_k` strongest senders of every gene, among
     the candidates: ``a d / (b c)`` with a known edges in the graph, b known alone, c in the graph alone, d neither.
