@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT",
     "Config",
     "as_bench_config",
+    "as_config",
     "as_pretrain_config",
     "config_names",
     "laid_over",
@@ -43,6 +44,18 @@ def parse_config(cls: type[Config], data: dict[str, Any], *, source: str) -> Con
         return cls.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{source}: {_explain(cls, error)}") from error
+
+
+def as_config(cls: type[Config], config: Config | str | Path | dict[str, Any]) -> Config:
+    """Return the settings behind plain data or a YAML file; what they leave out keeps its default.
+
+    Raises:
+        ConfigError: no such file, or an unknown or impossible setting.
+    """
+    if isinstance(config, cls):
+        return config
+    given, source = _given(config)
+    return parse_config(cls, given, source=source)
 
 
 def load_yaml(name: str | Path) -> dict[str, Any]:
@@ -160,6 +173,11 @@ def _places_below(cls: type[BaseModel], key: str) -> list[str]:
     ]
 
 
+def _given(config: Any) -> tuple[dict[str, Any], str]:
+    """Plain data and what it is called in messages: the data themselves, or those of a file or name."""
+    return (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
+
+
 def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchConfig:
     """Return the configuration behind a name, a file or plain data, laid over ``bench/default``.
 
@@ -168,7 +186,7 @@ def as_bench_config(config: BenchConfig | str | Path | dict[str, Any]) -> BenchC
     """
     if isinstance(config, BenchConfig):
         return config
-    given, source = (config, "config") if isinstance(config, dict) else (load_yaml(config), str(config))
+    given, source = _given(config)
     parse_config(BenchConfig, given, source=source)
     return parse_config(BenchConfig, laid_over(load_yaml(DEFAULT), given, source=source), source=source)
 

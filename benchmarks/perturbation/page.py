@@ -29,13 +29,14 @@ def shared_controls(
     """Return Pearson of floor and ceiling with one set of controls for both sides, and with separate ones, by seed."""
     import pandas as pd
 
+    from scgraph.config_files import as_config
     from scgraph.data import read_network
     from scgraph.models import load_model
-    from scgraph.perturb.config import as_perturb_config
+    from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.scores import score_changes
     from scgraph.perturb.screen import measure, read_screen
 
-    config = as_perturb_config(dict(settings))
+    config = as_config(PerturbConfig, dict(settings))
     edges = None if network is None else read_network(network)
     screen = read_screen(data, load_model(model).vocabulary, config, network=edges, covariate=covariate)
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scgraph.annotate.classifier import vote
 from scgraph.annotate.config import AnnotateConfig
@@ -148,7 +148,8 @@ def _labelled(
     if isinstance(model, str | Path):
         model = local_folder(model)
     if reference is None:
-        classifier = _loaded(cast("Pretrained | SavedModel | str | Path", model), query, config, say)
+        assert model is not None  # `_check_sources` has refused it
+        classifier = _loaded(model, query, config, say)
     else:
         if isinstance(model, str | Path) and is_classifier(model):
             raise ConfigError(f"{model}: is a classifier that knows its classes. Leave the reference out.")

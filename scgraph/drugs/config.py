@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from scgraph.config import ModelConfig, _Config
-from scgraph.config_files import load_yaml, parse_config
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["SPLITS", "DrugsConfig", "SynergyConfig", "as_drugs_config"]
+__all__ = ["SPLITS", "DrugsConfig", "SynergyConfig"]
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -82,16 +78,3 @@ class DrugsConfig(_Config):
         if self.model.asymmetric:
             raise ValueError("model.asymmetric: a cell line is embedded by one stack of convolutions, without decoder")
         return self
-
-
-def as_drugs_config(config: DrugsConfig | str | Path | dict[str, Any]) -> DrugsConfig:
-    """Return the settings behind plain data or a YAML file; what they leave out keeps its default.
-
-    Raises:
-        ConfigError: no such file, or an unknown or impossible setting.
-    """
-    if isinstance(config, DrugsConfig):
-        return config
-    if isinstance(config, dict):
-        return parse_config(DrugsConfig, config, source="config")
-    return parse_config(DrugsConfig, load_yaml(config), source=str(config))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from scgraph.config_files import as_config
 from scgraph.display import short_repr
 from scgraph.drugs import figures
 from scgraph.drugs.chemistry import check_rdkit
-from scgraph.drugs.config import SPLITS, as_drugs_config
+from scgraph.drugs.config import SPLITS, DrugsConfig
 from scgraph.drugs.methods import BASELINES, DrugExperiment
 from scgraph.drugs.scores import score_rows, summarise
 from scgraph.drugs.screen import read_drug_screen
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from scgraph.drugs.config import DrugsConfig
     from scgraph.drugs.screen import DrugScreen
     from scgraph.drugs.splits import DrugFold
 
@@ -111,7 +111,7 @@ def run_drugs(
         OutputError: the folder cannot be written to; said before the work starts.
         TrainingError: a loss is not finite.
     """
-    settings = as_drugs_config(config or {})
+    settings = as_config(DrugsConfig, config or {})
     if split not in SPLITS:
         raise ConfigError(f"{argument('split')}: there is no split {split!r}.{did_you_mean(split, SPLITS)}")
     settings = _with_model(settings, model or settings.model.conv)

@@ -103,9 +103,7 @@ def build_network(
 class _Training(LightningModule):
     """Rows come in batches; the weights with the least validation error are kept."""
 
-    def __init__(
-        self, network: SynergyNetwork, config: SynergyConfig, values: Tensor, rows: dict[str, Tensor], seed: int
-    ) -> None:
+    def __init__(self, network: SynergyNetwork, config: SynergyConfig, values: Tensor, rows: dict[str, Tensor]) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -116,7 +114,6 @@ class _Training(LightningModule):
         self.register_buffer("genes", genes, persistent=False)
         for name, tensor in rows.items():
             self.register_buffer(f"validation_{name}", tensor, persistent=False)
-        self.seed = seed
         self.best: tuple[float, int, dict[str, Tensor]] = (float("inf"), 0, {})
 
     def predict_rows(self, pairs: Tensor, line: Tensor) -> Tensor:
@@ -206,7 +203,7 @@ def fit_network(
     network = build_network(structures, values, known, config, seed=seed)
     held = torch.from_numpy(fold.validation)
     rows = {"pairs": pairs[held], "line": line[held], "score": score[held]}
-    training = _Training(network, config.network, torch.from_numpy(values), rows, seed)
+    training = _Training(network, config.network, torch.from_numpy(values), rows)
     train = torch.from_numpy(fold.train)
     order = torch.Generator().manual_seed(seed)
     batches: DataLoader[Any] = DataLoader(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from scgraph.config import _Config
-from scgraph.config_files import load_yaml, parse_config
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["NetworkConfig", "PerturbConfig", "as_perturb_config"]
+__all__ = ["NetworkConfig", "PerturbConfig"]
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -64,16 +60,3 @@ class PerturbConfig(_Config):
         if self.test_share + self.validation_share >= 1:
             raise ValueError("test_share + validation_share must stay below 1: nothing is left to train on")
         return self
-
-
-def as_perturb_config(config: PerturbConfig | str | Path | dict[str, Any]) -> PerturbConfig:
-    """Return the settings behind plain data or a YAML file; what they leave out keeps its default.
-
-    Raises:
-        ConfigError: no such file, or an unknown or impossible setting.
-    """
-    if isinstance(config, PerturbConfig):
-        return config
-    if isinstance(config, dict):
-        return parse_config(PerturbConfig, config, source="config")
-    return parse_config(PerturbConfig, load_yaml(config), source=str(config))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scgraph.config import TrainConfig
-from scgraph.config_files import parse_config
+from scgraph.config_files import as_config, parse_config
 from scgraph.data import read_network
 from scgraph.display import short_repr
 from scgraph.errors import ScgraphError
 from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
 from scgraph.perturb import figures
-from scgraph.perturb.config import as_perturb_config
+from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.embeddings import gene_tables
 from scgraph.perturb.methods import Experiment
 from scgraph.perturb.scores import CEILING, score_changes, summarise
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.models import SavedModel
-    from scgraph.perturb.config import PerturbConfig
     from scgraph.perturb.screen import Screen
     from scgraph.perturb.splits import PerturbationSplit
     from scgraph.train import Pretrained
@@ -124,7 +123,7 @@ def run_perturb(
         OutputError: the folder cannot be written to; said before the work starts.
         TrainingError: a loss is not finite.
     """
-    settings = as_perturb_config(config or {})
+    settings = as_config(PerturbConfig, config or {})
     place = resolve_device(device)
     saved = as_saved(model, allow_conv=allow_conv)
     source = "config.json of the model, training"

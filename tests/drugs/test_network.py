@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from scgraph.drugs.config import as_drugs_config
+from scgraph.config_files import as_config
+from scgraph.drugs.config import DrugsConfig
 from scgraph.drugs.methods import DrugExperiment
 from scgraph.drugs.molecule import MoleculeEncoder, molecular_graphs
 from scgraph.drugs.screen import DrugScreen, read_drug_screen
@@ -26,7 +27,7 @@ def screen() -> DrugScreen:
 
 
 def job_of(screen: DrugScreen, **settings: Any) -> DrugExperiment:
-    return DrugExperiment(screen, as_drugs_config({**QUICK, **settings}), CPU)
+    return DrugExperiment(screen, as_config(DrugsConfig, {**QUICK, **settings}), CPU)
 
 
 @pytest.mark.parametrize(("conv", "drug"), [("gnn", "fingerprint"), ("gat", "graph"), ("tf", "graph")])

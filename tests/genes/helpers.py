@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
+from scgraph.cli import main
 from scgraph.config import ModelConfig
 from scgraph.data import Vocabulary
 from scgraph.models import SavedModel, load_model, save_model
@@ -24,6 +26,7 @@ __all__ = [
     "UNSEEN",
     "cells",
     "planted",
+    "run",
     "small_config",
 ]
 
@@ -77,3 +80,10 @@ def cells(n: int = 120) -> ad.AnnData:
     counts[:2, NAMES.index("GENE50")] = 3
     counts[:, UNSEEN] = 0
     return ad.AnnData(counts, var=pd.DataFrame({"gene_ids": ENSEMBL}, index=NAMES))
+
+
+def run(*words: str) -> int:
+    """Run `scgraph graph` and return its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        main(["graph", *words])
+    return int(stop.value.code or 0)

@@ -13,20 +13,13 @@ import pandas as pd
 import pytest
 
 import scgraph
-from scgraph.cli import main
 from scgraph.errors import DataError
 from scgraph.genes.picture import MOST_NODES, strongest_part
 from scgraph.genes.tables import node_names
-from tests.genes.helpers import FAMILY, NAMES, UNSEEN, cells, planted, small_config
+from tests.genes.helpers import FAMILY, NAMES, UNSEEN, cells, planted, run, small_config
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(["graph", *words])
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgraph.cli import main
 from scgraph.data import read_cells
 from scgraph.errors import ConfigError, DataError
 from scgraph.genes import edge_agreement, edge_recovery, read_known
@@ -19,7 +18,7 @@ from scgraph.genes.known.agreement import shared_genes
 from scgraph.genes.known.chance import degree_matched
 from scgraph.genes.known.recovery import METRICS, early_precision, edge_scores
 from scgraph.genes.known.report import agreement_markdown, agreement_verdict, recovery_markdown, recovery_verdicts
-from tests.genes.helpers import FAMILY, cells, planted, small_config
+from tests.genes.helpers import FAMILY, cells, planted, run, small_config
 
 if TYPE_CHECKING:
     from scgraph.models import SavedModel
@@ -174,12 +173,6 @@ def test_what_cannot_be_compared(gnn: SavedModel, tmp_path: Path) -> None:
         edge_recovery(gnn, read, full, top_k=0)
     with pytest.raises(ConfigError, match="no file is named"):
         edge_recovery(gnn, read, [])
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main(["graph", *words])
-    return int(stop.value.code or 0)
 
 
 @pytest.fixture(scope="module")
