@@ -18,6 +18,7 @@ from scgraph.reporting.drawing import (
     INK,
     MARKERS,
     MOST_CLASSES,
+    bar_panel,
     class_color,
     class_legend,
     class_marker,
@@ -69,17 +70,8 @@ def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Map
     for axis, (metric, title) in zip(axes, metrics.items(), strict=True):
         mean = summary[f"{metric}_mean"].to_numpy(float)
         sd = np.nan_to_num(summary[f"{metric}_sd"].to_numpy(float))
-        for row, name in enumerate(models):
-            untrained = name.endswith(UNTRAINED)
-            axis.barh(
-                row,
-                mean[row],
-                height=0.68,
-                color="white" if untrained else shades[name],
-                edgecolor=shades[name],
-                hatch="////" if untrained else None,
-                linewidth=1,
-            )
+        bar_panel(axis, title, mean, [shades[name] for name in models], [name.endswith(UNTRAINED) for name in models])
+        for row in range(len(models)):
             text = f"{mean[row]:.3f}" if np.isfinite(mean[row]) else "none"
             end = (mean[row] if np.isfinite(mean[row]) else 0.0) + sd[row]
             axis.text(end + 0.015, row, text, va="center", fontsize=8.5, color=INK)
@@ -87,11 +79,6 @@ def score_bars(summary: pd.DataFrame, *, metrics: Mapping[str, str], colors: Map
         axis.errorbar(mean[drawn], rows[drawn], xerr=sd[drawn], fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
         axis.set_xlim(0, max(1.14, float(np.nanmax(mean + sd, initial=0)) + 0.12))
         axis.set_xticks(np.arange(0, 1.01, 0.2))
-        axis.set_title(title, loc="left", fontsize=10.5)
-        axis.grid(axis="x", color=FAINT, linewidth=0.7)
-        open_axis(axis)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
     axes[0].set_yticks(rows, [model_label(name) for name in models])
     axes[0].invert_yaxis()
     return figure

@@ -10,12 +10,11 @@ from scgraph.drugs.scores import METRICS, WRONG
 from scgraph.drugs.tables import METRIC_NAMES
 from scgraph.reporting.drawing import (
     BASELINE_GRAY,
-    FAINT,
     INK,
+    bar_panel,
     model_colors,
     model_label,
     new_figure,
-    open_axis,
 )
 from scgraph.reporting.wording import records
 
@@ -37,6 +36,10 @@ def scores(summary: pd.DataFrame) -> Figure:
     rows = records(summary)
     names = [str(row["model"]) for row in rows]
     shades = model_colors(str(row["model"]).removesuffix(WRONG) for row in rows if not row["is_baseline"])
+    colors = [
+        BASELINE_GRAY if row["is_baseline"] else shades[name.removesuffix(WRONG)]
+        for name, row in zip(names, rows, strict=True)
+    ]
     figure = new_figure(9.6, 0.9 + 0.36 * len(rows))
     axes = figure.subplots(1, len(SHOWN), sharey=True, squeeze=False)[0]
     places = np.arange(len(rows))
@@ -44,27 +47,10 @@ def scores(summary: pd.DataFrame) -> Figure:
         mean, low, high = (
             np.asarray([row[f"{metric}_{end}"] for row in rows], dtype=float) for end in ("mean", "low", "high")
         )
-        for place, row in enumerate(rows):
-            name = str(row["model"])
-            color = BASELINE_GRAY if row["is_baseline"] else shades[name.removesuffix(WRONG)]
-            wrong = name.endswith(WRONG)
-            axis.barh(
-                place,
-                mean[place],
-                height=0.68,
-                color="white" if wrong else color,
-                edgecolor=color,
-                hatch="////" if wrong else None,
-                linewidth=1,
-            )
+        bar_panel(axis, METRIC_NAMES[metric], mean, colors, [name.endswith(WRONG) for name in names])
         drawn = np.isfinite(low)
         ends = np.stack([mean - low, high - mean])[:, drawn]
         axis.errorbar(mean[drawn], places[drawn], xerr=ends, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
-        axis.set_title(METRIC_NAMES[metric], loc="left", fontsize=10.5)
-        axis.grid(axis="x", color=FAINT, linewidth=0.7)
-        open_axis(axis)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
         if metric == "auroc":
             axis.set_xlim(left=0.4)  # 0.5 is chance
     axes[0].set_yticks(places, [model_label(name) for name in names])

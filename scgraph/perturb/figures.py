@@ -13,6 +13,7 @@ from scgraph.reporting.drawing import (
     FAINT,
     INK,
     SOFT,
+    bar_panel,
     model_colors,
     model_label,
     new_figure,
@@ -46,31 +47,16 @@ def scores(summary: pd.DataFrame, *, baselines: Collection[str], top: int) -> Fi
     titles = {metric: metric_names(top)[metric] for metric in ("pearson_top", "pearson", "mse")}
     names = [str(row["model"]) for row in rows]
     shades = model_colors(name for name in names if name not in baselines)
+    colors = [BASELINE_GRAY if name in baselines else shades[name] for name in names]
     figure = new_figure(9.6, 0.9 + 0.36 * len(rows))
     axes = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
     places = np.arange(len(rows))
     for axis, (metric, title) in zip(axes, titles.items(), strict=True):
         mean, low, high = (np.asarray([row[f"{metric}_{part}"] for row in rows]) for part in ("mean", "low", "high"))
-        for place, name in enumerate(names):
-            color = BASELINE_GRAY if name in baselines else shades[name]
-            untrained = name.endswith(" untrained")
-            axis.barh(
-                place,
-                mean[place],
-                height=0.68,
-                color="white" if untrained else color,
-                edgecolor=color,
-                hatch="////" if untrained else None,
-                linewidth=1,
-            )
+        bar_panel(axis, title, mean, colors, [name.endswith(" untrained") for name in names])
         drawn = np.isfinite(low)
         ends = np.stack([mean - low, high - mean])[:, drawn]
         axis.errorbar(mean[drawn], places[drawn], xerr=ends, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.5)
-        axis.set_title(title, loc="left", fontsize=10.5)
-        axis.grid(axis="x", color=FAINT, linewidth=0.7)
-        open_axis(axis)
-        axis.spines["left"].set_visible(False)
-        axis.tick_params(axis="y", length=0)
     axes[0].set_yticks(places, [model_label(name) for name in names])
     axes[0].invert_yaxis()
     return figure

@@ -38,6 +38,7 @@ __all__ = [
     "INK",
     "MARKERS",
     "MOST_CLASSES",
+    "bar_panel",
     "class_color",
     "class_legend",
     "class_marker",
@@ -126,6 +127,25 @@ def open_axis(axis: Axes) -> None:
         axis.spines[side].set_color(SOFT)
     axis.tick_params(color=SOFT, labelcolor=INK)
     axis.set_axisbelow(True)
+
+
+def bar_panel(axis: Axes, title: str, lengths: Iterable[float], colors: Sequence[str], hatched: Sequence[bool]) -> None:
+    """Draw a horizontal bar a row under a title, those that are hatched white with an edge of their color."""
+    for row, (length, color, is_hatched) in enumerate(zip(lengths, colors, hatched, strict=True)):
+        axis.barh(
+            row,
+            length,
+            height=0.68,
+            color="white" if is_hatched else color,
+            edgecolor=color,
+            hatch="////" if is_hatched else None,
+            linewidth=1,
+        )
+    axis.set_title(title, loc="left", fontsize=10.5)
+    axis.grid(axis="x", color=FAINT, linewidth=0.7)
+    open_axis(axis)
+    axis.spines["left"].set_visible(False)
+    axis.tick_params(axis="y", length=0)
 
 
 def plain(label: object) -> str:
