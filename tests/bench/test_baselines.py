@@ -137,18 +137,19 @@ def test_blocks_side_by_side_are_scaled_by_the_cells_they_are_fitted_on() -> Non
 
 
 def test_the_regression_on_genes_chooses_on_the_validation_part() -> None:
-    """Validation cells labelled as one penalty would predict them make it the best, whatever suits the train part."""
+    """Validation cells labelled with the probabilities of one penalty make it the likeliest."""
     rng = np.random.default_rng(2)
     y = rng.integers(0, 3, 120)
-    x = sparse.csr_matrix(rng.poisson(0.5, (620, 60)) + 0.6 * np.eye(60)[rng.integers(0, 3, 620)])
-    for penalty in (1e-2, 10.0):
+    x = sparse.csr_matrix(rng.poisson(0.5, (3200, 60)) + 0.6 * np.eye(60)[rng.integers(0, 3, 3200)])
+    for penalty in (1e-2, 1.0):
         alone = LogisticRegression(C=penalty, max_iter=2000).fit(x[:120], y)
-        predictions, chosen = gene_regression(x[:120], y, x[120:400], alone.predict(x[120:400]), x[400:])
-        assert chosen <= penalty * 1.01
-        assert (predictions == alone.predict(x[400:])).mean() > 0.95
-    # One cell that every penalty has right: the strongest.
-    right = np.flatnonzero(LogisticRegression(C=1e-3).fit(x[:120], y).predict(x[:120]) == y)[:1]
-    assert gene_regression(x[:120], y, x[right], y[right], x[400:])[1] == min(GENE_PENALTIES)
+        labels = (rng.random((2880, 1)) > alone.predict_proba(x[120:3000]).cumsum(axis=1)).sum(axis=1)
+        predictions, chosen = gene_regression(x[:120], y, x[120:3000], labels, x[3000:])
+        assert chosen == pytest.approx(penalty)
+        assert (predictions == alone.predict(x[3000:])).mean() > 0.95
+    # A validation part of classes that the train part lacks chooses nothing: the strongest.
+    unseen = np.full(9, 7)
+    assert gene_regression(x[:120], y, x[120:129], unseen, x[3000:])[1] == min(GENE_PENALTIES)
 
 
 def store_of_cells() -> CellStore:

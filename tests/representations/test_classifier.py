@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from scgraph.config import ProbeConfig
 from scgraph.errors import ConfigError, DataError
@@ -41,17 +43,32 @@ def test_it_is_the_regression_of_the_chosen_penalty_and_scaling() -> None:
 
 
 def test_the_validation_part_chooses_the_penalty() -> None:
-    """Validation cells labelled as one penalty would predict them make it the best, whatever suits the train part."""
+    """Validation cells labelled with the probabilities of one penalty make it the likeliest."""
     rng = np.random.default_rng(2)
     y = rng.integers(0, 3, 120)
-    x = rng.normal(size=(620, 20)) + 0.6 * np.eye(20)[rng.integers(0, 3, 620)]
+    x = rng.normal(size=(4120, 20)) + 0.6 * np.eye(20)[rng.integers(0, 3, 4120)]
     z = (x - x[:120].mean(0)) / x[:120].std(0)
     for penalty in (1e-4, 0.1, 1e3):
-        labels = LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8).fit(z[:120], y).predict(z[120:])
+        drawing = LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-8).fit(z[:120], y)
+        chances = drawing.predict_proba(z[120:]).cumsum(axis=1)
+        labels = (rng.random((4000, 1)) > chances).sum(axis=1)
         fitted = fit_classifier(x[:120], y, x[120:], labels, classes=3)
-        assert fitted.validation_macro_f1 > 0.97
-        # Stronger ones may predict the same classes, weaker ones are not taken then.
-        assert fitted.inverse_penalty <= penalty * 1.01
+        if penalty < 1e3:
+            assert fitted.inverse_penalty == pytest.approx(penalty)
+        else:  # hardly any penalty is like none
+            assert fitted.inverse_penalty >= 100
+
+
+def test_the_likelihood_is_that_of_scikit_learn_without_classes_never_seen() -> None:
+    x, y = classes_of(400, classes=4)
+    known = y[:200] != 1
+    fitted = fit_classifier(x[:200][known], y[:200][known], x[200:], y[200:], classes=4)
+    probabilities = softmax(fitted.logits(x[200:]), axis=1)
+    usable = y[200:] != 1
+    expected = -log_loss(y[200:][usable], probabilities[usable], labels=[0, 2, 3])
+    assert fitted.validation_log_likelihood == pytest.approx(expected)
+    assert fitted.log_likelihood(x[200:], y[200:]) == pytest.approx(expected)
+    assert np.isnan(fitted.log_likelihood(x[:1], [1]))
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -69,8 +86,9 @@ def test_the_validation_part_chooses_the_scaling(wide: bool) -> None:
 
 def test_ties_go_to_the_strongest_penalty_then_to_one_scale() -> None:
     x, y = classes_of(200, classes=2)
-    fitted = fit_classifier(x, y, x[:1], y[:1], classes=2)  # one cell, which nearly every choice has right
+    fitted = fit_classifier(x, np.zeros(200, int), x[:9], y[:9] * 0, classes=2)  # of one class all are sure
     assert fitted.validation_macro_f1 == 1
+    assert fitted.validation_log_likelihood == 0
     assert fitted.inverse_penalty == min(INVERSE_PENALTIES)
     assert fitted.scaling == "global"
 
