@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["DEFAULT", "HELD_OUT", "IDEAS", "Idea"]
 
 DEFAULT = "default"
-Kind = Literal["plain", "cross_correlation", "labelled", "attention", "batch_decoder", "fine_tuned"]
+Kind = Literal["plain", "untrained", "cross_correlation", "labelled", "attention", "batch_decoder", "fine_tuned"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ IDEAS = (
     Idea("attention, 4 queries", "attention", size=4),
     Idea("labels and default", "labelled", size=0.1),
     Idea("128 channels", set=("model.channels=128",)),
+    Idea("untrained", "untrained"),
+    Idea("untrained, 128 channels", "untrained", ("model.channels=128",)),
+    Idea("5 neighbors", set=("train.neighbors=5",)),
+    Idea("1 neighbor, the cell itself", set=("train.neighbors=1",)),
+    Idea("128 channels, 5 neighbors", set=("model.channels=128", "train.neighbors=5")),
     Idea("1,500 steps", set=("max_steps=1500",)),
 )
 

@@ -91,6 +91,8 @@ class SeenParts:
         store, seed = self.stores.train, self.seed
         config = settings.train_for(len(store), seed=seed)
         model, vectors = self._start(settings)
+        if idea.kind == "untrained":
+            return model
         loader = make_loader(store, settings.model, config, shuffle=True, vectors=vectors)
         if idea.kind == "attention":
             model = parts.attention_model(model, settings.model.model_kwargs(), queries=int(idea.size), seed=seed)
