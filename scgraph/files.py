@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.errors import OutputError, flag
+from scgraph.errors import OutputError, ScgraphError, flag
 from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_beside, work_folder
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "file_name",
     "folder_atomic",
     "json_text",
+    "output_folder",
     "prepare_output_folder",
     "write_atomic",
 ]
@@ -208,6 +209,34 @@ def prepare_output_folder(
     if overwrite and not resume:
         _remove_owned(folder, owned)
     return folder
+
+
+@contextlib.contextmanager
+def output_folder(
+    path: str | Path | None, *, overwrite: bool = False, owned: Iterable[str] = (), worth_keeping: str | None = None
+) -> Iterator[Path | None]:
+    """Prepare the folder for results of work that is done in one go; one that it created goes if the work is refused.
+
+    Args:
+        path: the folder; None: nothing is written, and None is given.
+        overwrite: see `prepare_output_folder`.
+        owned: see `prepare_output_folder`.
+        worth_keeping: name of a file with which the folder stays nevertheless.
+
+    Raises:
+        OutputError: see `prepare_output_folder`.
+    """
+    if path is None:
+        yield None
+        return
+    is_new = not Path(path).expanduser().exists()
+    folder = prepare_output_folder(path, overwrite=overwrite, owned=owned)
+    try:
+        yield folder
+    except ScgraphError:
+        if is_new and not (worth_keeping and (folder / worth_keeping).exists()):
+            shutil.rmtree(folder)
+        raise
 
 
 def file_name(text: str) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scgraph.errors import OutputError
-from scgraph.files import file_atomic, folder_atomic, json_text, prepare_output_folder, write_atomic
+from scgraph.errors import DataError, OutputError
+from scgraph.files import file_atomic, folder_atomic, json_text, output_folder, prepare_output_folder, write_atomic
 from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_beside
 
 if TYPE_CHECKING:
@@ -317,3 +317,21 @@ def test_a_read_only_place_is_said_at_once() -> None:
 def test_too_little_space_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"MiB left and .* MiB are needed"):
         prepare_output_folder(tmp_path, needed_bytes=2**70)
+
+
+def test_a_new_folder_goes_when_the_work_is_refused(tmp_path: Path) -> None:
+    def work(folder: Path, error: Exception, *, write: str | None = None, worth_keeping: str | None = None) -> None:
+        with pytest.raises(type(error)), output_folder(folder, worth_keeping=worth_keeping) as made:
+            assert made == folder
+            if write:
+                (made / write).write_text("x")
+            raise error
+
+    work(tmp_path / "refused", DataError("no"), write="half.csv")
+    work(tmp_path / "rows", DataError("no"), write="results.csv", worth_keeping="results.csv")
+    work(tmp_path / "killed", KeyboardInterrupt(), write="half.csv")
+    (tmp_path / "old").mkdir()
+    work(tmp_path / "old", DataError("no"))
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["killed", "old", "rows"]
+    with output_folder(None) as nothing:
+        assert nothing is None

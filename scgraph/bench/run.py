@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgraph.bench.across_sets import across_sets
@@ -19,12 +17,13 @@ from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import read_probe_sets
-from scgraph.errors import ConfigError, ScgraphError, argument
-from scgraph.files import prepare_output_folder
+from scgraph.errors import ConfigError, argument
+from scgraph.files import output_folder
 from scgraph.models.settings import settings_by_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from anndata import AnnData
 
@@ -115,21 +114,14 @@ def run_bench(
     check_genes(targets, known, min_matched=settings.min_matched)
     for note in (*plan.notes, *(f"{one.probe.cells.name}: {one.splits[0].how}" for one in plan.sets)):
         say(note)
-    folder = None
-    is_new = out is not None and not Path(out).exists()
-    if out is not None:
-        folder = prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    try:
-        measured = measure(plan, folder=folder, say=say, show_progress=show_progress)
-    except KeyboardInterrupt:
-        if folder is not None and (folder / "results.csv").exists():
-            say(f"The rows that were finished are in {folder / 'results.csv'}; the same command begins anew.")
-        raise
-    except ScgraphError:
-        # What earlier models have reached outlives a later one's failure.
-        if folder is not None and is_new and not (folder / "results.csv").exists():
-            shutil.rmtree(folder)
-        raise
+    # What earlier models have reached outlives a later one's failure.
+    with output_folder(out, overwrite=overwrite, owned=OWNED, worth_keeping="results.csv") as folder:
+        try:
+            measured = measure(plan, folder=folder, say=say, show_progress=show_progress)
+        except KeyboardInterrupt:
+            if folder is not None and (folder / "results.csv").exists():
+                say(f"The rows that were finished are in {folder / 'results.csv'}; the same command begins anew.")
+            raise
     say("measuring costs")
     busy = busy_note()
     costs = measure_costs(plan)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,8 +16,8 @@ from scgraph.drugs.scores import score_rows, summarise
 from scgraph.drugs.screen import read_drug_screen
 from scgraph.drugs.splits import drug_folds
 from scgraph.drugs.tables import summary_markdown
-from scgraph.errors import ConfigError, ScgraphError, argument, did_you_mean
-from scgraph.files import json_text, prepare_output_folder, write_atomic
+from scgraph.errors import ConfigError, argument, did_you_mean
+from scgraph.files import json_text, output_folder, write_atomic
 from scgraph.models.names import model_name
 from scgraph.reporting.bars import progress_bars
 from scgraph.reporting.drawing import image_bytes, png
@@ -30,6 +28,7 @@ from scgraph.train import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -125,17 +124,11 @@ def run_drugs(
     notes = (*screen.notes, *_how(screen, folds, split, settings))
     for note in notes:
         say(note)
-    is_new = out is not None and not Path(out).exists()
-    folder = None if out is None else prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
-    try:
+    with output_folder(out, overwrite=overwrite, owned=OWNED) as folder:
         results, predictions = _tested(job, folds, show_progress=show_progress, say=say)
         done = DrugsResult(results, summarise(results, BASELINES), predictions, notes, folder)
         if folder is not None:
             _write(done, folder, job, split, command)
-    except ScgraphError:
-        if folder is not None and is_new:
-            shutil.rmtree(folder)
-        raise
     return done
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,8 +11,7 @@ from scgraph.config import TrainConfig
 from scgraph.config_files import as_config, parse_config
 from scgraph.data import read_network
 from scgraph.display import short_repr
-from scgraph.errors import ScgraphError
-from scgraph.files import file_atomic, json_text, prepare_output_folder, write_atomic
+from scgraph.files import file_atomic, json_text, output_folder, write_atomic
 from scgraph.perturb import figures
 from scgraph.perturb.config import PerturbConfig
 from scgraph.perturb.embeddings import gene_tables
@@ -31,6 +28,7 @@ from scgraph.train import as_saved, resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -144,10 +142,8 @@ def run_perturb(
     splits = [_splits(screen, settings, seed) for seed in range(settings.seeds)]
     for note in (*screen.notes, screen.match_note, _how(splits[0])):
         say(note)
-    is_new = out is not None and not Path(out).exists()
-    folder = None if out is None else prepare_output_folder(out, overwrite=overwrite, owned=OWNED)
     job = Experiment(screen, saved, settings, training, place)
-    try:
+    with output_folder(out, overwrite=overwrite, owned=OWNED) as folder:
         found: list[_Tested] = []
         total = sum(map(len, splits))
         with progress_bars(show_progress) as begin:
@@ -164,10 +160,6 @@ def run_perturb(
         done = _result(job, found, folder)
         if folder is not None:
             _write(done, folder, job, found, command)
-    except ScgraphError:
-        if folder is not None and is_new:
-            shutil.rmtree(folder)
-        raise
     return done
 
 
