@@ -320,18 +320,20 @@ def test_too_little_space_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_new_folder_goes_when_the_work_is_refused(tmp_path: Path) -> None:
-    def work(folder: Path, error: Exception, *, write: str | None = None, worth_keeping: str | None = None) -> None:
-        with pytest.raises(type(error)), output_folder(folder, worth_keeping=worth_keeping) as made:
-            assert made == folder
+    def work(name: str, error: type[BaseException], *, write: str | None = None, keep: str | None = None) -> None:
+        with contextlib.suppress(error), output_folder(tmp_path / name, worth_keeping=keep) as made:
+            assert made == tmp_path / name
             if write:
                 (made / write).write_text("x")
-            raise error
+            raise error("no")
 
-    work(tmp_path / "refused", DataError("no"), write="half.csv")
-    work(tmp_path / "rows", DataError("no"), write="results.csv", worth_keeping="results.csv")
-    work(tmp_path / "killed", KeyboardInterrupt(), write="half.csv")
+    work("refused", DataError, write="half.csv")
+    work("rows", DataError, write="results.csv", keep="results.csv")
+    work("killed", KeyboardInterrupt, write="half.csv")
     (tmp_path / "old").mkdir()
-    work(tmp_path / "old", DataError("no"))
+    work("old", DataError)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["killed", "old", "rows"]
+    with pytest.raises(OutputError, match="already holds files"), output_folder(tmp_path / "rows"):
+        raise AssertionError  # not reached
     with output_folder(None) as nothing:
         assert nothing is None
