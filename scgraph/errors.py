@@ -117,6 +117,10 @@ def setting(path: str, value: object) -> str:
     return f"--set {path}={value}" if _speaks_options else f"{path}: {value} in the settings"
 
 
+_LISTED = 60
+"""Names that a message has room for: what is looked up may be cells or genes."""
+
+
 def did_you_mean(name: str, known: Iterable[str], meant: Mapping[str, str] | None = None) -> str:
     """Return ``" Did you mean 'gnn'?"`` for the closest known name, or the list of known names.
 
@@ -131,6 +135,8 @@ def did_you_mean(name: str, known: Iterable[str], meant: Mapping[str, str] | Non
     ' Known: gnn, tf.'
     >>> did_you_mean("Transformer", ["gnn", "tf"], {"transformer": "tf"})
     " Did you mean 'tf'?"
+    >>> did_you_mean("zzz", map(str, range(2000)))[-15:]
+    'and 1,940 more.'
     """
     names = sorted(known)
     others = {word.lower(): right for word, right in (meant or {}).items() if right in names}
@@ -138,4 +144,5 @@ def did_you_mean(name: str, known: Iterable[str], meant: Mapping[str, str] | Non
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     if near:
         return f" Did you mean {lowered[near[0]]!r}?"
-    return f" Known: {', '.join(names)}."
+    shown = ", ".join(names[:_LISTED])
+    return f" Known: {shown}." if len(names) <= _LISTED else f" Known: {shown} and {len(names) - _LISTED:,} more."
