@@ -172,11 +172,12 @@ class CellStream:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return self._sums
 
-    def blocks(self, start: int = 0) -> Iterator[Cells]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.
 
         Args:
             start: First row of the file that is wanted.
+            stop: The row that ends what is wanted, or None for the end of the file.
 
         Raises:
             DataError: The file has changed since it was read first.
@@ -184,8 +185,10 @@ class CellStream:
         with self._opened() as opened:
             self.check_unchanged()
             for first, matrix, names in self._blocks(opened, start):
+                if stop is not None and first >= stop:
+                    return
                 kept = np.flatnonzero(np.diff(matrix.indptr))
-                kept = kept[first + kept >= start]
+                kept = kept[(first + kept >= start) & (first + kept < (len(self._obs_names) if stop is None else stop))]
                 rows = first + kept
                 if len(kept):
                     yield Cells(
