@@ -16,7 +16,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
 from scgraph.errors import ConfigError, DataError, argument, flag
-from scgraph.files import check_grows, check_new_file, file_atomic
+from scgraph.files import check_hdf5_grows, check_new_file, file_atomic
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
@@ -45,9 +45,6 @@ OBSM_KEY = "X_scgraph"
 
 VECTORS = Place("obsm", OBSM_KEY, "scgraph", frozenset({"model", "vocabulary"}), "vectors of scgraph")
 """The same, as a place in a file."""
-
-_MORE = 2**16
-"""Bytes that the names and marks of an .h5ad file take, and more."""
 
 
 def embed(
@@ -330,7 +327,7 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
 def _add(file: h5py.File, out: Path, partials: Sequence[PartialVectors], record: dict[str, Any]) -> None:
     """Add vectors and their record to an .h5ad file, a part at a time."""
     shape = (partials[-1].rows.stop, partials[-1].channels)
-    check_grows(file.filename, Path(file.filename).stat().st_size + 4 * shape[0] * shape[1] + _MORE)
+    check_hdf5_grows(file, 4 * shape[0] * shape[1])
     with adding(out):
         make_group(file, VECTORS.group)
         group = file[VECTORS.group]
@@ -367,7 +364,7 @@ def _write_alone(
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
             size = int(obs.memory_usage(deep=True).sum()) + 4 * partials[-1].rows.stop * partials[-1].channels
-            check_grows(beside, size + _MORE)
+            check_hdf5_grows(file, size)
             write_elem(file, "/", AnnData(obs=obs))
         file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()
