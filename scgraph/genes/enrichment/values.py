@@ -100,7 +100,8 @@ class GeneValues:
             # Each sum goes on where it was, so that it has the same bits however the cells are cut into blocks.
             for at, power in enumerate((values, values**2)):
                 columns = np.concatenate([every, block.indices])
-                sums[at] = np.bincount(columns, np.concatenate([sums[at], power]), minlength=self.genes)
+                added = np.bincount(columns, np.concatenate([sums[at], power]), minlength=self.genes)
+                sums[at] = np.asarray(added, dtype=np.float64)
         cells = self.cells if chosen is None else int(chosen.sum())
         return sums[0] / cells, sums[1] / cells
 
