@@ -16,8 +16,11 @@ from scgraph.system.temporary import is_temporary, remove_leftovers, temporary_b
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import h5py
+
 __all__ = [
     "check_grows",
+    "check_hdf5_grows",
     "check_new_file",
     "check_new_folder",
     "check_writable",
@@ -29,6 +32,10 @@ __all__ = [
     "prepare_output_folder",
     "write_atomic",
 ]
+
+
+_MARKS = 2**16
+"""Bytes that the names and marks of an .h5ad file take, and more."""
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -309,6 +316,16 @@ def check_grows(path: str | Path, size: int) -> None:
             os.ftruncate(handle, before)
     finally:
         os.close(handle)
+
+
+def check_hdf5_grows(file: h5py.File, size: int) -> None:
+    """Refuse to add so many bytes to a file that is open where its disk has no room for them; see `check_grows`.
+
+    Raises:
+        OSError: the disk has no room for them.
+    """
+    file.flush()
+    check_grows(file.filename, Path(file.filename).stat().st_size + size + _MARKS)
 
 
 def _sync(path: Path) -> None:

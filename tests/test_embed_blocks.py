@@ -133,7 +133,7 @@ def test_a_folder_of_somebody_else_is_left_alone(model: Path, source: Path, tmp_
 def test_two_runs_do_not_write_to_one_place(model: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.h5ad"
     busy = partial.PartialVectors(out, (90, 8), {})
-    with busy.opened(resume=False, say=lambda _: None), pytest.raises(OutputError, match="another process writes"):
+    with busy.locked(), pytest.raises(OutputError, match="another process writes"):
         embed_file(source, model, out=out, resume=True)
 
 

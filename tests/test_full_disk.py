@@ -18,10 +18,12 @@ from scipy import sparse
 import scgraph
 from scgraph.api import embed_file
 from scgraph.cli import main
+from scgraph.config_files import merged
 from scgraph.data import check_store, prepare
 from scgraph.models import load_model, tensors
 from scgraph.train import partial
 from tests.forking import Forked
+from tests.forms import write_market, write_tenx, write_zarr
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
@@ -38,6 +40,15 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     adata.X = sparse.csr_matrix(adata.X)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     return tmp_path / "cells.h5ad"
+
+
+@pytest.fixture(scope="module")
+def counts_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that `embed` and `denoise` take."""
+    folder = tmp_path_factory.mktemp("models") / "gnn-linear"
+    settings = merged(QUICK, {"model": {"cell_head": True}, "train": {"count_loss": 1.0, "mvp_loss": 0.0}})
+    scgraph.pretrain([make_cells()], model="gnn-linear", config=settings, out=folder)
+    return folder
 
 
 def full(most: int) -> None:
@@ -135,3 +146,39 @@ def test_prepare_leaves_nothing_and_an_old_store_alone(source: Path, tmp_path: P
     prepare([source], out=tmp_path / "store")
     failing(tmp_path, [*words, "--overwrite"], lambda: full(2000))
     assert check_store(tmp_path / "store")["cells"] == 90
+
+
+def forms(folder: Path) -> dict[str, Path]:
+    adata = make_cells()
+    adata.X = sparse.csr_matrix(adata.X)
+    return {
+        "zarr": write_zarr(folder / "cells.zarr", adata),
+        "10x": write_tenx(folder / "cells.h5", adata),
+        "mtx": write_market(folder / "mtx", adata),
+    }
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        *(("embed", form) for form in ("zarr", "10x", "mtx")),
+        *((command, form) for command in ("denoise", "annotate") for form in ("h5ad", "zarr")),
+    ],
+)
+def test_a_copy_that_does_not_fit_ends_with_one_line_and_nothing(
+    source: Path, counts_model: Path, tmp_path: Path, command: str, form: str, share: float
+) -> None:
+    data, out = source if form == "h5ad" else forms(tmp_path)[form], tmp_path / "out.h5ad"
+    words = [command, counts_model, data] if command != "annotate" else [command, data, "--reference", source]
+    words += [] if command != "annotate" else ["--label", "cell_type"]
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in [*words, "--out", out]])
+    assert not stop.value.code
+    size = out.stat().st_size
+    out.unlink()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    line = failing(tmp_path, [*words, "--out", out], lambda: full(int(share * size)))
+    assert f"{out}: cannot be written (File too large)." in line
+    left = {path.name for path in tmp_path.iterdir()} - {"said", "out.h5ad.partial"}
+    assert sorted(left) == sorted(before)

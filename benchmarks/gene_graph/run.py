@@ -106,7 +106,7 @@ def gene_graph(
             agreed[name] = edge_agreement(first, saved, cells, top_k=top_k, min_share=min_share)
         tables = gene_tables(saved)
         matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
-        genes = expressed_genes(matrix, min_share)
+        genes = expressed_genes(matrix.getnnz(axis=0), matrix.shape[0], min_share)
         genes = genes if tables.seen is None else genes[tables.seen[genes]]
         edges = strongest_senders(tables, genes, top_k=top_k)
         detected = matrix.getnnz(axis=0)[genes]

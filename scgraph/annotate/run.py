@@ -14,8 +14,7 @@ from scgraph.annotate.results import Limits, choice_note, label_columns, query_r
 from scgraph.annotate.saved import is_classifier, load_classifier, save_classifier
 from scgraph.annotate.training import train_classifier
 from scgraph.annotate.writing import check_adata, check_file, write_adata, write_file
-from scgraph.data import read_cells
-from scgraph.data.files.stream import CellStream
+from scgraph.data.files.stream import CellStream, cells_or_stream
 from scgraph.data.sets.labelled import DEFAULT_LABEL
 from scgraph.errors import ConfigError, argument, did_you_mean
 from scgraph.files import check_new_folder
@@ -61,7 +60,8 @@ def run_annotate(
     that 99 % of them reach.
 
     Args:
-        adata: cells without labels; changed in place.
+        adata: cells without labels; changed in place. Where it is backed by a file its matrix is read a block at a
+            time, but for `pretrain`.
         reference: labelled cells: a file or an AnnData object; None where `model` is a saved classifier.
         label: column of the reference with the classes.
         batch_key: column of the reference with donors or batches, to be held out whole.
@@ -88,7 +88,7 @@ def run_annotate(
     _check_sources(reference, model, save, config)
     _check_save(save, overwrite=overwrite)
     check_adata(adata, config)
-    cells = read_cells(adata, layer=config.layer, values=config.values)
+    cells = cells_or_stream(adata, layer=config.layer, values=config.values)
     columns, record = _labelled(
         cells, adata.n_obs, reference, config, model=model, save=save, overwrite=overwrite, say=say
     )

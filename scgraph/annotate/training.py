@@ -126,7 +126,7 @@ def _pretrained(
     """Pretrain a model without labels on the cells of both sides, on the genes that both have."""
     settings = settings_by_model([PRETRAINED], as_pretrain_config(config.pretrain or {}))[PRETRAINED]
     if isinstance(query, CellStream):
-        query = read_cells(query.path, layer=config.layer, values=config.values)
+        query = read_cells(query.source, layer=config.layer, values=config.values)
     corpus = FileCorpus([restricted(cells, plan.genes) for cells in (plan.reference.cells, query)])
     store, validation = stores_to_train_on(corpus, settings, seed=config.seed)
     training = settings.train_for(len(store), seed=config.seed).model_copy(update={"device": config.device})

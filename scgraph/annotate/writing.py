@@ -10,6 +10,7 @@ from scgraph.annotate.results import RECORD_FIELDS, flat_record
 from scgraph.data.files.forms import open_cells
 from scgraph.data.files.stored import damage
 from scgraph.errors import DataError, argument
+from scgraph.files import check_hdf5_grows
 from scgraph.train.copies import Place, adding, check_copy, copied, write_record
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _add_columns(file: h5py.File, stream: CellStream, columns: Mapping[str, Any]
     import pandas as pd
     from anndata.io import write_elem
 
+    check_hdf5_grows(file, int(pd.DataFrame(dict(columns)).memory_usage(deep=True).sum()))
     table = file.get("obs")
     if isinstance(table, h5py.Group) and "column-order" in table.attrs:
         order = [str(name) for name in table.attrs["column-order"]]
@@ -107,4 +109,6 @@ def _add_columns(file: h5py.File, stream: CellStream, columns: Mapping[str, Any]
         with open_cells(stream.path, stream.layer) as opened, damage(str(stream.path)):
             obs = opened.tables()[0]
         del file["obs"]
-    write_elem(file, "obs", obs.assign(**columns))
+    obs = obs.assign(**columns)
+    check_hdf5_grows(file, int(obs.memory_usage(deep=True).sum()))
+    write_elem(file, "obs", obs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scgraph.data import read_cells
+from scgraph.data.files.stream import cells_or_stream
 from scgraph.errors import argument
 from scgraph.genes.embeddings import gene_embeddings as embeddings_of
 from scgraph.genes.graph import to_networkx
@@ -108,7 +108,7 @@ def graph_and_edges(
     """Return the graph of `gene_graph` and its edges."""
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
-    cells = None if data is None else read_cells(data, values=values)
+    cells = None if data is None else cells_or_stream(data, values=values)
     for note in () if cells is None else cells.notes:
         say(note)
     kept = choose_genes(tables, saved.vocabulary, genes=genes, cells=cells, min_share=min_share, say=say)

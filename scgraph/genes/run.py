@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgraph.data import read_cells
+from scgraph.data.files.stream import cells_or_stream
 from scgraph.errors import ConfigError
 from scgraph.files import write_atomic
 from scgraph.genes.api import graph_and_edges
@@ -182,7 +182,7 @@ def write_network(
             "min_share": min_share,
             "seed": seed,
         }
-        cells = read_cells(check, values=values)
+        cells = cells_or_stream(check, values=values)
         result.enrichment = enrichment_test(saved, cells, families=patterns, permutations=permutations, **same)
         if edges_known:
             random = min(permutations, RANDOM_NETWORKS)

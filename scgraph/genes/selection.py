@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.data import CellStore
 from scgraph.errors import DataError, argument
 from scgraph.genes.enrichment.networks import expressed_genes
+from scgraph.genes.enrichment.values import CellValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import Cells, Vocabulary
+    from scgraph.data.files.stream import CellStream
     from scgraph.genes.tables import GeneTables
 
 __all__ = ["choose_genes", "named_genes"]
@@ -28,7 +29,7 @@ def choose_genes(
     vocabulary: Vocabulary,
     *,
     genes: str | Path | Sequence[str] | None = None,
-    cells: Cells | None = None,
+    cells: Cells | CellStream | None = None,
     min_share: float = 0.05,
     say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.int64]:
@@ -57,9 +58,9 @@ def choose_genes(
         elif len(kept) < len(seen):
             say(f"note: {len(seen) - len(kept):,} of {len(seen):,} genes were in no training cell and are left out")
     if cells is not None:
-        store = CellStore.from_cells(cells, vocabulary)
-        say(store.match_note)
-        kept = np.intersect1d(kept, expressed_genes(store.matrix(), min_share))
+        values = CellValues(cells, vocabulary)
+        say(values.note)
+        kept = np.intersect1d(kept, expressed_genes(values.detected, values.cells, min_share))
         say(f"{len(kept):,} genes are expressed by {min_share:.2%} of the cells or more")
     elif genes is None:
         say(

@@ -19,6 +19,7 @@ from scgraph.data.files.stream import CellStream
 from scgraph.data.sampling.thinning import row_sums
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError, argument, did_you_mean
+from scgraph.files import check_hdf5_grows
 from scgraph.reporting.bars import progress_bars
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import embed
@@ -147,6 +148,7 @@ def denoise_file(
     counted = np.zeros(cells, dtype=bool)
     with progress_bars(show_progress) as begin, copied(stream, out, overwrite=overwrite, say=say) as file:
         tick, done = begin("denoising cells"), 0
+        check_hdf5_grows(file, 4 * cells * features)
         with adding(out):
             make_group(file, place.group)
             file[place.group].pop(place.key, None)

@@ -16,7 +16,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
 from scgraph.errors import ConfigError, DataError, argument, flag
-from scgraph.files import check_grows, check_new_file, file_atomic
+from scgraph.files import check_hdf5_grows, check_new_file, file_atomic
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
@@ -24,11 +24,12 @@ from scgraph.reporting.bars import progress_bars
 from scgraph.system.ahead import ahead
 from scgraph.train.copies import Place, adding, check_copy, check_place, copied, make_group, write_record
 from scgraph.train.embedding import Embedder
-from scgraph.train.partial import PartialVectors
+from scgraph.train.partial import PartialVectors, opened
+from scgraph.train.parts import Part
 from scgraph.train.pretraining import as_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import h5py
     from anndata import AnnData
@@ -44,9 +45,6 @@ OBSM_KEY = "X_scgraph"
 
 VECTORS = Place("obsm", OBSM_KEY, "scgraph", frozenset({"model", "vocabulary"}), "vectors of scgraph")
 """The same, as a place in a file."""
-
-_MORE = 2**16
-"""Bytes that the names and marks of an .h5ad file take, and more."""
 
 
 def embed(
@@ -99,6 +97,7 @@ def embed_file(
     *,
     out: str | Path | None = None,
     vectors: str | Path | None = None,
+    part: str | None = None,
     layer: str | None = None,
     values: str | None = None,
     min_matched: float = 0.3,
@@ -115,11 +114,16 @@ def embed_file(
     whole or not at all. Until then the vectors stand in a folder beside it, ``OUT.partial``, from which `resume` goes
     on after a kill: the vectors are the same to the last bit on a CPU.
 
+    Several processes, on one machine or several, share the work where each is given another `part`: each leaves its
+    vectors in a folder of its own, ``OUT.partial-2-of-8``, and no file. The same call without `part` takes up what they
+    have left, embeds what lacks, and writes the file.
+
     Args:
         data: a file, or for `vectors` a store too.
         model: a folder.
         out: an .h5ad file, the copy: byte for byte, whatever else it holds; what is no .h5ad file becomes one.
         vectors: an .h5ad file of the names and `obs` of the cells and their vectors, in place of `out`.
+        part: which of how many ranges of cells to embed, as ``"2/8"``; no file is written then.
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         min_matched: share of the model's genes, or else of the genes and values of the file, that must match.
@@ -134,10 +138,10 @@ def embed_file(
         The record.
 
     Raises:
-        ConfigError: not one of `out` and `vectors` is named.
+        ConfigError: not one of `out` and `vectors` is named, or there is no such part.
         DataError: the file cannot be used as it is, or holds something else under the names that are written.
-        OutputError: the file stands there already, or cannot be written; or `resume` and what is there was begun with
-            other cells or another model.
+        OutputError: the file stands there already, or cannot be written; or what is there and would be taken up was
+            begun with other cells or another model, or another process writes to it.
     """
     data = Path(data)
     if (out is None) == (vectors is None):
@@ -148,7 +152,8 @@ def embed_file(
     alone = out is None
     place = Path(out or vectors or "")
     check_place(place, overwrite=overwrite)
-    PartialVectors.check(place, resume=resume, overwrite=overwrite)
+    share = None if part is None else Part.parse(part)
+    wanted = PartialVectors.check(place, share, resume=resume, overwrite=overwrite)
     if is_store(data) and not alone:
         raise DataError(
             f"{data}: is a store, which holds no tables to copy. Name a file with {argument('vectors')} in "
@@ -169,23 +174,23 @@ def embed_file(
             "model": model_sha256(local_folder(model)),
             "device": cells.embedder.device.type,
         }
-        partial = PartialVectors(place, (len(stream.obs_names), saved.model.channels), identity)
-        with partial.opened(resume=resume, say=say):
-            try:
-                _embed_into(partial, cells, begin("embedding cells"))
-            except KeyboardInterrupt:
-                partial.mark()
-                say(f"{partial.done:,} cells are embedded in {partial.folder}; the same with {flag('resume')} goes on.")
-                raise
+        shape = (len(stream.obs_names), saved.model.channels)
+        partials = [PartialVectors(place, shape, identity, part=one) for one in wanted]
+        with opened(partials, resume=resume or wanted[0] != share, say=say):
+            check_new_file(place, overwrite=overwrite)  # by another process, meanwhile
+            _embed_into(partials, cells, begin("embedding cells"), say)
             matched = cells.tell(say)
-            record = _record(saved, partial.shape[0], matched, stream.layer)
+            record = _record(saved, sum(len(one.rows) for one in partials), matched, stream.layer)
+            if share is not None:
+                return record | {"part": str(share)}
             if alone:
-                _write_alone(stream, place, partial, record, overwrite=overwrite)
+                _write_alone(stream, place, partials, record, overwrite=overwrite)
             else:
                 assert isinstance(stream, CellStream)
                 with copied(stream, place, overwrite=overwrite, say=say) as file:
-                    _add(file, place, partial, record)
-        partial.remove()
+                    _add(file, place, partials, record)
+        for partial in partials:
+            partial.remove()
     return record
 
 
@@ -236,16 +241,19 @@ class CellVectors:
         self.embedder = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)
         self.silent = 0
 
-    def blocks(self, start: int = 0) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def blocks(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield rows of the source, ascending, and their vectors; cells without a count are left out.
 
         Args:
             start: first row that is wanted.
+            stop: the row that ends what is wanted, or None for the end.
 
         Raises:
             DataError: The file changed, or a vector is not finite; names the file.
         """
-        for rows, store in ahead(self._stores(start)):
+        for rows, store in ahead(self._stores(start, stop)):
             self.silent += int((np.diff(store.indptr) == 0).sum())
             try:
                 vectors = self.embedder(store)
@@ -263,8 +271,8 @@ class CellVectors:
         say(matched)
         return matched
 
-    def _stores(self, start: int) -> Iterator[tuple[NDArray[np.int64], CellStore]]:
-        for cells in self.stream.blocks(start):
+    def _stores(self, start: int, stop: int | None) -> Iterator[tuple[NDArray[np.int64], CellStore]]:
+        for cells in self.stream.blocks(start, stop):
             indptr, genes, values = rows_on(self.match, cells)
             keys = row_hashes(indptr, genes, values.view(np.uint32))
             yield cells.rows, CellStore.from_arrays(indptr, genes, values, keys, self.vocabulary)
@@ -281,14 +289,25 @@ def _opened(
     return StoreStream(data)
 
 
-def _embed_into(partial: PartialVectors, cells: CellVectors, tick: Callable[[int, int], None]) -> None:
+def _embed_into(
+    partials: Sequence[PartialVectors], cells: CellVectors, tick: Callable[[int, int], None], say: Callable[[str], None]
+) -> None:
     """Embed the cells that are not there yet."""
-    cells.silent = partial.silent
-    for rows, vectors in cells.blocks(partial.done):
-        partial.silent = cells.silent
-        partial.add(rows, vectors)
-        tick(partial.done, partial.shape[0])
-    partial.finish()
+    wanted = sum(len(one.rows) for one in partials)
+    for partial in partials:
+        cells.silent = partial.silent
+        with partial.appending():
+            try:
+                for rows, vectors in cells.blocks(partial.rows.start + partial.done, partial.rows.stop):
+                    partial.silent = cells.silent
+                    partial.add(rows, vectors)
+                    tick(sum(one.done for one in partials), wanted)
+                partial.finish()
+            except KeyboardInterrupt:
+                partial.mark()
+                say(f"{partial.done:,} cells are embedded in {partial.folder}; the same with {flag('resume')} goes on.")
+                raise
+    cells.silent = sum(one.silent for one in partials)
 
 
 def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> dict[str, Any]:
@@ -305,24 +324,31 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
     }
 
 
-def _add(file: h5py.File, out: Path, partial: PartialVectors, record: dict[str, Any]) -> None:
+def _add(file: h5py.File, out: Path, partials: Sequence[PartialVectors], record: dict[str, Any]) -> None:
     """Add vectors and their record to an .h5ad file, a part at a time."""
-    check_grows(file.filename, Path(file.filename).stat().st_size + 4 * partial.shape[0] * partial.shape[1] + _MORE)
+    shape = (partials[-1].rows.stop, partials[-1].channels)
+    check_hdf5_grows(file, 4 * shape[0] * shape[1])
     with adding(out):
         make_group(file, VECTORS.group)
         group = file[VECTORS.group]
         if VECTORS.key in group:
             del group[VECTORS.key]
-        written = group.create_dataset(VECTORS.key, partial.shape, dtype=np.float32)
+        written = group.create_dataset(VECTORS.key, shape, dtype=np.float32)
         written.attrs["encoding-type"], written.attrs["encoding-version"] = "array", "0.2.0"
-    for first, part in partial.parts():
-        written[first : first + len(part)] = part
+    for partial in partials:
+        for first, block in partial.blocks():
+            written[first : first + len(block)] = block
     with adding(out):
         write_record(file, VECTORS, record)
 
 
 def _write_alone(
-    stream: CellStream | StoreStream, out: Path, partial: PartialVectors, record: dict[str, Any], *, overwrite: bool
+    stream: CellStream | StoreStream,
+    out: Path,
+    partials: Sequence[PartialVectors],
+    record: dict[str, Any],
+    *,
+    overwrite: bool,
 ) -> None:
     """Write an .h5ad file of `obs` and the vectors."""
     import h5py
@@ -337,10 +363,10 @@ def _write_alone(
                 assert stream.path is not None
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
-            size = int(obs.memory_usage(deep=True).sum()) + 4 * partial.shape[0] * partial.shape[1]
-            check_grows(beside, size + _MORE)
+            size = int(obs.memory_usage(deep=True).sum()) + 4 * partials[-1].rows.stop * partials[-1].channels
+            check_hdf5_grows(file, size)
             write_elem(file, "/", AnnData(obs=obs))
         file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()
-        _add(file, out, partial, record)
+        _add(file, out, partials, record)
         check_new_file(out, overwrite=overwrite)  # by another process, meanwhile

@@ -61,6 +61,23 @@ def test_memory_and_file_get_the_same_labels(folder: Path) -> None:
     np.testing.assert_allclose(adata.obs["scgraph_probability"], labelled.obs["scgraph_probability"], atol=1e-6)
 
 
+@pytest.mark.parametrize("model", ["classifier", "model"])
+def test_a_query_on_disk_is_read_a_block_at_a_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    whole, reference = query_cells(), None if model == "classifier" else folder / "reference.h5ad"
+    scgraph.annotate(whole, reference, model=folder / model, majority=True)
+    monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 300)
+    read = "scgraph.data.files.stream.read_cells"
+    monkeypatch.setattr(read, lambda *_, **__: pytest.fail("the query was read whole"))
+    backed = ad.read_h5ad(folder / "query.h5ad", backed="r")
+    scgraph.annotate(backed, reference, model=folder / model, majority=True)
+    annotate_file(folder / "query.h5ad", reference, model=folder / model, majority=True, out=tmp_path / "labelled.h5ad")
+    for found in (backed, ad.read_h5ad(tmp_path / "labelled.h5ad")):
+        for column in ("scgraph_label", "scgraph_probability", "scgraph_novelty"):
+            pd.testing.assert_series_equal(found.obs[column], whole.obs[column], rtol=1e-5)
+
+
 def test_a_saved_classifier_says_the_same_without_the_reference(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +128,14 @@ def test_a_model_can_be_pretrained_on_both_sides(tmp_path: Path) -> None:
     record = scgraph.annotate(adata, reference_cells(), pretrain=str(settings), say=said.append)
     assert [row["candidate"] for row in record["candidates"]][2:] == ["gnn", "gnn fine-tuned"]
     assert any("pretrained on" in text for text in said)
+
+
+def test_a_model_is_pretrained_on_a_query_on_disk_too(tmp_path: Path) -> None:
+    query_cells().write_h5ad(tmp_path / "query.h5ad")
+    backed = ad.read_h5ad(tmp_path / "query.h5ad", backed="r")
+    record = scgraph.annotate(backed, reference_cells(), pretrain=QUICK, candidates=["gnn"])
+    assert record["classifier"] == "gnn"
+    assert len(backed.obs["scgraph_label"]) == 91
 
 
 def test_a_vote_of_the_nearest_cells_takes_their_mean_probability() -> None:

@@ -176,6 +176,7 @@ def test_options_are_frozen() -> None:
             [
                 "--out",
                 "--vectors",
+                "--part",
                 "--layer",
                 "--values",
                 "--min-matched",

@@ -14,6 +14,7 @@ from scgraph.genes import FAMILIES, enrichment_test, gene_families
 from scgraph.genes.enrichment.networks import correlation
 from scgraph.genes.enrichment.permutations import ALL, family_tests, matched_orders, plain_orders
 from scgraph.genes.enrichment.report import enrichment_markdown, verdicts
+from scgraph.genes.enrichment.values import GeneValues
 from tests.genes.helpers import cells
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def test_matched_permutations_stay_in_their_bin() -> None:
 def test_correlation_is_pearsons() -> None:
     dense = np.random.default_rng(0).poisson(1.0, size=(50, 7)).astype(np.float32)
     dense[:, 3] = 2  # constant
-    found = correlation(sparse.csr_matrix(dense))
+    found = correlation(GeneValues(lambda: [sparse.csr_matrix(dense)], *dense.shape))
     varied = [0, 1, 2, 4, 5, 6]
     assert np.allclose(found[np.ix_(varied, varied)], np.corrcoef(dense[:, varied].T), atol=1e-5)
     assert not found[3].any()

@@ -10,6 +10,7 @@ import numpy as np
 from scgraph.data.files.forms import GroupForm
 from scgraph.data.files.storage import is_array
 from scgraph.data.files.stored import damage
+from scgraph.files import check_hdf5_grows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,9 @@ def write_h5ad(form: Form, path: Path) -> None:
     """Write all that a source holds into a new .h5ad file; of its matrices a part at a time is in memory.
 
     Of a file of several modalities it is the one that was named, with what the table of all says of its cells.
+
+    Raises:
+        OSError: The disk has no room for it, which is seen before HDF5 writes.
     """
     if isinstance(form, GroupForm):
         _write_group(form, path)
@@ -36,6 +40,7 @@ def write_h5ad(form: Form, path: Path) -> None:
     opened = form.open(None)
     obs, var = opened.tables()
     with h5py.File(path, "x") as file:
+        check_hdf5_grows(file, form.size() + sum(int(one.memory_usage(deep=True).sum()) for one in (obs, var)))
         write_elem(file, "/", anndata.AnnData(obs=obs, var=var))
         for none in ("X", "raw"):
             file.pop(none, None)
@@ -54,11 +59,13 @@ def write_h5ad(form: Form, path: Path) -> None:
 def _write_group(form: GroupForm, path: Path) -> None:
     from anndata.io import write_elem
 
+    obs = form.obs()
     with h5py.File(path, "x") as file:
+        check_hdf5_grows(file, form.size() + int(obs.memory_usage(deep=True).sum()))
         _mark(file, "anndata", "0.1.0")
         for name in form.root:
             if name == "obs":
-                write_elem(file, "obs", form.obs())
+                write_elem(file, "obs", obs)
             else:
                 _copy_element(form.root[name], file, name, form.where)
 

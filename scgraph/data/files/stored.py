@@ -66,6 +66,11 @@ class StoredMatrix:
         """Whether its values were read from a text and are arrays of numpy."""
         return any(isinstance(part, np.ndarray) for part in self.datasets())
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether its values are read, or computed, as they are asked for."""
+        return self.lazy is not None or not all(isinstance(part, np.ndarray) for part in self.datasets())
+
     def datasets(self) -> list[Any]:
         """Return what it is stored in."""
         if self.lazy is not None:

@@ -23,7 +23,7 @@ from scgraph.data.files.features import read_genes
 from scgraph.data.files.forms import changed, file_sha256, open_cells, short_name
 from scgraph.data.files.normalize import ScaleSeen
 from scgraph.data.files.objects import open_object
-from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note
+from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note, read_cells
 from scgraph.data.files.stored import arrays, damage
 from scgraph.errors import DataError
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from scgraph.data.cells import Kind
     from scgraph.data.files.stored import Opened, StoredMatrix
 
-__all__ = ["CellStream"]
+__all__ = ["CellStream", "cells_or_stream"]
 
 _ENTRIES = 2**20
 """Values of a block: the checks and the normalisation hold about a hundred bytes for each at a time."""
@@ -61,6 +61,7 @@ class CellStream:
         tick: Told how many cells of the file have been looked at.
 
     Attributes:
+        source: What it was made of.
         path: Path of the source, None for an object.
         name: Stem of the file.
         symbols: Gene symbols `[n_genes]`, `""` where unknown.
@@ -84,8 +85,8 @@ class CellStream:
         hold: bool = True,
         tick: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
-        self.path = Path(source) if isinstance(source, str | Path) else None
-        self._adata = None if isinstance(source, str | Path) else source
+        self.source: Path | AnnData = Path(source) if isinstance(source, str | Path) else source
+        self.path = self.source if isinstance(self.source, Path) else None
         self.layer = layer
         self.name = "adata" if self.path is None else short_name(self.path)
         where = "adata" if self.path is None else str(self.path)
@@ -172,11 +173,12 @@ class CellStream:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return self._sums
 
-    def blocks(self, start: int = 0) -> Iterator[Cells]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.
 
         Args:
             start: First row of the file that is wanted.
+            stop: The row that ends what is wanted, or None for the end of the file.
 
         Raises:
             DataError: The file has changed since it was read first.
@@ -184,8 +186,10 @@ class CellStream:
         with self._opened() as opened:
             self.check_unchanged()
             for first, matrix, names in self._blocks(opened, start):
+                if stop is not None and first >= stop:
+                    return
                 kept = np.flatnonzero(np.diff(matrix.indptr))
-                kept = kept[first + kept >= start]
+                kept = kept[(first + kept >= start) & (first + kept < (len(self._obs_names) if stop is None else stop))]
                 rows = first + kept
                 if len(kept):
                     yield Cells(
@@ -206,10 +210,9 @@ class CellStream:
         return None if self.path is None else changed(self.path)
 
     def _opened(self) -> AbstractContextManager[Opened]:
-        if self.path is not None:
-            return open_cells(self.path, self.layer)
-        assert self._adata is not None
-        return nullcontext(open_object(self._adata, "adata", self.layer))
+        if isinstance(self.source, Path):
+            return open_cells(self.source, self.layer)
+        return nullcontext(open_object(self.source, "adata", self.layer))
 
     def _blocks(self, opened: Opened, start: int = 0) -> Iterator[Block]:
         """Yield number of the first row, canonical rows of genes, the names of their cells; empty rows included."""
@@ -217,6 +220,29 @@ class CellStream:
             names = self._obs_names[first : first + raw.shape[0]]
             matrix = canonical(raw, opened.where, names, self._var_names)
             yield first, matrix if self._genes is None else matrix[:, self._genes], names
+
+
+def cells_or_stream(
+    source: str | Path | AnnData, *, layer: str | None = None, values: str | None = None
+) -> Cells | CellStream:
+    """Read the cells of an AnnData object that is in memory, or open those of a file to be read in blocks.
+
+    Args:
+        source: As for `scgraph.data.read_cells`.
+        layer: Layer to read instead of X; `"raw"` reads `.raw`.
+        values: What the values are, where they do not show it themselves.
+
+    Raises:
+        DataError: The source cannot be used as it is, see `scgraph.data.read_cells`.
+    """
+    if isinstance(source, str | Path):
+        # A bare word is the set that scanpy carries, or no file, which is best said there.
+        path = Path(source)
+        stream = bool(path.suffix) or path.exists() or path.parent != Path()
+    else:
+        stream = open_object(source, "adata", layer).matrix.on_disk
+    read = CellStream if stream else read_cells
+    return read(source, layer=layer, values=values)
 
 
 def _raw_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:

@@ -100,23 +100,26 @@ class StoreStream:
             table["source"] = table["source"].astype("category")
         return table
 
-    def rows(self, start: int = 0) -> Iterator[NDArray[np.int64]]:
-        """Cut the cells that have a value into blocks, from the row `start` on."""
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.int64]]:
+        """Cut the cells that have a value into blocks, from the row `start` on up to `stop`."""
         indptr = self.store.indptr
-        while start < len(self.store):
-            stop = max(start + 1, int(np.searchsorted(indptr, indptr[start] + _ENTRIES, side="right")) - 1)
-            rows = start + np.flatnonzero(self.counted[start:stop])
+        end = len(self.store) if stop is None else stop
+        while start < end:
+            last = max(start + 1, int(np.searchsorted(indptr, indptr[start] + _ENTRIES, side="right")) - 1)
+            last = min(last, end)
+            rows = start + np.flatnonzero(self.counted[start:last])
             if len(rows):
                 yield rows
-            start = stop
+            start = last
 
-    def blocks(self, start: int = 0) -> Iterator[Cells]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a value, block by block, in their order.
 
         Args:
             start: First row that is wanted.
+            stop: The row that ends what is wanted, or None for the end of the store.
         """
-        for rows in self.rows(start):
+        for rows in self.rows(start, stop):
             cells = self.store.subset(rows).cells()
             yield replace(cells, obs_names=self.obs_names[rows], rows=rows, manifest=self.manifest)
 

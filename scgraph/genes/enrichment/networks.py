@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.data import CellStore
 from scgraph.errors import ConfigError, argument
 from scgraph.genes.embeddings import gene_rows
+from scgraph.genes.enrichment.values import CellValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data import Cells
+    from scgraph.data.files.stream import CellStream
+    from scgraph.genes.enrichment.values import GeneValues
     from scgraph.genes.tables import GeneTables, Weights
     from scgraph.models import SavedModel
 
@@ -41,17 +42,25 @@ LEARNED, CHANGE, UNTRAINED, EMBEDDING, CORRELATION = "learned", "change", "untra
 _CELLS_AT_ONCE = 2048
 
 
-def expressed_genes(matrix: sparse.csr_matrix, min_share: float) -> NDArray[np.int64]:
-    """Return the columns with a value in at least `min_share` of the rows, and in one row at least."""
+def expressed_genes(detected: NDArray[np.integer], cells: int, min_share: float) -> NDArray[np.int64]:
+    """Return the genes that at least `min_share` of the cells express, and one cell at least.
+
+    Args:
+        detected: how many cells express each gene, ``[V]``.
+        cells: how many there are.
+        min_share: least share.
+
+    Raises:
+        ConfigError: it is no share.
+    """
     if not 0 <= min_share <= 1:
         raise ConfigError(f"{argument('min_share')} must lie between 0 and 1, not {min_share:g}.")
-    detected = matrix.getnnz(axis=0)
-    return np.flatnonzero(detected >= max(1.0, min_share * matrix.shape[0]))
+    return np.flatnonzero(detected >= max(1.0, min_share * cells))
 
 
 def checked_genes(
-    saved: SavedModel, tables: GeneTables, cells: Cells, min_share: float
-) -> tuple[NDArray[np.int64], sparse.csr_matrix, list[str]]:
+    saved: SavedModel, tables: GeneTables, cells: Cells | CellStream, min_share: float
+) -> tuple[NDArray[np.int64], GeneValues, list[str]]:
     """Return the genes that a check looks at, their values in the cells, and what must be said aloud.
 
     Args:
@@ -67,32 +76,30 @@ def checked_genes(
         ConfigError: `min_share` is no share.
         DataError: the cells lack the genes of the model.
     """
-    matrix = CellStore.from_cells(cells, saved.vocabulary).matrix()
-    genes = expressed_genes(matrix, min_share)
+    values = CellValues(cells, saved.vocabulary)
+    genes = expressed_genes(values.detected, values.cells, min_share)
     if tables.seen is not None:
         genes = genes[tables.seen[genes]]
     notes = []
     if len(genes) > MOST_GENES:
         notes.append(f"the {MOST_GENES:,} genes that most cells express, of {len(genes):,}")
-        detected = matrix[:, genes].getnnz(axis=0)
-        genes = np.sort(genes[np.argsort(-detected, kind="stable")[:MOST_GENES]])
-    return genes, matrix[:, genes], notes
+        genes = np.sort(genes[np.argsort(-values.detected[genes], kind="stable")[:MOST_GENES]])
+    return genes, values.of(genes), notes
 
 
-def correlation(matrix: sparse.csr_matrix) -> NDArray[np.float32]:
-    """Return Pearson's r between the columns, ``[n, n]``; 0 where a column is constant."""
+def correlation(values: GeneValues, chosen: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Return Pearson's r between genes over the cells, or those chosen, ``[n, n]``; 0 where a gene is constant."""
     import torch
 
-    rows, genes = matrix.shape
+    rows, genes = values.cells if chosen is None else int(chosen.sum()), values.genes
     # Sums in float64: a constant gene must come out as one.
-    values = matrix.data.astype(np.float64)
-    mean, square = (np.bincount(matrix.indices, power, minlength=genes) / rows for power in (values, values**2))
+    mean, square = values.moments(chosen)
     variance = square - mean**2
     varied = variance > 1e-9 * square
     scale = np.divide(1.0, np.sqrt(rows * variance), out=np.zeros(genes), where=varied)
     found = torch.zeros(genes, genes)
-    for start in range(0, rows, _CELLS_AT_ONCE):
-        block = (matrix[start : start + _CELLS_AT_ONCE].toarray() - mean) * scale
+    for part in values.rows(_CELLS_AT_ONCE, chosen):
+        block = (part.toarray() - mean) * scale
         standard = torch.from_numpy(block.astype(np.float32))
         found.addmm_(standard.T, standard)
     result: NDArray[np.float32] = found.numpy()
@@ -102,7 +109,7 @@ def correlation(matrix: sparse.csr_matrix) -> NDArray[np.float32]:
 def gene_networks(
     saved: SavedModel,
     tables: GeneTables,
-    matrix: sparse.csr_matrix,
+    values: GeneValues,
     genes: NDArray[np.int64],
     weights: Weights,
 ) -> Iterator[tuple[str, Callable[[], NDArray[np.float32]]]]:
@@ -111,7 +118,7 @@ def gene_networks(
     Args:
         saved: the model.
         tables: its adjacency.
-        matrix: values of the genes in the cells ``[cells, n]``.
+        values: of the genes in the cells.
         genes: their positions in the vocabulary ``[n]``.
         weights: kind of weight of ``learned``.
 
@@ -137,7 +144,7 @@ def gene_networks(
         return result
 
     yield EMBEDDING, cosines
-    yield CORRELATION, lambda: correlation(matrix)
+    yield CORRELATION, lambda: correlation(values)
 
 
 def strongest(matrix: NDArray[np.float32], top_k: int) -> NDArray[np.uint8]:

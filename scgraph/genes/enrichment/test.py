@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.data import Cells
+    from scgraph.data.files.stream import CellStream
     from scgraph.genes.tables import Weights
     from scgraph.models import SavedModel
 
@@ -57,7 +58,7 @@ class Enrichment:
 
 def enrichment_test(
     saved: SavedModel,
-    cells: Cells,
+    cells: Cells | CellStream,
     *,
     layer: int | None = None,
     weights: Weights = "logit",
@@ -97,7 +98,7 @@ def enrichment_test(
             raise ConfigError(f"{argument(name)} must be at least 1, not {value}.")
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
-    genes, matrix, notes = checked_genes(saved, tables, cells, min_share)
+    genes, values, notes = checked_genes(saved, tables, cells, min_share)
     members = gene_families([tables.names[at] for at in genes], families)
     if not members:
         raise DataError(
@@ -108,10 +109,10 @@ def enrichment_test(
     bins = min(bins, max(1, len(genes) // _LEAST_IN_BIN))
     orders = {
         "plain": plain_orders(len(genes), permutations, seed=seed),
-        "matched": matched_orders(np.asarray(matrix.mean(axis=0)).ravel(), permutations, bins=bins, seed=seed),
+        "matched": matched_orders(values.mean(), permutations, bins=bins, seed=seed),
     }
     found = []
-    for name, network in gene_networks(saved, tables, matrix, genes, weights):
+    for name, network in gene_networks(saved, tables, values, genes, weights):
         found += [{"network": name, **row} for row in family_tests(network(), members, orders, top_k=top_k)]
     table = pd.DataFrame(found)
     return Enrichment(

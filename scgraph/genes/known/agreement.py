@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data import Cells, Vocabulary
+    from scgraph.data.files.stream import CellStream
+    from scgraph.genes.enrichment.values import GeneValues
     from scgraph.genes.tables import Weights
     from scgraph.models import SavedModel
 
@@ -51,7 +52,7 @@ class Agreement:
 def edge_agreement(
     saved: SavedModel,
     other: SavedModel,
-    cells: Cells,
+    cells: Cells | CellStream,
     *,
     layer: int | None = None,
     weights: Weights = "logit",
@@ -87,7 +88,7 @@ def edge_agreement(
     sides = [(one, gene_tables(one, layer=layer)) for one in (saved, other)]
     for _, tables in sides:
         tables.need(weights)
-    genes, matrix, notes = checked_genes(*sides[0], cells, min_share)
+    genes, values, notes = checked_genes(*sides[0], cells, min_share)
     theirs = shared_genes(saved.vocabulary, other.vocabulary)[genes]
     seen = sides[1][1].seen
     both = theirs >= 0 if seen is None else (theirs >= 0) & seen[theirs]
@@ -100,7 +101,7 @@ def edge_agreement(
         notes.append(f"{int((~both).sum()):,} of {len(genes):,} genes are not known to the other model")
     positions = (genes[both], theirs[both])
     rows = []
-    for name, pair in _pairs(sides, matrix[:, both], positions, weights, seed):
+    for name, pair in _pairs(sides, values.of(np.flatnonzero(both)), positions, weights, seed):
         rows.append({"network": name} | _compared(pair, top_k))
     return Agreement(pd.DataFrame(rows), int(both.sum()), len(cells), top_k, tuple(notes))
 
@@ -119,21 +120,22 @@ class _Names:
 
 def _pairs(
     sides: list[tuple[SavedModel, Any]],
-    matrix: sparse.csr_matrix,
+    values: GeneValues,
     positions: tuple[NDArray[np.int64], NDArray[np.int64]],
     weights: Weights,
     seed: int,
 ) -> Iterator[tuple[str, tuple[NDArray[np.float32], NDArray[np.float32]]]]:
     """Yield the networks that both models have, and the correlation over halves of the cells."""
     made = [
-        dict(gene_networks(saved, tables, matrix, genes, weights))
+        dict(gene_networks(saved, tables, values, genes, weights))
         for (saved, tables), genes in zip(sides, positions, strict=True)
     ]
     for name, make in made[0].items():
         if name == CORRELATION:
-            order = np.random.default_rng([seed, 4]).permutation(matrix.shape[0])
-            halves = np.array_split(order, 2)
-            yield name, (correlation(matrix[np.sort(halves[0])]), correlation(matrix[np.sort(halves[1])]))
+            order = np.random.default_rng([seed, 4]).permutation(values.cells)
+            first = np.zeros(values.cells, dtype=np.bool_)
+            first[np.array_split(order, 2)[0]] = True
+            yield name, (correlation(values, first), correlation(values, ~first))
         elif name in made[1]:
             yield name, (make(), made[1][name]())
 

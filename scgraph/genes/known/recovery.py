@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.data import Cells
+    from scgraph.data.files.stream import CellStream
     from scgraph.genes.known.edges import Candidates, KnownEdges
     from scgraph.genes.tables import Weights
     from scgraph.models import SavedModel
@@ -63,7 +64,7 @@ class Recovery:
 
 def edge_recovery(
     saved: SavedModel,
-    cells: Cells,
+    cells: Cells | CellStream,
     known: Sequence[KnownEdges],
     *,
     layer: int | None = None,
@@ -115,11 +116,11 @@ def edge_recovery(
             raise ConfigError(f"{argument(name)} must be at least 1, not {value}.")
     tables = gene_tables(saved, layer=layer)
     tables.need(weights)
-    genes, matrix, notes = checked_genes(saved, tables, cells, min_share)
+    genes, values, notes = checked_genes(saved, tables, cells, min_share)
     candidates = [one.among(genes) for one in known]
     rows: list[dict[str, Any]] = []
     by_source: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for name, network in gene_networks(saved, tables, matrix, genes, weights):
+    for name, network in gene_networks(saved, tables, values, genes, weights):
         weight = network()
         if name == CORRELATION:
             np.abs(weight, out=weight)
