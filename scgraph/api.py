@@ -67,6 +67,7 @@ def pretrain(
     layer: str | None = None,
     values: str | None = None,
     batch_key: str | None = None,
+    obs_value_filter: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     show_progress: bool = False,
@@ -89,6 +90,8 @@ def pretrain(
         layer: layer to read instead of X; ``"raw"`` reads `.raw`.
         values: what the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         batch_key: column of obs with donors or batches, for ``train.integration``.
+        obs_value_filter: cells of TileDB-SOMA experiments to read, such as ``tissue == "blood"``; see
+            `scgraph.data.read_cells`.
         resume: go on with the run in `out`.
         overwrite: replace the run in `out`.
         show_progress: show a bar.
@@ -116,7 +119,11 @@ def pretrain(
     settings = settings_by_model([model], as_pretrain_config(config))[model]
     edges = read_gene_network(settings)
     corpus = read_corpus(
-        [data] if isinstance(data, str | Path) else data, layer=layer, values=values, batch_key=batch_key
+        [data] if isinstance(data, str | Path) else data,
+        layer=layer,
+        values=values,
+        batch_key=batch_key,
+        obs_value_filter=obs_value_filter,
     )
     for note in corpus.notes:
         say(note)

@@ -6,6 +6,7 @@ import gzip
 import shutil
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import scipy.io
 from scipy import sparse
 
-__all__ = ["FORMS", "TABLES", "write_market", "write_tenx", "write_zarr"]
+__all__ = ["FORMS", "TABLES", "write_market", "write_soma", "write_tenx", "write_zarr"]
 
 ANTIBODIES = 2
 
@@ -110,6 +111,14 @@ def write_h5mu(path: Path, adata: anndata.AnnData) -> Path:
     return path
 
 
+def write_soma(path: Path, adata: anndata.AnnData, **options: Any) -> Path:
+    """Write an experiment with the measurement RNA; a copy is written, as tiledbsoma changes what it is given."""
+    import tiledbsoma.io
+
+    tiledbsoma.io.from_anndata(str(path), adata.copy(), measurement_name="RNA", **options)
+    return path
+
+
 def old_h5(path: Path, adata: anndata.AnnData) -> Path:
     return write_tenx(path, adata, genomes=("GRCh38", "mm10")) / "GRCh38"
 
@@ -128,6 +137,9 @@ TABLES: dict[str, Write] = {
     "h5mu": lambda d, a: write_h5mu(d / "cells.h5mu", a),
 }
 """Forms with a table of the cells."""
+
+if find_spec("tiledbsoma"):  # which has no wheel for the newest Python
+    TABLES["TileDB-SOMA"] = lambda d, a: write_soma(d / "cells.soma", a)
 
 FORMS: dict[str, Write] = {
     **TABLES,

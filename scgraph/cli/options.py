@@ -15,13 +15,16 @@ from scgraph.parsing import DEEPEST, parse_yaml
 if TYPE_CHECKING:
     from scgraph.config import BenchConfig
 
-CELLS = "Cells: .h5ad, .zarr, .h5mu (FILE.h5mu/MODALITY), 10x .h5, a folder of Cell Ranger or .mtx."
+CELLS = "Cells: .h5ad, .zarr, .h5mu (FILE.h5mu/MODALITY), 10x .h5, a folder of Cell Ranger, .mtx or TileDB-SOMA."
 
 Models = Annotated[str, typer.Option(help="Models by name, separated by commas; see `scgraph models`.")]
 Layer = Annotated[str | None, typer.Option(help="Layer to read instead of X; raw, or raw/X, reads .raw.")]
 ValuesAs = Annotated[
     str | None,
     typer.Option("--values", help="What the values are: counts, linear, log1p, log2, log10 or sqrt.  [default: told]"),
+]
+ObsValueFilter = Annotated[
+    str | None, typer.Option(help="Which cells of TileDB-SOMA to read, as 'tissue == \"blood\"'.")
 ]
 Label = Annotated[str | None, typer.Option(help="Column of obs with the classes.  [default: cell_type]")]
 BatchKey = Annotated[str | None, typer.Option(help="Column of obs with donors or batches; splits keep them whole.")]

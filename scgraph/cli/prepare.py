@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scgraph.cli.options import CELLS, Json, Layer, Overwrite, ValuesAs
+from scgraph.cli.options import CELLS, Json, Layer, ObsValueFilter, Overwrite, ValuesAs
 from scgraph.cli.terminal import is_interactive, say, show, write_json
 from scgraph.errors import ConfigError
 
@@ -28,6 +28,7 @@ def prepare(
     ] = 0.3,
     layer: Layer = None,
     values: ValuesAs = None,
+    obs_value_filter: ObsValueFilter = None,
     shard_cells: Annotated[int | None, typer.Option(help="Cells of a file of the store.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare the checksums of a store instead.")] = None,
     overwrite: Overwrite = False,
@@ -58,6 +59,7 @@ def prepare(
             min_matched=min_matched,
             layer=layer,
             values=values,
+            obs_value_filter=obs_value_filter,
             shard_cells=SHARD_CELLS if shard_cells is None else shard_cells,
             overwrite=overwrite,
             show_progress=is_interactive(),

@@ -22,6 +22,7 @@ from scgraph.cli.options import (
     License,
     Network,
     Nodes,
+    ObsValueFilter,
     Overwrite,
     Precision,
     Seed,
@@ -48,6 +49,7 @@ def pretrain(
     batch_key: Annotated[
         str | None, typer.Option(help="Column of obs with donors or batches, which train.integration brings together.")
     ] = None,
+    obs_value_filter: ObsValueFilter = None,
     epochs: Epochs = None,
     channels: Channels = None,
     layers: Layers = None,
@@ -100,6 +102,7 @@ def pretrain(
         layer=layer,
         values=values,
         batch_key=batch_key,
+        obs_value_filter=obs_value_filter,
         resume=resume,
         overwrite=overwrite,
         show_progress=is_interactive(),

@@ -136,7 +136,7 @@ def copied(stream: CellStream, out: Path, *, overwrite: bool, say: Callable[[str
             foreign = not (isinstance(form, GroupForm) and form.path)
             if foreign:
                 say(f"{stream.path}: is a {form.kind}; {out} is an .h5ad file of the same cells")
-                write_h5ad(form, beside)
+                write_h5ad(form, beside, stream.layer)
         if not foreign:
             shutil.copyfile(stream.path, beside)
         stream.check_unchanged()

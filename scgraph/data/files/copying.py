@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from scgraph.data.files.checks import Compressed
 from scgraph.data.files.forms import GroupForm
 from scgraph.data.files.storage import is_array
 from scgraph.data.files.stored import damage
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scgraph.data.files.forms import Form
+    from scgraph.data.files.stored import RowBlocks
 
 __all__ = ["write_h5ad"]
 
@@ -23,10 +25,11 @@ _STEP = 2**23
 """Values that are copied at a time."""
 
 
-def write_h5ad(form: Form, path: Path) -> None:
+def write_h5ad(form: Form, path: Path, layer: str | None = None) -> None:
     """Write all that a source holds into a new .h5ad file; of its matrices a part at a time is in memory.
 
-    Of a file of several modalities it is the one that was named, with what the table of all says of its cells.
+    Of a file of several modalities it is the one that was named, with what the table of all says of its cells; of an
+    experiment of SOMA the measurement and the layer.
 
     Raises:
         OSError: The disk has no room for it, which is seen before HDF5 writes.
@@ -37,7 +40,7 @@ def write_h5ad(form: Form, path: Path) -> None:
     import anndata
     from anndata.io import write_elem
 
-    opened = form.open(None)
+    opened = form.open(layer)
     obs, var = opened.tables()
     with h5py.File(path, "x") as file:
         check_hdf5_grows(file, form.size() + sum(int(one.memory_usage(deep=True).sum()) for one in (obs, var)))
@@ -45,6 +48,9 @@ def write_h5ad(form: Form, path: Path) -> None:
         for none in ("X", "raw"):
             file.pop(none, None)
         matrix = opened.matrix
+        if matrix.rows is not None:
+            _copy_rows(matrix.rows, file, matrix.shape)
+            return
         if matrix.dense is not None:
             _copy_array(matrix.dense, file, "X")
             _mark(file["X"], "array", "0.2.0")
@@ -54,6 +60,31 @@ def write_h5ad(form: Form, path: Path) -> None:
         rows.attrs["shape"] = np.asarray([len(obs), len(var)], dtype=np.int64)
         for name, part in matrix.parts.items():
             _copy_array(part, rows, name)
+
+
+def _copy_rows(matrix: RowBlocks, file: h5py.File, shape: tuple[int, ...]) -> None:
+    """Write X from blocks of rows: dense ones as they are, others below each other."""
+    parts: dict[str, Any] = {}
+    entries = 0
+    for first, block in matrix.blocks(0, _STEP):
+        if not isinstance(block, Compressed):
+            if first == 0:
+                file.create_dataset("X", shape, dtype=block.dtype)
+                _mark(file["X"], "array", "0.2.0")
+            file["X"][first : first + len(block)] = block
+            continue
+        if first == 0:
+            rows = file.create_group("X")
+            _mark(rows, "csr_matrix", "0.1.0")
+            rows.attrs["shape"] = np.asarray(shape, dtype=np.int64)
+            for name, dtype in (("data", block.data.dtype), ("indices", block.indices.dtype)):
+                parts[name] = rows.create_dataset(name, (0,), maxshape=(None,), dtype=dtype)
+            parts["indptr"] = rows.create_dataset("indptr", (shape[0] + 1,), dtype=np.int64)
+        for name in ("data", "indices"):
+            parts[name].resize((entries + len(block.data),))
+            parts[name][entries:] = getattr(block, name)
+        parts["indptr"][first : first + len(block.indptr)] = block.indptr + entries
+        entries += len(block.data)
 
 
 def _write_group(form: GroupForm, path: Path) -> None:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from scgraph.data.files.anndata_group import is_layer, open_group, read_table
 from scgraph.data.files.claims import check_matrix
-from scgraph.data.files.hdf5 import open_file
+from scgraph.data.files.hdf5 import check_there, open_file
 from scgraph.data.files.market import Market, find_market, is_market
+from scgraph.data.files.soma import is_soma, open_soma, soma_address, soma_located, soma_state
 from scgraph.data.files.storage import claimed_bytes, datasets_of
 from scgraph.data.files.stored import Opened, damage
 from scgraph.data.files.tenx import tenx_genomes, tenx_group, tenx_matrix, tenx_tables
 from scgraph.data.files.zarrs import is_zarr, open_zarr
-from scgraph.errors import DataError
+from scgraph.errors import DataError, argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pandas as pd
 
+    from scgraph.data.files.soma import SomaMeasurement
     from scgraph.data.files.stored import Source, StoredMatrix
 
 __all__ = [
@@ -33,12 +35,13 @@ __all__ = [
     "file_sha256",
     "open_cells",
     "open_form",
+    "path_text",
     "read_file",
     "short_name",
 ]
 
-_TEXT_VALUE = 12
-"""Bytes that a value of a matrix of text takes in a copy, its index with it."""
+_COPIED_VALUE = 12
+"""Bytes that a value of a matrix of text, or of SOMA, takes in a copy, its index with it."""
 
 MODALITY = "rna"
 """What is read of a file of several modalities where none is named."""
@@ -153,17 +156,54 @@ class CountsForm(Form):
         return self._size()[1]
 
 
+class SomaForm(CountsForm):
+    """A measurement of a TileDB-SOMA experiment."""
+
+    def __init__(self, measurement: SomaMeasurement) -> None:
+        self.measurement, self.where, self.kind = measurement, measurement.where, "TileDB-SOMA experiment"
+
+    def open(self, layer: str | None) -> Opened:
+        """Find a matrix."""
+        return self.measurement.open(layer)
+
+    def features(self, layer: str | None) -> pd.DataFrame:
+        """Read the table of genes."""
+        return self.measurement.var()
+
+    def shape(self) -> tuple[int, int]:
+        """Return how many cells and features it has."""
+        return self.measurement.size()[0]
+
+    def size(self) -> int:
+        """Return the bytes that the values of its largest layer take in a copy."""
+        return _COPIED_VALUE * self.measurement.size()[1]
+
+
 @contextmanager
-def open_form(path: Path) -> Iterator[Form]:
+def open_form(path: Path, obs_value_filter: str | None = None) -> Iterator[Form]:
     """Open a source of cells, whatever its form.
 
+    Args:
+        path: The source.
+        obs_value_filter: Which cells of a TileDB-SOMA experiment are read.
+
     Raises:
-        DataError: There is none, or it is damaged, ambiguous or of a form that is not known.
+        DataError: There is none, or it is damaged, ambiguous or of a form that is not known; or there is a filter, and
+            it is no experiment.
     """
-    where = str(path)
+    where = path_text(path)
     file, part = _located(path)
     form: Form
-    if part is None and is_market(file):
+    if is_soma(file):
+        with open_soma(path, obs_value_filter) as measurement:
+            yield SomaForm(measurement)
+    elif obs_value_filter is not None:
+        if not file.is_dir():
+            check_there(file)
+        raise DataError(
+            f"{where}: {argument('obs_value_filter')} chooses cells of TileDB-SOMA experiments alone, and this is none."
+        )
+    elif part is None and is_market(file):
         yield _of_market(find_market(file), where, "10x folder" if file.is_dir() else "10x matrix")
     elif file.is_dir() and not is_zarr(file):
         raise DataError(f"{where}: {_what_is_wrong(file)}")
@@ -184,27 +224,32 @@ def open_form(path: Path) -> Iterator[Form]:
 
 
 @contextmanager
-def open_cells(path: Path, layer: str | None) -> Iterator[Opened]:
-    """Open a source of cells and find its matrix.
+def open_cells(path: Path, layer: str | None, obs_value_filter: str | None = None) -> Iterator[Opened]:
+    """Open a source of cells and find its matrix, see `open_form`.
 
     Raises:
         DataError: A part is missing, damaged or in a form that is not known.
     """
-    with open_form(path) as form:
+    with open_form(path, obs_value_filter) as form:
         with damage(form.where):
             opened = form.open(layer)
             check_matrix(opened.matrix, form.where)
         yield opened
 
 
-def read_file(path: Path, layer: str | None) -> Source:
+def read_file(path: Path, layer: str | None, obs_value_filter: str | None = None) -> Source:
     """Read the matrix and the tables of a source of cells.
 
     Raises:
         DataError: A part is missing, damaged or in a form that is not known.
     """
-    with open_cells(path, layer) as opened:
+    with open_cells(path, layer, obs_value_filter) as opened:
         return opened.read()
+
+
+def path_text(path: Path) -> str:
+    """Return a path, or a URI, as its user writes it."""
+    return soma_address(path)
 
 
 def short_name(path: Path) -> str:
@@ -219,7 +264,10 @@ def short_name(path: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the checksum of a file; of several, that of their names and checksums."""
+    """Return the checksum of a file; of several, that of their names and checksums, of SOMA that of names and sizes."""
+    file, _ = _located(path)
+    if is_soma(file):
+        return hashlib.sha256(repr(soma_state(file)).encode()).hexdigest()
     files = _files(path)
     sums = []
     for file in files:
@@ -234,12 +282,17 @@ def file_sha256(path: Path) -> str:
 
 def changed(path: Path) -> tuple[tuple[str, int], ...]:
     """Return when each file was changed last; another value where one was since."""
+    file, _ = _located(path)
+    if is_soma(file):
+        return soma_state(file)
     return tuple((str(file), file.stat().st_mtime_ns) for file in _files(path))
 
 
 def _located(path: Path) -> tuple[Path, str | None]:
     """Split the name of a part off the file that it is in, as in `cells.h5mu/rna`."""
-    return (path.parent, path.name) if path.parent.is_file() else (path, None)
+    if path.parent.is_file():
+        return path.parent, path.name
+    return soma_located(path) or (path, None)
 
 
 def _files(path: Path) -> list[Path]:
@@ -254,7 +307,7 @@ def _of_market(market: Market, where: str, kind: str) -> CountsForm:
 
     def size() -> tuple[tuple[int, int], int]:
         cells, features, entries = market.size(where)
-        return (cells, features), _TEXT_VALUE * entries
+        return (cells, features), _COPIED_VALUE * entries
 
     return CountsForm(lambda: market.stored(where), market.tables, size, where, kind)
 
@@ -300,6 +353,6 @@ def _what_is_wrong(folder: Path) -> str:
         return f"this is a folder of folders. Name one of them: {named}."
     shown = ", ".join(entries[:5]) + (", ..." if len(entries) > 5 else "")
     return (
-        f"this is a folder, but neither a zarr nor one of Cell Ranger (matrix.mtx, features.tsv, barcodes.tsv). Name a "
-        f"file in it; it holds {shown}."
+        "this is a folder, but no zarr, no TileDB-SOMA experiment and none of Cell Ranger (matrix.mtx, features.tsv, "
+        f"barcodes.tsv). Name a file in it; it holds {shown}."
     )

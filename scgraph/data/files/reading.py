@@ -16,7 +16,7 @@ from scgraph.data.files.forms import file_sha256, read_file, short_name
 from scgraph.data.files.names import check_unique, examples, plain
 from scgraph.data.files.normalize import ScaleSeen, check_values
 from scgraph.data.files.objects import open_object
-from scgraph.errors import DataError, did_you_mean
+from scgraph.errors import DataError, argument, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scgraph.data.files.stored import Source
 
-__all__ = ["BUILT_IN", "as_text", "cell_names", "dropped_note", "read_cells"]
+__all__ = ["BUILT_IN", "as_text", "cell_names", "check_filter", "dropped_note", "read_cells"]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
@@ -45,20 +45,24 @@ def read_cells(
     label: str | None = None,
     batch_key: str | None = None,
     name: str | None = None,
+    obs_value_filter: str | None = None,
 ) -> Cells:
     """Read cells, check them, and bring them into one form.
 
     Args:
         source: An .h5ad or 10x .h5 file, a folder of Cell Ranger or an .mtx file beside its tables, a .zarr (or
-            .zarr.zip), an .h5mu file, of which `"cells.h5mu/prot"` reads another modality than `rna`; an AnnData
+            .zarr.zip), an .h5mu file, of which `"cells.h5mu/prot"` reads another modality than `rna`; a TileDB-SOMA
+            experiment, a folder or a URI, of which `"atlas.soma/ATAC"` reads another measurement than `RNA`; an AnnData
             object; or `"pbmc68k_reduced"`, whose layer is `raw` and whose label is `bulk_labels` by default.
         layer: Layer to read instead of X; `"raw"` reads `.raw`. Where a layer is called raw too, `"raw/X"` and
-            `"layers/raw"` tell them apart.
+            `"layers/raw"` tell them apart. Of SOMA a layer of X, by default `raw`, or the only one.
         values: What the values are, where they do not show it themselves: `"counts"`, `"linear"`, `"log1p"`, `"log2"`,
             `"log10"` or `"sqrt"`, see `scgraph.data.files.scale.Values`.
         label: Column of obs with the class of every cell.
         batch_key: Column of obs with the batch or donor of every cell.
         name: Short name for tables; the stem of the file by default.
+        obs_value_filter: Cells of a TileDB-SOMA experiment to read, such as `'tissue == "blood"'`: a condition on
+            columns of obs, as `tiledbsoma.DataFrame.read` takes it.
 
     Returns:
         The cells that have a count; `notes` says what was changed or assumed.
@@ -68,6 +72,7 @@ def read_cells(
         ConfigError: `values` is no word that is known.
     """
     check_values(values)
+    check_filter(source, obs_value_filter)
     origin: str | None = None
     if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
         layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
@@ -76,13 +81,36 @@ def read_cells(
         path = Path(source)
         if isinstance(source, str) and not path.suffix and not path.exists() and path.parent == Path():
             raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
-        content = read_file(path, layer)
+        content = read_file(path, layer, obs_value_filter)
         name = name or short_name(path)
         origin = file_sha256(path)
     else:
         name = name or "adata"
         content = open_object(source, name, layer).read()
-    return _assemble(content, name, layer=layer, values=values, label=label, batch_key=batch_key, sha256=origin)
+    return _assemble(
+        content,
+        name,
+        layer=layer,
+        values=values,
+        label=label,
+        batch_key=batch_key,
+        sha256=origin,
+        obs_value_filter=obs_value_filter,
+    )
+
+
+def check_filter(source: str | Path | AnnData, obs_value_filter: str | None) -> None:
+    """Refuse a filter for an object, whose cells are chosen by its user.
+
+    Raises:
+        DataError: As said.
+    """
+    built_in = isinstance(source, str) and source == BUILT_IN and not Path(source).exists()
+    if obs_value_filter is not None and (built_in or not isinstance(source, str | Path)):
+        raise DataError(
+            f"{source if built_in else 'adata'}: {argument('obs_value_filter')} chooses cells of TileDB-SOMA "
+            "experiments alone. Give adata[adata.obs[...] == ...]."
+        )
 
 
 def _assemble(
@@ -94,6 +122,7 @@ def _assemble(
     label: str | None,
     batch_key: str | None,
     sha256: str | None,
+    obs_value_filter: str | None,
 ) -> Cells:
     where, obs, var, notes = content.where, content.obs, content.var, list(content.notes)
     check_shape(content.matrix.shape, len(obs), len(var), where)
@@ -135,6 +164,7 @@ def _assemble(
         "kind": kind,
         "label": label,
         "batch_key": batch_key,
+        "obs_value_filter": obs_value_filter,
     }
     return Cells(
         name=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data.files.checks import Compressed
-from scgraph.data.files.storage import check_fits
+from scgraph.data.files.storage import check_fits, check_room
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-__all__ = ["Opened", "Source", "StoredMatrix", "arrays", "damage"]
+__all__ = ["Opened", "RowBlocks", "Source", "StoredMatrix", "arrays", "damage"]
 
 _DAMAGE = (
     *(OSError, EOFError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError),
     *(zlib.error, zipfile.BadZipFile),
 )
+
+_ENTRIES = 2**22
+"""Entries of a block where all of a matrix is read by blocks."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,29 @@ class Source:
     log_base: float | None = None
 
 
+class RowBlocks(ABC):
+    """A matrix that gives rows of cells by blocks, and whose arrays cannot be had otherwise."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Return about how many bytes all of it takes in memory."""
+
+    @abstractmethod
+    def blocks(self, start: int, entries: int) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:
+        """Yield the number of the first row and the rows of each block, checked, with about so many entries each.
+
+        Args:
+            start: First row that is wanted.
+            entries: As said.
+        """
+
+
 @dataclass(frozen=True)
 class StoredMatrix:
     """A matrix as it is stored; nothing of it is trusted, and little of it is read yet.
 
-    Its arrays are datasets of HDF5, arrays of zarr, or numpy arrays; one that dask computes is `lazy`.
+    Its arrays are datasets of HDF5, arrays of zarr, or numpy arrays; one that dask computes is `lazy`, one that gives
+    rows alone is `rows`.
 
     Attributes:
         shape: Cells and genes that it claims.
@@ -53,6 +75,7 @@ class StoredMatrix:
         dense: The table, or None.
         parts: `data`, `indices` and `indptr` of a sparse one.
         lazy: A dask array, of numpy arrays or sparse matrices, or None.
+        rows: Blocks of rows, or None.
     """
 
     shape: tuple[int, ...]
@@ -60,6 +83,7 @@ class StoredMatrix:
     dense: Any = None
     parts: dict[str, Any] = field(default_factory=dict)
     lazy: Any = None
+    rows: RowBlocks | None = None
 
     @property
     def in_memory(self) -> bool:
@@ -73,7 +97,7 @@ class StoredMatrix:
 
     def datasets(self) -> list[Any]:
         """Return what it is stored in."""
-        if self.lazy is not None:
+        if self.lazy is not None or self.rows is not None:
             return []
         return list(self.parts.values()) if self.dense is None else [self.dense]
 
@@ -85,6 +109,9 @@ class StoredMatrix:
         """
         if self.lazy is not None:
             return arrays(self.lazy.compute())
+        if self.rows is not None:
+            check_room(self.rows.size(), where)
+            return _joined([block for _, block in self.rows.blocks(0, _ENTRIES)], self.shape)
         check_fits(self.datasets(), where)
         if self.dense is not None:
             return np.asarray(self.dense[()])
@@ -111,6 +138,16 @@ class Opened:
         with damage(self.where):
             matrix = self.matrix.read(self.where)
             return Source(self.where, matrix, *self.tables(), self.notes, self.log_base)
+
+
+def _joined(blocks: list[Compressed | NDArray[Any]], shape: tuple[int, ...]) -> Compressed | NDArray[Any]:
+    """Put blocks of rows below each other."""
+    sparse = [block for block in blocks if isinstance(block, Compressed)]
+    if not sparse:
+        return np.concatenate(blocks) if blocks else np.zeros(shape, dtype=np.float32)
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(block.indptr) for block in sparse]))])
+    data, indices = (np.concatenate([getattr(block, name) for block in sparse]) for name in ("data", "indices"))
+    return Compressed(data, indices, indptr, (shape[0], shape[1]), by_row=True)
 
 
 def arrays(matrix: sparse.spmatrix | NDArray[Any]) -> Compressed | NDArray[Any]:

@@ -20,10 +20,18 @@ from scgraph.data.files.checks import (
 )
 from scgraph.data.files.evidence import obs_totals
 from scgraph.data.files.features import read_genes
-from scgraph.data.files.forms import changed, file_sha256, open_cells, short_name
+from scgraph.data.files.forms import changed, file_sha256, open_cells, path_text, short_name
 from scgraph.data.files.normalize import ScaleSeen
 from scgraph.data.files.objects import open_object
-from scgraph.data.files.reading import BY_GENE, NOTHING, as_text, cell_names, dropped_note, read_cells
+from scgraph.data.files.reading import (
+    BY_GENE,
+    NOTHING,
+    as_text,
+    cell_names,
+    check_filter,
+    dropped_note,
+    read_cells,
+)
 from scgraph.data.files.stored import arrays, damage
 from scgraph.errors import DataError
 
@@ -59,6 +67,7 @@ class CellStream:
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
         hold: Keep a matrix that is stored as text (.mtx) in memory as long as this lives, so that it is read once.
         tick: Told how many cells of the file have been looked at.
+        obs_value_filter: Cells of a TileDB-SOMA experiment; see `scgraph.data.read_cells`.
 
     Attributes:
         source: What it was made of.
@@ -84,12 +93,14 @@ class CellStream:
         values: str | None = None,
         hold: bool = True,
         tick: Callable[[int, int], None] = lambda done, of: None,
+        obs_value_filter: str | None = None,
     ) -> None:
+        check_filter(source, obs_value_filter)
         self.source: Path | AnnData = Path(source) if isinstance(source, str | Path) else source
         self.path = self.source if isinstance(self.source, Path) else None
-        self.layer = layer
+        self.layer, self._filter = layer, obs_value_filter
         self.name = "adata" if self.path is None else short_name(self.path)
-        where = "adata" if self.path is None else str(self.path)
+        where = "adata" if self.path is None else path_text(self.path)
         notes: list[str] = []
         empty: list[str] = []
         cells = dropped = 0
@@ -145,6 +156,7 @@ class CellStream:
             "kind": kind,
             "label": None,
             "batch_key": None,
+            "obs_value_filter": obs_value_filter,
         }
 
     def __len__(self) -> int:
@@ -211,7 +223,7 @@ class CellStream:
 
     def _opened(self) -> AbstractContextManager[Opened]:
         if isinstance(self.source, Path):
-            return open_cells(self.source, self.layer)
+            return open_cells(self.source, self.layer, self._filter)
         return nullcontext(open_object(self.source, "adata", self.layer))
 
     def _blocks(self, opened: Opened, start: int = 0) -> Iterator[Block]:
@@ -259,6 +271,8 @@ def _raw_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[
             yield first, rows
     elif matrix.lazy is not None:
         yield from _lazy_blocks(matrix.lazy, where)
+    elif matrix.rows is not None:
+        yield from matrix.rows.blocks(start, _ENTRIES)
     elif matrix.by_row:
         yield from _row_blocks(matrix, where, start)
     else:

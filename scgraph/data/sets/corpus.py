@@ -151,6 +151,7 @@ def read_corpus(
     layer: str | None = None,
     values: str | None = None,
     batch_key: str | None = None,
+    obs_value_filter: str | None = None,
 ) -> Corpus:
     """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
 
@@ -163,7 +164,8 @@ def read_corpus(
     sources = expand_patterns(sources)
     stores = [source for source in sources if is_store(source)]
     if not stores:
-        return FileCorpus([read_cells(source, layer=layer, values=values, batch_key=batch_key) for source in sources])
+        options = {"layer": layer, "values": values, "batch_key": batch_key, "obs_value_filter": obs_value_filter}
+        return FileCorpus([read_cells(source, **options) for source in sources])
     if len(sources) > 1:
         raise DataError(
             f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
@@ -175,6 +177,8 @@ def read_corpus(
         raise ConfigError(f"{stores[0]}: a store keeps no batches. Pretrain on the files themselves.")
     if values is not None:
         raise ConfigError(f"{stores[0]}: the values of a store are known. Declare them when you prepare it.")
+    if obs_value_filter is not None:
+        raise ConfigError(f"{stores[0]}: a store has no obs to filter. Choose the cells when you prepare it.")
     return StoreCorpus(CellStore.open(stores[0]))
 
 

@@ -37,6 +37,7 @@ def prepare(
     min_matched: float = 0.3,
     layer: str | None = None,
     values: str | None = None,
+    obs_value_filter: str | None = None,
     shard_cells: int = SHARD_CELLS,
     overwrite: bool = False,
     show_progress: bool = False,
@@ -59,6 +60,8 @@ def prepare(
         min_matched: Share of the vocabulary, or else of each file's genes and values, that must match.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        obs_value_filter: Cells of TileDB-SOMA experiments to write, such as `'tissue == "blood"'`; see
+            `scgraph.data.read_cells`.
         shard_cells: Cells of a shard.
         overwrite: Replace a store in `out`.
         show_progress: Show a bar.
@@ -91,7 +94,10 @@ def prepare(
         for file in files:
             tick = step(f"checking {Path(file).name}")
             # Of several files the text of one is let go before the next is read.
-            stream = CellStream(file, layer=layer, values=values, hold=len(files) == 1, tick=tick)
+            hold = len(files) == 1
+            stream = CellStream(
+                file, layer=layer, values=values, hold=hold, tick=tick, obs_value_filter=obs_value_filter
+            )
             for note in stream.notes:
                 say(f"{stream.name}: {note}")
             streams.append(stream)
