@@ -143,8 +143,9 @@ class Opened:
 def _joined(blocks: list[Compressed | NDArray[Any]], shape: tuple[int, ...]) -> Compressed | NDArray[Any]:
     """Put blocks of rows below each other."""
     sparse = [block for block in blocks if isinstance(block, Compressed)]
+    dense = [block for block in blocks if not isinstance(block, Compressed)]
     if not sparse:
-        return np.concatenate(blocks) if blocks else np.zeros(shape, dtype=np.float32)
+        return np.concatenate(dense) if dense else np.zeros(shape, dtype=np.float32)
     indptr = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(block.indptr) for block in sparse]))])
     data, indices = (np.concatenate([getattr(block, name) for block in sparse]) for name in ("data", "indices"))
     return Compressed(data, indices, indptr, (shape[0], shape[1]), by_row=True)
