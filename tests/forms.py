@@ -112,9 +112,11 @@ def write_h5mu(path: Path, adata: anndata.AnnData) -> Path:
 
 
 def write_soma(path: Path, adata: anndata.AnnData, **options: Any) -> Path:
-    """Write an experiment with the measurement RNA; a copy is written, as tiledbsoma changes what it is given."""
+    """Write an experiment with the measurement RNA, dense where X is; of a copy, as tiledbsoma changes what it gets."""
     import tiledbsoma.io
 
+    if isinstance(adata.X, np.ndarray):
+        options["X_kind"] = tiledbsoma.DenseNDArray
     tiledbsoma.io.from_anndata(str(path), adata.copy(), measurement_name="RNA", **options)
     return path
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 tiledbsoma = pytest.importorskip("tiledbsoma")
 
 DONOR = 'donor == "d2"'
+TILES = {"platform_config": {"tiledb": {"create": {"dims": {f"soma_dim_{at}": {"tile": 8} for at in (0, 1)}}}}}
+"""A matrix comes tile by tile, so that the values of a cell lie apart."""
+
 FILTERS = {
     'tisue == "blood"': r"no column 'tisue'\. Known: cell_type",
     'donr in ["d1"]': r"no column 'donr'\. Did you mean 'donor'",
@@ -58,6 +61,10 @@ def store_files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir() if file.name != "manifest.json"}
 
 
+def same(adata: anndata.AnnData) -> anndata.AnnData:
+    return adata
+
+
 def dense(adata: anndata.AnnData) -> anndata.AnnData:
     adata.X = adata.X.toarray()
     return adata
@@ -73,16 +80,21 @@ def logged(adata: anndata.AnnData) -> anndata.AnnData:
     return adata
 
 
-@pytest.mark.parametrize("form", [lambda adata: adata, dense, logged], ids=["sparse", "dense", "logged"])
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [(same, {}), (dense, {}), (logged, {}), (same, TILES)],
+    ids=["sparse", "dense", "logged", "of small tiles"],
+)
 def test_a_store_is_the_same_bit_for_bit(
     form: Callable[[anndata.AnnData], anndata.AnnData],
+    options: dict[str, Any],
     adata: anndata.AnnData,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     adata = form(adata)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    soma = write_soma(tmp_path / "cells.soma", adata)
+    soma = write_soma(tmp_path / "cells.soma", adata, **options)
     of_file = prepare([tmp_path / "cells.h5ad"], out=tmp_path / "a", shard_cells=16)
     monkeypatch.setattr(streaming, "_ENTRIES", 150)
     assert len(list(CellStream(soma).blocks())) > 3
@@ -93,7 +105,7 @@ def test_a_store_is_the_same_bit_for_bit(
     CellStore.open(tmp_path / "b", verify=True)
 
 
-@pytest.mark.parametrize("form", [lambda adata: adata, dense], ids=["sparse", "dense"])
+@pytest.mark.parametrize("form", [same, dense], ids=["sparse", "dense"])
 def test_a_filter_gives_the_cells_that_it_names(
     form: Callable[[anndata.AnnData], anndata.AnnData],
     adata: anndata.AnnData,
@@ -274,7 +286,7 @@ def test_without_tiledbsoma_the_extra_is_named(
         read_cells(path)
 
 
-@pytest.mark.parametrize("form", [lambda adata: adata, dense], ids=["sparse", "dense"])
+@pytest.mark.parametrize("form", [same, dense], ids=["sparse", "dense"])
 def test_a_copy_holds_the_layer_that_was_read(
     form: Callable[[anndata.AnnData], anndata.AnnData],
     adata: anndata.AnnData,
