@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from benchmarks.harness.text import markdown_table
-from scgraph.reporting.rows import BASELINES, UNTRAINED
+from scgraph.reporting.rows import BASELINES, BESIDE, UNTRAINED
 from scgraph.reporting.statistics import paired_difference
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
 
     Args:
         values: from `one_value_a_seed`.
-        models: rows that are compared with their untrained start and every baseline, and the first with the others.
+        models: rows that are compared with their untrained start and every baseline, and the first with the others;
+            where the benches have components beside the vectors of the first, this row is compared too.
         chosen: sets that settings were chosen on.
     """
     sets = list(dict.fromkeys(values["dataset"]))
@@ -87,11 +88,13 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
         f"Settings were chosen on {', '.join(chosen) or 'none of them'}; the others, {', '.join(kept) or 'none'}, were "
         "not looked at for that.\n",
     ]
-    for model in models:
-        others = [
-            model + UNTRAINED,
-            *(name for name in BASELINES if name in set(values["model"]) and name != "majority"),
-        ]
+    rows = set(values["model"])
+    baselines = [name for name in BASELINES if name in rows and name != "majority"]
+    compared = {model: [model + UNTRAINED, *baselines] for model in models}
+    beside = BESIDE + models[0]
+    if beside in rows:
+        compared[beside] = [models[0], models[0] + UNTRAINED, *baselines]
+    for model, others in compared.items():
         groups = {f"all {len(sets)} sets": sets, f"the {len(kept)} sets that nothing was chosen on": kept}
         for title, group in groups.items():
             part = values[values["dataset"].isin(group)]

@@ -67,6 +67,16 @@ def test_models_are_compared_with_each_other_on_the_sets_that_have_both() -> Non
     assert between.count("| all labels | +8.0 [-17.4, +33.4], 2 of 2 |") == 2
 
 
+def test_components_beside_the_first_model_are_compared_with_it() -> None:
+    values = one_value_a_seed(*(read({"a": -0.2, "b": 0.0, "c": 0.04}) for read in (_results, _uses)))
+    of_gnn = values[values["model"] == "gnn"]
+    beside = of_gnn.assign(model="pca+gnn", value=of_gnn["value"] + of_gnn["dataset"].map({"a": 1.0, "b": 2.0, "c": 3}))
+    page = embeddings_markdown(pd.concat([values, beside]), ["gnn"], [])
+    table = page.split("## pca+gnn, all 3 sets")[1].split("##")[0]
+    assert "|  | minus gnn | minus gnn untrained | minus pca+logreg |" in table
+    assert "| all labels | +2.0 [-0.5, +4.5], 3 of 3 |" in table
+
+
 def test_benches_without_uses_and_unknown_sets_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embeddings import run
 
