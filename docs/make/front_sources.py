@@ -42,7 +42,7 @@ class Newest:
 NEWEST = Newest(
     costs="table2/2026-11-21-costs",
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
-    features="embeddings/2026-11-26-eleven-sets",
+    features="embeddings/2026-11-26-likelihood-eleven-sets",
     batches="embeddings/2026-11-26-with-batches",
 )
 COMPONENTS = ("pca+logreg", "pca-sqrt", "pca-scaled", "pca-pearson", "pca-pearson-hvg", "pca-sqrt+pearson")
