@@ -1,4 +1,4 @@
-"""The one table of the front page: five claims, what was measured, and a verdict that follows from the intervals."""
+"""The one table of the front page: six claims, what was measured, and a verdict that follows from the intervals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from docs.make.front_sources import COMPONENTS, NEWEST, read_benches
 from docs.make.shallow_picture import picture_lines
 from docs.make.sources import RESULTS
 from scgraph.bench.across_sets import across_sets
+from scgraph.reporting.rows import BESIDE
 from scgraph.reporting.statistics import paired_difference
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def front_block(part: str) -> str:
 
 
 def front_rows() -> list[tuple[str, str, str]]:
-    """Return claim, measurement and verdict of the five rows."""
+    """Return claim, measurement and verdict of the six rows."""
     costs = pd.read_csv(RESULTS / NEWEST.costs / "costs.csv")
     features, batches = (read_benches(name, RESULTS) for name in (NEWEST.features, NEWEST.batches))
-    return [*_costs(costs), _accuracy(), _features(features, batches), _graph(features)]
+    return [*_costs(costs), _accuracy(), _features(features, batches), _beside(features), _graph(features)]
 
 
 def compute_verdict(ratios: pd.Series) -> str:
@@ -145,6 +146,18 @@ def _features(features: Benches, batches: Benches) -> tuple[str, str, str]:
     )
 
 
+def _beside(features: Benches) -> tuple[str, str, str]:
+    """Components and the vectors of `gnn` side by side, so twice as many numbers."""
+    kept = features.of(features.kept)
+    found = {use: _over_components(kept, question, model=BESIDE + "gnn") for use, question in USES.items()}
+    texts = [f"{use} {_said(one)}" for use, one in found.items()]
+    return (
+        "beside components they add to them",
+        f"the same of `{BESIDE}gnn`, both side by side: {', '.join(texts)}",
+        use_verdict(found),
+    )
+
+
 def _graph(features: Benches) -> tuple[str, str, str]:
     found = {use: _difference(features, "none", "gnn", question) for use, question in USES.items()}
     texts = [f"{use} {_said(one)}" for use, one in found.items()]
@@ -156,9 +169,9 @@ def _graph(features: Benches) -> tuple[str, str, str]:
     )
 
 
-def _over_components(benches: Benches, question: tuple[str, str, str]) -> PairedDifference:
-    """Return `gnn` minus the components that leave the least to it."""
-    found = [_difference(benches, "gnn", name, question) for name in COMPONENTS]
+def _over_components(benches: Benches, question: tuple[str, str, str], *, model: str = "gnn") -> PairedDifference:
+    """Return a row minus the components that leave the least to it."""
+    found = [_difference(benches, model, name, question) for name in COMPONENTS]
     return min(found, key=lambda one: one.mean)
 
 
