@@ -36,8 +36,15 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):/+")
 _MARKS = ("__tiledb_group.tdb", "__group", "__schema")
 _JOINID, _INDEX = "soma_joinid", "soma_dataframe_original_index_name"
 _OBS_NAMES, _VAR_NAMES = ("obs_id",), ("var_id", "feature_id")
-_BUFFER = 2**24
-"""Bytes that TileDB takes for each column of a read; it would take a gigabyte."""
+_SETTINGS = {
+    # Bytes for each column of a read; it would take a gigabyte.
+    "soma.init_buffer_bytes": 2**24,
+    # The tiles of all fragments are not merged before a read. TileDB does that in threads that can outlive what they
+    # write to: of eight runs of the tests of this file in two processes four ended in an abort or a segfault, with this
+    # none of nine (TileDB 2.30, race mended by https://github.com/TileDB-Inc/TileDB/pull/5723).
+    "sm.query.sparse_global_order.preprocess_tile_merge": 0,
+}
+"""Settings of TileDB."""
 
 _LONGEST = 200
 """Characters of a filter that a message repeats."""
@@ -247,7 +254,7 @@ def _open(path: Path) -> Iterator[Any]:
             f"{where}: reading TileDB-SOMA needs tiledbsoma, which cannot be imported ({error}). Install it: pip "
             'install "scgraph-zoo[soma]".'
         ) from error
-    context = tiledbsoma.SOMATileDBContext(tiledb_config={"soma.init_buffer_bytes": _BUFFER})
+    context = tiledbsoma.SOMATileDBContext(tiledb_config=_SETTINGS)
     address = where if _URI.match(where) else f"file://{path.absolute()}"
     try:
         root = tiledbsoma.open(address, context=context)
