@@ -40,7 +40,7 @@ _SETTINGS = {
     # Bytes for each column of a read; it would take a gigabyte.
     "soma.init_buffer_bytes": 2**24,
     # The tiles of all fragments are not merged before a read. TileDB does that in threads that can outlive what they
-    # write to: of eight runs of the tests of this file in two processes four ended in an abort or a segfault, with this
+    # write to: of eight runs of the tests of this file in two processes five ended in an abort or a segfault, with this
     # none of nine (TileDB 2.30, race mended by https://github.com/TileDB-Inc/TileDB/pull/5723).
     "sm.query.sparse_global_order.preprocess_tile_merge": 0,
 }
