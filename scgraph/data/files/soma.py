@@ -36,12 +36,12 @@ _URI = re.compile(r"([a-z][a-z0-9+.-]+):/+")
 _MARKS = ("__tiledb_group.tdb", "__group", "__schema")
 _JOINID, _INDEX = "soma_joinid", "soma_dataframe_original_index_name"
 _OBS_NAMES, _VAR_NAMES = ("obs_id",), ("var_id", "feature_id")
-_SETTINGS = {
+_SETTINGS: dict[str, str | float] = {
     # Bytes for each column of a read; it would take a gigabyte.
     "soma.init_buffer_bytes": 2**24,
     # The tiles of all fragments are not merged before a read. TileDB does that in threads that can outlive what they
     # write to: of eight runs of the tests of this file in two processes five ended in an abort or a segfault, with this
-    # none of nine (TileDB 2.30, race mended by https://github.com/TileDB-Inc/TileDB/pull/5723).
+    # none of eleven (TileDB 2.30, race mended by https://github.com/TileDB-Inc/TileDB/pull/5723).
     "sm.query.sparse_global_order.preprocess_tile_merge": 0,
 }
 """Settings of TileDB."""
