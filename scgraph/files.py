@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import h5py
+    import pandas as pd
 
 __all__ = [
     "check_grows",
@@ -30,6 +31,7 @@ __all__ = [
     "json_text",
     "output_folder",
     "prepare_output_folder",
+    "table_bytes",
     "write_atomic",
 ]
 
@@ -326,6 +328,11 @@ def check_hdf5_grows(file: h5py.File, size: int) -> None:
     """
     file.flush()
     check_grows(file.filename, Path(file.filename).stat().st_size + size + _MARKS)
+
+
+def table_bytes(*tables: pd.DataFrame) -> int:
+    """Return about how many bytes tables take in a file, which is what they take in memory."""
+    return sum(int(table.memory_usage(deep=True).sum()) for table in tables)
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +9,13 @@ import anndata as ad
 import h5py
 import numpy as np
 import pytest
-from scipy import sparse
 
 import scgraph
 from scgraph.api import OBSM_KEY, embed_file
 from scgraph.data import prepare
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.train import partial
-from tests.forking import Forked
+from tests.embedding import cells_in_blocks, embed_killed_after
 from tests.forms import write_zarr
 from tests.helpers import QUICK, make_cells
 
@@ -35,33 +33,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Cells of which some have no count, in a file that is read a few at a time, each marked when it is written."""
-    adata = make_cells()
-    adata.X[[0, 40, 41, 88, 89]] = 0
-    adata.X = sparse.csr_matrix(adata.X)
+    adata = cells_in_blocks(monkeypatch, [0, 40, 41, 88, 89])
     adata.obs["score"] = np.arange(90.0)
     path = tmp_path / "cells.h5ad"
     adata.write_h5ad(path)
-    monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 100)
-    monkeypatch.setattr("scgraph.data.store.stream._ENTRIES", 100)
-    monkeypatch.setattr(partial, "_EVERY", 0.0)
     return path
 
 
 def killed_after(cells: int, *arguments: Any, **options: Any) -> None:
     """Embed in a process of its own that gets SIGKILL as soon as so many cells are embedded."""
-
-    def run() -> None:
-        mark = partial.PartialVectors.mark
-
-        def mark_and_die(self: partial.PartialVectors) -> None:
-            mark(self)
-            if self.done >= cells:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        partial.PartialVectors.mark = mark_and_die  # type: ignore[method-assign]
-        embed_file(*arguments, **options)
-
-    assert Forked(run).wait(60) == -signal.SIGKILL
+    assert embed_killed_after(cells, *arguments, **options).wait(60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("cells", [1, 45, 90])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pytest
-from scipy import sparse
 
 import scgraph
 from scgraph.api import embed_file
@@ -21,6 +19,7 @@ from scgraph.errors import ConfigError, OutputError
 from scgraph.train import partial
 from scgraph.train.distributed.world import torchrun_environment
 from scgraph.train.parts import Part
+from tests.embedding import cells_in_blocks, embed_killed_after
 from tests.forking import Forked
 from tests.forms import write_zarr
 from tests.helpers import QUICK, make_cells
@@ -40,14 +39,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Cells of which some have no count, in a file that is read a few at a time, each marked when it is written."""
-    adata = make_cells()
-    adata.X[[0, 29, 30, 31, 88, 89]] = 0
-    adata.X = sparse.csr_matrix(adata.X)
+    adata = cells_in_blocks(monkeypatch, [0, 29, 30, 31, 88, 89])
     path = tmp_path / "cells.h5ad"
     adata.write_h5ad(path)
-    monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 100)
-    monkeypatch.setattr("scgraph.data.store.stream._ENTRIES", 100)
-    monkeypatch.setattr(partial, "_EVERY", 0.0)
     return path
 
 
@@ -63,23 +57,6 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr("scgraph.train.vectors.Embedder.__call__", counted)
     return seen
-
-
-def part_killed_after(cells: int, *arguments: Any, **options: Any) -> Forked:
-    """Embed a part in a process of its own that gets SIGKILL as soon as so many cells are embedded."""
-
-    def run() -> None:
-        mark = partial.PartialVectors.mark
-
-        def mark_and_die(self: partial.PartialVectors) -> None:
-            mark(self)
-            if self.done >= cells:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        partial.PartialVectors.mark = mark_and_die  # type: ignore[method-assign]
-        embed_file(*arguments, **options)
-
-    return Forked(run)
 
 
 def other(path: Path, change: Callable[[ad.AnnData], None]) -> Path:
@@ -113,7 +90,7 @@ def test_processes_of_which_one_is_killed_are_joined_to_the_same_bytes(
     before = sorted(path.name for path in tmp_path.iterdir())
     parts = [f"{number}/4" for number in range(1, 4)]  # and one that never began
     running = [
-        part_killed_after(11 if part == "2/4" else 1000, source, model, part=part, **{option: out}) for part in parts
+        embed_killed_after(11 if part == "2/4" else 1000, source, model, part=part, **{option: out}) for part in parts
     ]
     assert [one.wait() for one in running] == [0, -signal.SIGKILL, 0]
     assert not out.exists()
@@ -134,14 +111,14 @@ def test_a_killed_part_goes_on_and_a_killed_joining_too(
 ) -> None:
     whole, out = tmp_path / "whole.h5ad", tmp_path / "out.h5ad"
     embed_file(source, model, vectors=whole)
-    assert part_killed_after(20, source, model, vectors=out, part="2/2").wait() == -signal.SIGKILL
+    assert embed_killed_after(20, source, model, vectors=out, part="2/2").wait() == -signal.SIGKILL
     with pytest.raises(OutputError, match="partial-2-of-2: holds what an interrupted run has embedded"):
         embed_file(source, model, vectors=out, part="2/2")
     computed.clear()
     record = embed_file(source, model, vectors=out, part="2/2", resume=True)
     assert (record["cells"], record["part"]) == (45, "2/2")
     assert sum(computed) < 30
-    assert part_killed_after(15, source, model, vectors=out).wait() == -signal.SIGKILL  # joining, as the first lacks
+    assert embed_killed_after(15, source, model, vectors=out).wait() == -signal.SIGKILL  # joining, as the first lacks
     assert not out.exists()
     computed.clear()
     embed_file(source, model, vectors=out)
@@ -196,7 +173,7 @@ def test_parts_that_do_not_belong_together_are_refused(model: Path, source: Path
 
 def test_a_run_over_all_cells_and_parts_are_not_mixed(model: Path, source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.h5ad"
-    assert part_killed_after(20, source, model, vectors=out).wait() == -signal.SIGKILL
+    assert embed_killed_after(20, source, model, vectors=out).wait() == -signal.SIGKILL
     with pytest.raises(OutputError, match="over all cells has embedded, and parts are asked for"):
         embed_file(source, model, vectors=out, part="1/2", resume=True)
     embed_file(source, model, vectors=out, resume=True)

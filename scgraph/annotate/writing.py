@@ -10,7 +10,7 @@ from scgraph.annotate.results import RECORD_FIELDS, flat_record
 from scgraph.data.files.forms import open_cells
 from scgraph.data.files.stored import damage
 from scgraph.errors import DataError, argument
-from scgraph.files import check_hdf5_grows
+from scgraph.files import check_hdf5_grows, table_bytes
 from scgraph.train.copies import Place, adding, check_copy, copied, write_record
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def _add_columns(file: h5py.File, stream: CellStream, columns: Mapping[str, Any]
     import pandas as pd
     from anndata.io import write_elem
 
-    check_hdf5_grows(file, int(pd.DataFrame(dict(columns)).memory_usage(deep=True).sum()))
     table = file.get("obs")
     if isinstance(table, h5py.Group) and "column-order" in table.attrs:
+        check_hdf5_grows(file, table_bytes(pd.DataFrame(dict(columns))))
         order = [str(name) for name in table.attrs["column-order"]]
         for name, values in columns.items():
             if name in table:
@@ -110,5 +110,5 @@ def _add_columns(file: h5py.File, stream: CellStream, columns: Mapping[str, Any]
             obs = opened.tables()[0]
         del file["obs"]
     obs = obs.assign(**columns)
-    check_hdf5_grows(file, int(obs.memory_usage(deep=True).sum()))
+    check_hdf5_grows(file, table_bytes(obs))
     write_elem(file, "obs", obs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.errors import DataError
+from scgraph.representations.classifier import mean_log_probability
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,19 +52,16 @@ def gene_regression(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    validation_y = np.asarray(validation_y)
-    usable = np.isin(validation_y, np.asarray(train_y))
-    best = (-np.inf, 0.0, np.empty(0, dtype=np.int64))
+    best: tuple[float, float, NDArray[np.int64]] | None = None
     # Each penalty starts where the stronger one ended, and a gradient of 1e-3 moves no prediction that matters.
     regression = LogisticRegression(solver="newton-cg", warm_start=True, tol=1e-3)
     with threadpool_limits(1):
         for penalty in GENE_PENALTIES:
             regression.set_params(C=penalty).fit(train_x, np.asarray(train_y))
-            reached = 0.0
-            if usable.any():
-                chances = regression.predict_log_proba(validation_x[usable])
-                columns = np.searchsorted(regression.classes_, validation_y[usable])
-                reached = float(chances[np.arange(len(columns)), columns].mean())
-            if reached > best[0]:
+            reached = mean_log_probability(
+                regression.predict_log_proba(validation_x), regression.classes_, validation_y
+            )
+            if best is None or reached > best[0]:
                 best = (reached, penalty, regression.predict(test_x).astype(np.int64))
+    assert best is not None
     return best[2], best[1]

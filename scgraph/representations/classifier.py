@@ -28,6 +28,7 @@ __all__ = [
     "fit_classifier",
     "fit_path",
     "fit_probe",
+    "mean_log_probability",
 ]
 
 INVERSE_PENALTIES = tuple(10.0**power for power in range(-4, 5))
@@ -86,15 +87,25 @@ class Classifier:
         Cells of a class that `codes` lacks are left out: no classifier of the same train part gives them a
         probability. NaN where no other cell is left.
         """
-        y = np.asarray(y, np.int64)
-        usable = np.isin(y, self.codes)
-        if not usable.any():
-            return math.nan
-        logits = self.logits(np.asarray(x)[usable])
-        own = logits[np.arange(len(logits)), np.searchsorted(self.codes, y[usable])]
-        largest = logits.max(axis=1)
-        normaliser = largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1))
-        return float((own - normaliser).mean())
+        from scipy.special import log_softmax
+
+        return mean_log_probability(log_softmax(self.logits(np.asarray(x)), axis=1), self.codes, y)
+
+
+def mean_log_probability(log_probabilities: NDArray[np.float64], codes: NDArray[np.int64], y: ArrayLike) -> float:
+    """Return the mean log probability of the right class over cells, in nats.
+
+    Args:
+        log_probabilities: a row a cell, a column a class `[n, K]`.
+        codes: class codes of the columns, ascending `[K]`.
+        y: class code of every cell `[n]`; cells of another class are left out. NaN is returned where no cell is left.
+    """
+    y = np.asarray(y, np.int64)
+    usable = np.isin(y, codes)
+    if not usable.any():
+        return math.nan
+    own = log_probabilities[usable, np.searchsorted(codes, y[usable])]
+    return float(own.mean())
 
 
 def fit_classifier(

@@ -16,7 +16,7 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.store import match_note, rows_on
 from scgraph.data.store.stream import StoreStream
 from scgraph.errors import ConfigError, DataError, argument, flag
-from scgraph.files import check_hdf5_grows, check_new_file, file_atomic
+from scgraph.files import check_hdf5_grows, check_new_file, file_atomic, table_bytes
 from scgraph.models import load_model
 from scgraph.models.hub import local_folder
 from scgraph.models.saved import model_sha256
@@ -363,8 +363,7 @@ def _write_alone(
                 assert stream.path is not None
                 with open_form(stream.path) as form, damage(str(stream.path)):
                     obs = form.obs() if isinstance(form, GroupForm) else form.open(stream.layer).tables()[0]
-            size = int(obs.memory_usage(deep=True).sum()) + 4 * partials[-1].rows.stop * partials[-1].channels
-            check_hdf5_grows(file, size)
+            check_hdf5_grows(file, table_bytes(obs) + 4 * partials[-1].rows.stop * partials[-1].channels)
             write_elem(file, "/", AnnData(obs=obs))
         file.pop("raw", None)  # an element that says there is none
         stream.check_unchanged()

@@ -11,7 +11,7 @@ from scgraph.data.files.checks import Compressed
 from scgraph.data.files.forms import GroupForm
 from scgraph.data.files.storage import is_array
 from scgraph.data.files.stored import damage
-from scgraph.files import check_hdf5_grows
+from scgraph.files import check_hdf5_grows, table_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def write_h5ad(form: Form, path: Path, layer: str | None = None) -> None:
     opened = form.open(layer)
     obs, var = opened.tables()
     with h5py.File(path, "x") as file:
-        check_hdf5_grows(file, form.size() + sum(int(one.memory_usage(deep=True).sum()) for one in (obs, var)))
+        check_hdf5_grows(file, form.size() + table_bytes(obs, var))
         write_elem(file, "/", anndata.AnnData(obs=obs, var=var))
         for none in ("X", "raw"):
             file.pop(none, None)
@@ -92,7 +92,7 @@ def _write_group(form: GroupForm, path: Path) -> None:
 
     obs = form.obs()
     with h5py.File(path, "x") as file:
-        check_hdf5_grows(file, form.size() + int(obs.memory_usage(deep=True).sum()))
+        check_hdf5_grows(file, form.size() + table_bytes(obs))
         _mark(file, "anndata", "0.1.0")
         for name in form.root:
             if name == "obs":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from scgraph.data.files.stored import Source
 
-__all__ = ["BUILT_IN", "as_text", "cell_names", "check_filter", "dropped_note", "read_cells"]
+__all__ = ["BUILT_IN", "as_text", "cell_names", "check_filter", "dropped_note", "is_bare_word", "read_cells"]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
@@ -74,12 +74,12 @@ def read_cells(
     check_values(values)
     check_filter(source, obs_value_filter)
     origin: str | None = None
-    if isinstance(source, str) and source == BUILT_IN and not Path(source).exists():
+    if _is_built_in(source):
         layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
         content = open_object(_built_in(), BUILT_IN, layer).read()
     elif isinstance(source, str | Path):
         path = Path(source)
-        if isinstance(source, str) and not path.suffix and not path.exists() and path.parent == Path():
+        if is_bare_word(source):
             raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
         content = read_file(path, layer, obs_value_filter)
         name = name or short_name(path)
@@ -99,13 +99,25 @@ def read_cells(
     )
 
 
+def is_bare_word(source: str | Path | AnnData) -> TypeGuard[str]:
+    """Tell a word that names no file: the set that scanpy carries, or a mistake."""
+    if not isinstance(source, str):
+        return False
+    path = Path(source)
+    return not path.suffix and path.parent == Path() and not path.exists()
+
+
+def _is_built_in(source: str | Path | AnnData) -> bool:
+    return is_bare_word(source) and source == BUILT_IN
+
+
 def check_filter(source: str | Path | AnnData, obs_value_filter: str | None) -> None:
     """Refuse a filter for an object, whose cells are chosen by its user.
 
     Raises:
         DataError: As said.
     """
-    built_in = isinstance(source, str) and source == BUILT_IN and not Path(source).exists()
+    built_in = _is_built_in(source)
     if obs_value_filter is not None and (built_in or not isinstance(source, str | Path)):
         raise DataError(
             f"{source if built_in else 'adata'}: {argument('obs_value_filter')} chooses cells of TileDB-SOMA "

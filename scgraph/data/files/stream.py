@@ -30,6 +30,7 @@ from scgraph.data.files.reading import (
     cell_names,
     check_filter,
     dropped_note,
+    is_bare_word,
     read_cells,
 )
 from scgraph.data.files.stored import arrays, damage
@@ -195,13 +196,14 @@ class CellStream:
         Raises:
             DataError: The file has changed since it was read first.
         """
+        stop = len(self._obs_names) if stop is None else stop
         with self._opened() as opened:
             self.check_unchanged()
             for first, matrix, names in self._blocks(opened, start):
-                if stop is not None and first >= stop:
+                if first >= stop:
                     return
                 kept = np.flatnonzero(np.diff(matrix.indptr))
-                kept = kept[(first + kept >= start) & (first + kept < (len(self._obs_names) if stop is None else stop))]
+                kept = kept[(first + kept >= start) & (first + kept < stop)]
                 rows = first + kept
                 if len(kept):
                     yield Cells(
@@ -248,9 +250,7 @@ def cells_or_stream(
         DataError: The source cannot be used as it is, see `scgraph.data.read_cells`.
     """
     if isinstance(source, str | Path):
-        # A bare word is the set that scanpy carries, or no file, which is best said there.
-        path = Path(source)
-        stream = bool(path.suffix) or path.exists() or path.parent != Path()
+        stream = not is_bare_word(source)  # which `read_cells` knows, or refuses best
     else:
         stream = open_object(source, "adata", layer).matrix.on_disk
     read = CellStream if stream else read_cells
