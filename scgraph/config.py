@@ -111,8 +111,10 @@ class ModelConfig(_Config):
         None, description="width; null: C where the conv asks for one"
     )
     cell_head: bool = Field(default=False, description="also predict values, or counts, from the vector of the cell")
-    readout: Literal["mean", "pooled"] = Field(
-        "mean", description="the vector of a cell: mean of its genes' features, or the pooled input and what blocks add"
+    readout: Literal["mean", "pooled", "linear+pooled"] = Field(
+        "mean",
+        description="the vector of a cell: mean of its genes' features, the pooled input and what blocks add, or its "
+        "linear part in front of that",
     )
     cell_layers: Annotated[int, Field(ge=0)] = Field(0, description="residual layers on the vector of the cell")
     cell_width: Positive = Field(256, description="hidden width of these")
@@ -154,6 +156,11 @@ class ModelConfig(_Config):
     def sees_zeros(self) -> bool:
         """Whether the model is shown unexpressed genes beside the expressed ones."""
         return self.asymmetric
+
+    @property
+    def pools(self) -> bool:
+        """Whether the readout sums all expressed genes of a cell."""
+        return self.readout != "mean"
 
     def stacks(self) -> list[tuple[str, int, dict[str, Any]]]:
         """Return convolution, number of blocks and conv_options of every stack, that which embeds the cell first."""

@@ -91,7 +91,7 @@ class CellEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
         self.model_ = trained.saved()
         self.history_ = trained.history
-        self._n_features_out = trained.model.channels
+        self._n_features_out = trained.model.width
         return self
 
     def transform(self, X: AnnData | ArrayLike) -> NDArray[np.float32]:

@@ -47,6 +47,7 @@ IDEAS = (
     Idea("attention, 4 queries", "attention", size=4),
     Idea("labels and default", "labelled", size=0.1),
     Idea("128 channels", set=("model.channels=128",)),
+    Idea("the trained part alone", set=("model.readout=pooled",)),
     Idea("untrained", "untrained"),
     Idea("untrained, 128 channels", "untrained", ("model.channels=128",)),
     Idea("5 neighbors", set=("train.neighbors=5",)),

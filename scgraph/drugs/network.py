@@ -75,7 +75,7 @@ class SynergyNetwork(nn.Module):
         self.cell_model = cell_model
         self.hidden_lines, self.line_noise = hidden_lines, line_noise
         self.drug_encoder = drug_encoder
-        self.line = nn.Linear(cell_model.channels, width)
+        self.line = nn.Linear(cell_model.width, width)
         self.meet = nn.Linear(2 * width, width)
         self.hidden = nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)

@@ -82,7 +82,7 @@ def model_card(
         f"# {for_markdown(name)}, a model of single cells",
         "",
         f"A network of {LIBRARY} on {len(vocabulary):,} genes{learned}. It turns the counts of a cell into a vector of "
-        f"{model_config.channels:,} numbers.",
+        f"{model.width:,} numbers.",
         "",
         "## Use",
         "",

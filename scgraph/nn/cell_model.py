@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from scgraph.display import short_repr
@@ -16,7 +17,7 @@ from scgraph.nn.encoder import GeneEncoder
 from scgraph.nn.graph import CellGraph
 from scgraph.nn.head import CellHead, ValueHead
 from scgraph.nn.positional import GenePositions
-from scgraph.nn.readout import READOUTS, CellLayers, MeanReadout, PooledReadout
+from scgraph.nn.readout import LINEAR_SHARE, READOUTS, CellLayers, MeanReadout, PooledReadout
 from scgraph.nn.stack import Stack, build_adjacencies, build_blocks, build_convs
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class CellModel(nn.Module, ABC):
         value_bins: bins of the value encodings that have some.
         values: what is made of the values at the input, see `scgraph.nn.transforms.ValueTransform`.
         readout: "mean" of the features of the genes, or "pooled", see `PooledReadout`, which needs the product
-            encoding.
+            encoding; "linear+pooled" also puts half its linear part in front where cells are embedded.
         cell_layers: residual layers on the vector of the cell, see `CellLayers`.
         cell_width: their hidden width.
         embedding_sd: standard deviation of its tables at the start.
@@ -154,12 +155,13 @@ class CellModel(nn.Module, ABC):
         self.readout_norm = readout_norm
         if readout not in READOUTS:
             raise ConfigError(f"model.readout: there is no readout {readout!r}.{did_you_mean(readout, READOUTS)}")
-        if readout == "pooled" and value_encoding != "product":
+        if readout != "mean" and value_encoding != "product":
             raise ConfigError(
-                "model.readout: pooled sums the table of the product encoding; use value_encoding product."
+                f"model.readout: {readout} sums the table of the product encoding; use value_encoding product."
             )
         self.readout = MeanReadout()
-        self.pooled_readout = PooledReadout(channels) if readout == "pooled" else None
+        self.pooled_readout = None if readout == "mean" else PooledReadout(channels)
+        self.linear_in_front = readout == "linear+pooled"
         self.cell_layers = CellLayers(channels, layers=cell_layers, width=cell_width) if cell_layers else None
         self.value_head = ValueHead(channels)
         self.cell_head = CellHead(vocabulary_size, channels) if cell_head else None
@@ -232,8 +234,15 @@ class CellModel(nn.Module, ABC):
         return self.network.restrict(graph, pairs_from=self.stack.blocks[0].conv.plan(graph.genes.shape[1]).pairs_from)
 
     def embed(self, genes: Tensor, values: Tensor, bag: GeneBag | None = None) -> Tensor:
-        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, C]``; `bag` as in `forward`."""
-        return self.cell_vector(self.encode(CellGraph(genes), values), bag=bag)
+        """Return the vectors of the cells with nothing masked. ``[B, G]`` to ``[B, width]``; `bag` as in `forward`.
+
+        With the linear part in front they are ``[l / 2, z]``, ``[B, 2 C]``: that of `linear_vector` and `cell_vector`.
+        """
+        cell = self.cell_vector(self.encode(CellGraph(genes), values), bag=bag)
+        if not self.linear_in_front:
+            return cell
+        linear = self.linear_vector(GeneBag.of_padded(genes, values) if bag is None else bag)
+        return torch.cat([LINEAR_SHARE * linear, cell], dim=1)
 
     def cell_vector(self, encoded: Encoded, *, normed: Tensor | None = None, bag: GeneBag | None = None) -> Tensor:
         """Return the vectors of the cells, ``[B, C]``.
@@ -268,7 +277,7 @@ class CellModel(nn.Module, ABC):
         """Return the logarithm of the share of its counts that a cell is expected to have in every gene, ``[B, V]``.
 
         Args:
-            cell: vectors ``[B, C]``.
+            cell: vectors of `cell_vector` ``[B, C]``.
 
         Raises:
             ConfigError: the model has no cell head.
@@ -286,6 +295,11 @@ class CellModel(nn.Module, ABC):
             edges: edges between the genes in the network, self loops included, where there is one.
         """
         return stack_cost(self.stack, genes, edges=None if self.network is None else edges)
+
+    @property
+    def width(self) -> int:
+        """Numbers of the vector of an embedded cell: C, or 2 C with the linear part in front."""
+        return 2 * self.channels if self.linear_in_front else self.channels
 
     @property
     def stack(self) -> Stack:

@@ -22,6 +22,7 @@ from scgraph.nn.kernels.cells import (
     CellWeights,
     run_cells,
 )
+from scgraph.nn.readout import LINEAR_SHARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,7 @@ __all__ = ["CompiledModel"]
 
 _MIXING = {"rows": ROWS, "symmetric": SYMMETRIC, "softmax": SOFTMAX}
 _ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.Identity, nn.ReLU, nn.GELU)
-_OWN = ("embed", "encode", "embedded", "restricted", "cell_vector", "stack")
+_OWN = ("embed", "encode", "embedded", "restricted", "cell_vector", "linear_vector", "stack")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class CompiledModel:
     """
 
     weights: CellWeights
+    width: int
 
     @classmethod
     def of(cls, model: CellModel) -> CompiledModel | None:
@@ -60,17 +62,17 @@ class CompiledModel:
         weights = parts.weights()
         tables = (table for table in weights if table.dtype == np.float32)
         # What is not finite is left to the plain form, which says so in the vectors.
-        return cls(weights) if all(np.isfinite(table).all() for table in tables) else None
+        return cls(weights, model.width) if all(np.isfinite(table).all() for table in tables) else None
 
     def embed(self, seen: Rows, whole: Rows | None = None) -> NDArray[np.float32]:
-        """Return the vectors of cells, each of one gene or more, ``[B, C]``.
+        """Return the vectors of cells, each of one gene or more, ``[B, width]``.
 
         Args:
             seen: row starts ``[B + 1]``, genes and values that the blocks see, without padding.
             whole: the same of all expressed genes, for the pooled readout, where those are a sample of them.
         """
         starts, genes, values = seen
-        out = np.empty((len(starts) - 1, self.weights.norm.shape[1]), np.float32)
+        out = np.empty((len(starts) - 1, self.width), np.float32)
         none: Rows = (np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
         run_cells(self.weights, starts, genes, values, *(none if whole is None else whole), out)
         return out
@@ -155,6 +157,7 @@ class _Parts:
         model, pooled = self.model, self.model.pooled_readout
         rows: list[Tensor] = [model.norm.weight, model.norm.bias]
         rows += [torch.zeros(model.channels)] * 3 if pooled is None else [pooled.scale, pooled.bias, pooled.gate]
+        rows.append(torch.full((model.channels,), LINEAR_SHARE))
         return {
             "norm": _stacked([row.detach() for row in rows]),
             "norm_eps": np.asarray([model.norm.eps], dtype=np.float32),

@@ -12,9 +12,16 @@ if TYPE_CHECKING:
 
     from scgraph.nn.graph import CellGraph
 
-__all__ = ["READOUTS", "CellLayers", "MeanReadout", "PooledReadout"]
+__all__ = ["LINEAR_SHARE", "READOUTS", "CellLayers", "MeanReadout", "PooledReadout"]
 
-READOUTS = ("mean", "pooled")
+READOUTS = ("mean", "pooled", "linear+pooled")
+
+LINEAR_SHARE = 0.5
+"""Size of the linear part in front of the pooled readout, where it is written too.
+
+It keeps what training takes from the principal components. Of 1 and a half, a half costs nothing on cells of a fifth
+of their depth: docs/features.md.
+"""
 
 
 class MeanReadout(nn.Module):

@@ -54,7 +54,7 @@ def embed(
         form: "auto", "plain" or "batches".
 
     Returns:
-        float32 `[n, C]`.
+        float32 `[n, width]`, see `scgraph.nn.CellModel.width`.
 
     Raises:
         ConfigError: no such device here.
@@ -109,12 +109,12 @@ class Embedder:
         self._compiled = CompiledModel.of(model) if self._one_by_one and form == "auto" else None
 
     def __call__(self, store: CellStore) -> NDArray[np.float32]:
-        """Return the vectors of the cells of a store, float32 `[n, C]`.
+        """Return the vectors of the cells of a store, float32 `[n, width]`.
 
         Raises:
             DataError: a vector is not finite; names the first such row.
         """
-        result = np.zeros((len(store), self.model.channels), dtype=np.float32)
+        result = np.zeros((len(store), self.model.width), dtype=np.float32)
         lengths = np.diff(store.indptr)
         rows = np.flatnonzero(lengths > 0)
         longest = int(lengths.max(initial=1))
@@ -158,7 +158,7 @@ class Embedder:
         import torch
 
         dtype = next(self.model.parameters()).dtype
-        result = np.empty((len(rows), self.model.channels), dtype=np.float32)
+        result = np.empty((len(rows), self.model.width), dtype=np.float32)
         ids, values = store.batch(rows, genes=genes, seed=self.seed, epoch=0)
         lengths = np.count_nonzero(ids, axis=1)
         with torch.inference_mode():

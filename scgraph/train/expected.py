@@ -23,11 +23,12 @@ def expects_counts(model: CellModel, training: TrainConfig) -> bool:
 def expected_fractions(model: CellModel, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the share that every gene of the vocabulary is expected to have in the counts of each cell.
 
-    ``p_g = softmax(P z + b)_g`` of the vector z of a cell, as the cell head gives it.
+    ``p_g = softmax(P z + b)_g`` of the vector z of a cell, as the cell head gives it; a linear part in front of z is
+    not looked at.
 
     Args:
         model: with a decoder, see `expects_counts`.
-        vectors: of the cells, ``[n, C]``.
+        vectors: of the cells as they are embedded, ``[n, width]``.
 
     Returns:
         ``[n, V]``, float32; rows add up to 1, column g is gene g + 1.
@@ -35,7 +36,8 @@ def expected_fractions(model: CellModel, vectors: NDArray[np.float32]) -> NDArra
     import torch
 
     weights = next(model.parameters())
+    decoded = np.ascontiguousarray(vectors[:, -model.channels :])
     with torch.inference_mode():
-        logs = model.log_shares(torch.from_numpy(np.ascontiguousarray(vectors)).to(weights.device, weights.dtype))
+        logs = model.log_shares(torch.from_numpy(decoded).to(weights.device, weights.dtype))
         fractions: NDArray[np.float32] = logs.float().exp().cpu().numpy()
     return fractions

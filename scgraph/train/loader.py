@@ -308,7 +308,7 @@ def make_loader(
         shuffle=shuffle,
         query=model.cell_head and training.cell_loss > 0,
         zeros=model.sees_zeros,
-        bags=model.readout == "pooled",
+        bags=model.pools,
         vectors=vectors,
         world=world,
     )

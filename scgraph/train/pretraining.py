@@ -218,7 +218,7 @@ def _check(
         raise ConfigError(
             "count_loss needs a model with a cell head: set model.cell_head to true, or train.count_loss to 0."
         )
-    if training.neighbor_loss > 0 and model.readout != "pooled":
+    if training.neighbor_loss > 0 and not model.pools:
         raise ConfigError("neighbor_loss starts from the pooled input of the cells: set model.readout to pooled.")
     if training.compile and model.network is not None and model.restricted:
         raise ConfigError(

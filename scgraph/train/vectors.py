@@ -161,7 +161,7 @@ def embed_file(
         )
     saved = load_model(model, allow_conv=allow_conv)
     if not alone:
-        check_copy(data, place, VECTORS, width=2 * saved.model.channels)  # once in the folder, once in the copy
+        check_copy(data, place, VECTORS, width=2 * saved.model.width)  # once in the folder, once in the copy
     with progress_bars(show_progress) as begin:
         stream = _opened(data, layer, values, begin("reading cells"))
         for note in stream.notes:
@@ -174,7 +174,7 @@ def embed_file(
             "model": model_sha256(local_folder(model)),
             "device": cells.embedder.device.type,
         }
-        shape = (len(stream.obs_names), saved.model.channels)
+        shape = (len(stream.obs_names), saved.model.width)
         partials = [PartialVectors(place, shape, identity, part=one) for one in wanted]
         with opened(partials, resume=resume or wanted[0] != share, say=say):
             check_new_file(place, overwrite=overwrite)  # by another process, meanwhile
@@ -205,13 +205,13 @@ def embed_cells(
     """Embed the cells of a source, as the model was trained to; a cell without counts gets zeros.
 
     Returns:
-        Vectors `[n_obs, C]` in the order of the source, and how many genes matched.
+        Vectors `[n_obs, width]` in the order of the source, and how many genes matched.
 
     Raises:
         DataError: Too few genes match, the file changed, or a vector is not finite; names the file.
     """
     cells = CellVectors(saved, stream, min_matched=min_matched, device=device)
-    vectors = np.zeros((len(stream.obs_names), saved.model.channels), dtype=np.float32)
+    vectors = np.zeros((len(stream.obs_names), saved.model.width), dtype=np.float32)
     for rows, part in cells.blocks():
         vectors[rows] = part
     return vectors, cells.tell(say)
@@ -315,6 +315,7 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
     return {
         "cells": cells,
         "channels": saved.model.channels,
+        "readout": saved.model_config.readout,
         "genes_matched": matched,
         "genes_a_cell": saved.training().genes_to_embed() or "all",
         "model": saved.model_config.name(),

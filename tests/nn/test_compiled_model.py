@@ -25,6 +25,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "square roots": {"value_encoding": "product", "values": "sqrt"},
     "linear Pearson values": {"values": "pearson"},
     "pooled": POOLED,
+    "linear part in front": POOLED | {"readout": "linear+pooled", "cell_layers": 1, "cell_width": 10},
     "pooled, layers of the cell": POOLED | {"cell_layers": 2, "cell_width": 10, "readout_norm": False},
     "tables a layer": {"shared_adjacency": False, "layers": 3},
     "one layer": {"layers": 1},

@@ -12,6 +12,7 @@ from scgraph.nn import CellGraph, GeneModel
 from scgraph.nn.asymmetric import AsymmetricModel
 from scgraph.nn.bag import GeneBag, weighted_sums, weighted_sums_reference
 from scgraph.nn.readout import CellLayers
+from scgraph.train.expected import expected_fractions
 
 if TYPE_CHECKING:
     from scgraph.nn.cell_model import CellModel
@@ -62,6 +63,29 @@ def test_the_vector_of_an_untrained_model_is_its_pooled_input() -> None:
     table = model.encoder.value.weight[GENES]  # type: ignore[union-attr, index]
     plain = (transformed.repeat_interleave(4, dim=-1) * table).sum(dim=1)
     torch.testing.assert_close(model.embed(GENES, VALUES), plain)
+
+
+@pytest.mark.parametrize("kind", ["plain", "asymmetric"])
+def test_the_linear_part_stands_in_front_at_half_its_size(kind: str) -> None:
+    cls, options = (GeneModel, {}) if kind == "plain" else (AsymmetricModel, {"decoder_layers": 1})
+    settings = {"conv": "gnn", "value_encoding": "product", "cell_head": True, "cell_layers": 1}
+    models = []
+    for readout in ("pooled", "linear+pooled"):
+        torch.manual_seed(0)
+        models.append(_opened(cls(6, readout=readout, **SIZES | settings | options)))  # type: ignore[arg-type]
+    trained, model = models
+    assert (trained.width, model.width) == (8, 16)
+    bag = GeneBag.of_padded(GENES, VALUES)
+    for own in (None, bag):
+        out = model.embed(GENES, VALUES, bag=own)
+        torch.testing.assert_close(out[:, :8], 0.5 * model.linear_vector(bag))
+        torch.testing.assert_close(out[:, 8:], trained.embed(GENES, VALUES, bag=own))
+    # The decoder reads what is trained, and nothing that is trained reads the linear part.
+    torch.testing.assert_close(model(GENES, VALUES).cell, trained(GENES, VALUES).cell)
+    vectors = model.embed(GENES, VALUES).detach().numpy()
+    torch.testing.assert_close(
+        torch.from_numpy(expected_fractions(model, vectors)), model.log_shares(model(GENES, VALUES).cell).exp()
+    )
 
 
 @pytest.mark.parametrize("kind", ["plain", "asymmetric"])

@@ -56,7 +56,8 @@ class CellWeights(NamedTuple):
         shifts: what the bias of that norm and of the map add ``[L, C]``.
         eps: of the norms ``[L]``.
         numbers: mixing, activation, readout and the first number of genes whose weights are not kept, int64 ``[4]``.
-        norm: weight, bias of the last norm, scale, bias and gate of the pooled readout, ``[5, C]``, and its `norm_eps`.
+        norm: weight, bias of the last norm, scale, bias and gate of the pooled readout, and the size of its linear part
+            in front of the vector, ``[6, C]``, and `norm_eps` of the norm.
         inner: ``diag(w) W₁ᵀ`` of the layers of the cell ``[K, C, W]``, `inner_shifts` ``[K, W]``.
         outer: ``W₂ᵀ`` ``[K, W, C]``, `outer_shifts` ``[K, C]``; `cell_eps` ``[K]``.
     """
@@ -102,7 +103,7 @@ def run_cells(
         whole_starts: row starts of all expressed genes ``[B + 1]``; the blocks see all where ``whole_starts[-1]`` is 0.
         whole_genes: their ids.
         whole_values: their values.
-        out: the vectors ``[B, C]``.
+        out: the vectors ``[B, C]``, or ``[B, 2 C]`` with the linear part of the pooled readout in front.
     """
     cells, kinds = len(starts) - 1, weights.first.shape[1]
     channels = kinds * weights.first.shape[2]
@@ -131,6 +132,8 @@ def run_cells(
     powers, sums = np.empty(longest, np.int32), np.empty(longest, np.float32)
     pooled, added = np.empty(channels, np.float32), np.empty(channels, np.float32)
     hidden = np.empty((1, weights.inner.shape[2]), np.float32)
+    result = np.empty((1, channels), np.float32)
+    front = out.shape[1] - channels
     for cell in range(cells):
         begin, count = starts[cell], starts[cell + 1] - starts[cell]
         here = slice(begin, begin + count)
@@ -166,10 +169,11 @@ def run_cells(
                     x[at, column] += y[at, column]
                     added[column] += y[at, column]
         share = _ONE / np.float32(count)
-        result = out[cell : cell + 1]
         if readout == POOLED:
             for column in range(channels):
                 linear = pooled[column] * weights.norm[2, column] + weights.norm[3, column]
+                if front:
+                    out[cell, column] = weights.norm[5, column] * linear
                 result[0, column] = linear + weights.norm[4, column] * (added[column] * share)
         else:
             if readout == NORMED_MEAN:
@@ -185,6 +189,7 @@ def run_cells(
                 if readout == NORMED_MEAN:
                     result[0, column] = mean * weights.norm[0, column] + weights.norm[1, column]
         _run_cell_layers(weights, result, normed[:1], hidden)
+        out[cell, front:] = result[0]
 
 
 @compiled
