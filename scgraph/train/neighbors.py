@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from scgraph.config import TrainConfig
+    from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore
     from scgraph.nn import CellModel
 
-__all__ = ["integrates", "integration_note", "linear_vectors", "neighbor_targets", "targets_of"]
+__all__ = ["integrated_model", "integrates", "integration_note", "linear_vectors", "neighbor_targets", "targets_of"]
 
 MOST_CELLS = 20_000
 """Cells among which neighbors are looked for, drawn where there are more."""
@@ -58,6 +58,16 @@ def integrates(config: TrainConfig, train: CellStore) -> bool:
     return _asks(config) and _batches(train) > 1 and len(train) >= LEAST_CELLS
 
 
+def integrated_model(model: ModelConfig, config: TrainConfig, train: CellStore) -> ModelConfig:
+    """Return the settings of a network without a linear part in front of its vectors, if its training integrates.
+
+    The linear part is of the cell as it is, batch and all; what is trained beside it is drawn away from the batch.
+    """
+    if model.readout == "linear+pooled" and integrates(config, train):
+        return model.model_copy(update={"readout": "pooled"})
+    return model
+
+
 def integration_note(configs: Iterable[TrainConfig], train: CellStore, *, batches_named: bool, corpus: bool) -> str:
     """Say, before the work, what the settings of trainings make of batches; "" where there is nothing to say.
 
@@ -78,8 +88,8 @@ def integration_note(configs: Iterable[TrainConfig], train: CellStore, *, batche
     if len(train) < LEAST_CELLS:
         return f"{none}: of {len(train)} cells to learn from none are corrected, as it takes {LEAST_CELLS}"
     return (
-        f"what cells are drawn to in pretraining is corrected for their {_batches(train)} batches (Harmony); "
-        "train.integration=none leaves them as they are"
+        f"what cells are drawn to in pretraining is corrected for their {_batches(train)} batches (Harmony), and no "
+        "linear part, which is not, stands in front of it; train.integration=none leaves them as they are"
     )
 
 

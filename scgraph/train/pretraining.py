@@ -27,7 +27,7 @@ from scgraph.train.distributed.world import find_world
 from scgraph.train.loader import make_loader
 from scgraph.train.loggers import OWNED as OWNED_LOGS
 from scgraph.train.loggers import check_loggers, logs_folder
-from scgraph.train.neighbors import integration_note, targets_of
+from scgraph.train.neighbors import integrated_model, integration_note, targets_of
 from scgraph.train.run import HISTORY, Run, history_frame
 from scgraph.train.trainer import check_world, resolve_device
 from scgraph.train.views import check_counts
@@ -145,7 +145,7 @@ def pretrain(
     """
     log = check_loggers(log, out)
     check_license(license, out)
-    model_config = with_network(model_config, network)
+    model_config = integrated_model(with_network(model_config, network), train_config, train)
     world = find_world(train_config.devices, train_config.nodes)
     loader = make_loader(train, model_config, train_config, shuffle=True, world=world)
     validation_loader = None

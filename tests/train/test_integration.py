@@ -15,7 +15,7 @@ from scgraph.config_files import as_pretrain_config
 from scgraph.data import CellStore, Vocabulary, read_cells
 from scgraph.data.sets.examples import two_batches as example
 from scgraph.errors import ConfigError, DataError
-from scgraph.models import initial_model
+from scgraph.models import initial_model, load_model
 from scgraph.train import pretrain
 from scgraph.train.distributed.handover import read_store, write_store
 from scgraph.train.integration import correct_batches, extend_correction
@@ -111,6 +111,18 @@ def test_a_training_is_told_of_its_batches_only_where_the_settings_ask() -> None
         weights[how] = torch.cat([one.flatten() for one in result.model.parameters()])
         assert any("corrected for their 2 batches" in note for note in result.notes) == (how == "harmony")
     assert not torch.equal(weights["none"], weights["harmony"])
+
+
+@pytest.mark.parametrize(("how", "readout"), [("none", "linear+pooled"), ("harmony", "pooled")])
+def test_no_linear_part_stands_in_front_of_vectors_that_are_corrected(how: str, readout: str, tmp_path: Path) -> None:
+    config, training = (
+        helpers.pooled_model(readout="linear+pooled"),
+        helpers.small_training(**TRAINING, integration=how),
+    )
+    result = pretrain(config, training, batched(), out=tmp_path / "model", progress=False)
+    assert result.model_config.readout == load_model(tmp_path / "model").model_config.readout == readout
+    resumed = pretrain(config, training, batched(), out=tmp_path / "model", resume=True, progress=False)
+    assert resumed.model.width == result.model.width == (2 if how == "none" else 1) * config.channels
 
 
 def test_a_store_keeps_batches_through_subset_concat_and_handover(tmp_path: Path) -> None:
