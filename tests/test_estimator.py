@@ -43,7 +43,7 @@ def test_its_vectors_are_those_of_embed_and_the_cells_stay_as_they_are(fitted: C
     scgraph.tl.embed(adata, fitted.model_, device="cpu")
     assert np.array_equal(vectors, adata.obsm["X_scgraph"])
     assert vectors.dtype == np.float32
-    assert list(fitted.get_feature_names_out()) == [f"cellembedder{at}" for at in range(8)]
+    assert list(fitted.get_feature_names_out()) == [f"cellembedder{at}" for at in range(16)]
     turned = make_cells(20, seed=3)[:, ::-1]
     assert np.array_equal(fitted.transform(turned), vectors)
 
@@ -54,7 +54,7 @@ def test_a_frame_names_the_genes_and_a_matrix_has_them_in_order(fitted: CellEmbe
     framed = clone(fitted).fit(frame)
     assert list(framed.feature_names_in_) == list(fitted.feature_names_in_) == list(adata.var_names)
     assert framed.n_features_in_ == 40
-    assert framed.transform(frame).shape == (90, 8)
+    assert framed.transform(frame).shape == (90, 16)
     with pytest.raises(ValueError, match="feature names"):
         framed.transform(frame[frame.columns[::-1]])
     plain = clone(fitted).set_params(seed=1).fit(adata.X)

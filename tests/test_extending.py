@@ -112,7 +112,7 @@ def test_a_saved_model_of_it_serves(followed: tuple[Path, str]) -> None:
     from scgraph.models import load_model
 
     folder, said = followed
-    assert anndata.read_h5ad(folder / "embedded.h5ad").obsm["X_scgraph"].shape == (90, 8)
+    assert anndata.read_h5ad(folder / "embedded.h5ad").obsm["X_scgraph"].shape == (90, 16)
     assert "gated on cells.h5ad" in said
     with pytest.raises(ModelFileError, match=re.escape("allow_conv=['my_lab:GatedConv']")):
         load_model(folder / "gated")

@@ -28,7 +28,7 @@ def run(code: str, folder: Path) -> None:
 def test_python_example_of_the_readme(tmp_path: Path) -> None:
     code = next(block for block in blocks("README.md") if "scgraph.pretrain" in block)
     code = code.replace('adata.obsm["X_scgraph"].shape  # ', 'assert adata.obsm["X_scgraph"].shape == ')
-    assert "== (700, 64)" in code
+    assert "== (700, 128)" in code
     run(code, tmp_path)
 
 

@@ -50,8 +50,9 @@ def front_block(part: str) -> str:
 def front_rows() -> list[tuple[str, str, str]]:
     """Return claim, measurement and verdict of the six rows."""
     costs = pd.read_csv(RESULTS / NEWEST.costs / "costs.csv")
-    features, batches = (read_benches(name, RESULTS) for name in (NEWEST.features, NEWEST.batches))
-    return [*_costs(costs), _accuracy(), _features(features, batches), _beside(features), _graph(features)]
+    names = (NEWEST.features, NEWEST.batches, NEWEST.graph)
+    features, batches, trained = (read_benches(name, RESULTS) for name in names)
+    return [*_costs(costs), _accuracy(), _features(features, batches), _beside(features), _graph(trained)]
 
 
 def compute_verdict(ratios: pd.Series) -> str:

@@ -30,19 +30,22 @@ class Newest:
         costs: of `benchmarks.table2`, with costs.csv.
         accuracy: of `scgraph bench` with gnn and tf, the same settings on other sets.
         features: of `benchmarks.embeddings`: what each bench of it names is read beside it.
+        graph: the same of benches with the control `none`, of the trained part of the vectors alone.
         batches: the same of benches whose models bring batches together.
     """
 
     costs: str
     accuracy: tuple[str, ...]
     features: str
+    graph: str
     batches: str
 
 
 NEWEST = Newest(
     costs="table2/2026-11-21-costs",
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
-    features="embeddings/2026-11-26-likelihood-eleven-sets",
+    features="embeddings/2026-11-26-linear-part-eleven-sets",
+    graph="embeddings/2026-11-26-likelihood-eleven-sets",
     batches="embeddings/2026-11-26-with-batches",
 )
 COMPONENTS = ("pca+logreg", "pca-sqrt", "pca-scaled", "pca-pearson", "pca-pearson-hvg", "pca-sqrt+pearson")

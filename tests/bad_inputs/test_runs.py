@@ -200,7 +200,7 @@ def test_two_at_once_with_one_output_leave_one_whole(
     assert list(folder.iterdir()) == [out], "and nothing unfinished"
     whole = snapshot(folder)
     if command == "embed":
-        assert anndata.read_h5ad(out).obsm["X_scgraph"].shape == (40, 8)
+        assert anndata.read_h5ad(out).obsm["X_scgraph"].shape == (40, 16)
     else:
         fine(["pretrain", out, "--out", "m", *TINY] if command == "prepare" else ["probe", out, data])
     assert snapshot(folder) == whole
