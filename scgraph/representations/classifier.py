@@ -179,18 +179,18 @@ def fit_path(
     codes = np.unique(y)
     regression = LogisticRegression(solver="newton-cg", warm_start=True, max_iter=500)
     fitted = []
-    for penalty in penalties:
-        if len(codes) == 1:
-            weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
-        else:
-            # These products are small: threads of the linear algebra library cost ten times what they give.
-            with threadpool_limits(1):
+    # These products are small: threads of the linear algebra library cost ten times what they give.
+    with threadpool_limits(1):
+        for penalty in penalties:
+            if len(codes) == 1:
+                weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
+            else:
                 regression.set_params(C=penalty).fit(z, y)
-            weights, bias = regression.coef_.T.copy(), regression.intercept_.copy()
-            if len(codes) == 2:  # one column, of the second class against the first
-                weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
-                bias = np.concatenate([np.zeros_like(bias), bias])
-        fitted.append(Classifier(centre, scale, weights, bias, codes, penalty, scaling))
+                weights, bias = regression.coef_.T.copy(), regression.intercept_.copy()
+                if len(codes) == 2:  # one column, of the second class against the first
+                    weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
+                    bias = np.concatenate([np.zeros_like(bias), bias])
+            fitted.append(Classifier(centre, scale, weights, bias, codes, penalty, scaling))
     return fitted
 
 

@@ -61,18 +61,19 @@ def test_memory_and_file_get_the_same_labels(folder: Path) -> None:
     np.testing.assert_allclose(adata.obs["scgraph_probability"], labelled.obs["scgraph_probability"], atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["classifier", "model"])
+@pytest.mark.parametrize(("model", "candidates"), [("classifier", None), ("model", ["gnn"])])
 def test_a_query_on_disk_is_read_a_block_at_a_time(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, candidates: list[str] | None
 ) -> None:
     whole, reference = query_cells(), None if model == "classifier" else folder / "reference.h5ad"
-    scgraph.annotate(whole, reference, model=folder / model, majority=True)
+    options: dict[str, Any] = {"model": folder / model, "candidates": candidates, "majority": True}
+    scgraph.annotate(whole, reference, **options)
     monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 300)
     read = "scgraph.data.files.stream.read_cells"
     monkeypatch.setattr(read, lambda *_, **__: pytest.fail("the query was read whole"))
     backed = ad.read_h5ad(folder / "query.h5ad", backed="r")
-    scgraph.annotate(backed, reference, model=folder / model, majority=True)
-    annotate_file(folder / "query.h5ad", reference, model=folder / model, majority=True, out=tmp_path / "labelled.h5ad")
+    scgraph.annotate(backed, reference, **options)
+    annotate_file(folder / "query.h5ad", reference, out=tmp_path / "labelled.h5ad", **options)
     for found in (backed, ad.read_h5ad(tmp_path / "labelled.h5ad")):
         for column in ("scgraph_label", "scgraph_probability", "scgraph_novelty"):
             pd.testing.assert_series_equal(found.obs[column], whole.obs[column], rtol=1e-5)

@@ -41,7 +41,7 @@ def test_bench_and_tune_have_the_same_default_and_option() -> None:
     ("asked", "said"), [({}, "left out"), ({"drop_leaks": False}, "kept, as drop_leaks=False asks")]
 )
 def test_a_bench_leaves_test_cells_out_of_the_corpus(corpus: ad.AnnData, asked: dict[str, bool], said: str) -> None:
-    result = run_bench(["none"], [make_cells()], corpus=[corpus], config=QUICK | {"uses": []}, **asked)
+    result = run_bench(["none"], [make_cells()], corpus=[corpus], config=QUICK, **asked)
     (note,) = (note for note in result.notes if "have the counts of a test cell" in note)
     assert f"27 corpus cells have the counts of a test cell on all shared genes, {said}" in note
 

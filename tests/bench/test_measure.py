@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from scgraph.nn import CellModel
     from scgraph.representations.classifier import Classifier
 
-PLAIN = QUICK | {"uses": []}
+ASKED = QUICK | {"uses": ["labels"]}
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said: list[str] = []
-    result = scgraph.bench(["gnn", "tf"], [cells_file], config=QUICK | {"seeds": 2}, out=out, say=said.append)
+    result = scgraph.bench(["gnn", "tf"], [cells_file], config=ASKED | {"seeds": 2}, out=out, say=said.append)
 
     written = {path.name for path in out.iterdir()}
     assert written == {
@@ -91,7 +91,7 @@ def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
 
 def test_the_same_bench_gives_the_same_numbers(cells_file: Path) -> None:
     columns = ["model", "accuracy", "macro_f1", "mvp_loss", "validation_mvp_loss"]
-    first, again = (scgraph.bench(["gnn"], [cells_file], config=PLAIN).results[columns] for _ in range(2))
+    first, again = (scgraph.bench(["gnn"], [cells_file], config=QUICK).results[columns] for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
 
 
@@ -223,7 +223,7 @@ def test_genes_of_a_corpus_are_those_of_the_cells_to_learn_from() -> None:
 
 
 def test_batches_stay_whole(cells_file: Path) -> None:
-    result = scgraph.bench(["none"], [cells_file], config=PLAIN, batch_key="donor")
+    result = scgraph.bench(["none"], [cells_file], config=QUICK, batch_key="donor")
     assert result.results["split"].unique().tolist() == ["batch"]
     assert any("donor" in note or "batch" in note for note in result.notes)
 
@@ -242,7 +242,7 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(figures, "feature_maps", watched)
     out = tmp_path / "out"
-    result = scgraph.bench(["gnn", "tf"], files, config=QUICK | {"seeds": 2}, out=out)
+    result = scgraph.bench(["gnn", "tf"], files, config=ASKED | {"seeds": 2}, out=out)
     pictures = {path.name: path for path in out.glob("*.png")}
     assert set(pictures) == {
         *("scores-first.png", "scores-second.png", "features-first.png", "features-second.png", "difference.png"),
@@ -260,7 +260,7 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "All sets together" in (out / "summary.md").read_text()
     assert 'id="all"' in (out / "report.html").read_text()
     (out / "features-gone.png").write_text("of a set that is not in the next bench")
-    scgraph.bench(["none"], files[:1], config=QUICK, out=out, overwrite=True)
+    scgraph.bench(["none"], files[:1], config=ASKED, out=out, overwrite=True)
     assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png", "uses-first.png"}
 
 
@@ -286,9 +286,9 @@ def test_seeds_that_share_a_split_are_told(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["donor"] = [f"d{i // 3 % 3}" for i in range(90)]
     adata.obs["donor"] = np.where(np.arange(90) < 80, "large", adata.obs["donor"])
-    result = scgraph.bench(["none"], [adata], config=PLAIN | {"seeds": 3}, batch_key="donor")
+    result = scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor")
     assert any("the 3 seeds divide the cells in" in note for note in result.notes)
-    result = scgraph.bench(["none"], [make_cells()], config=PLAIN | {"seeds": 2})
+    result = scgraph.bench(["none"], [make_cells()], config=QUICK | {"seeds": 2})
     assert not any("seeds divide the cells" in note for note in result.notes)
 
 
@@ -378,7 +378,7 @@ def test_a_fine_tuned_row_learns_from_its_parts_alone_and_is_asked_no_uses(
 
 
 def test_settings_of_one_model(cells_file: Path) -> None:
-    config = PLAIN | {"per_model": {"gnn": {"layers": 3}}}
+    config = QUICK | {"per_model": {"gnn": {"layers": 3}}}
     costs = {cost.model: cost for cost in scgraph.bench(["gnn", "mean"], [cells_file], config=config).costs}
     assert (costs["gnn"].layers, costs["mean"].layers) == (3, 1)
 
@@ -387,7 +387,7 @@ def test_a_layer_of_ones_own(cells_file: Path, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "own_lab.py").write_text("from scgraph.nn.conv import NoneConv\nclass Own(NoneConv):\n    key = ''\n")
     monkeypatch.syspath_prepend(tmp_path)
     out = tmp_path / "out"
-    result = scgraph.bench(["own_lab:Own"], [cells_file], config=PLAIN, out=out)
+    result = scgraph.bench(["own_lab:Own"], [cells_file], config=QUICK, out=out)
     assert "own_lab:Own" in set(result.results["model"])
     assert (out / "models" / "cells-own_lab-Own").is_dir()
 
@@ -397,9 +397,9 @@ def test_what_is_there_stays(cells_file: Path, tmp_path: Path) -> None:
     out.mkdir()
     (out / "results.csv").write_text("precious")
     with pytest.raises(OutputError, match="out"):
-        scgraph.bench(["none"], [cells_file], config=PLAIN, out=out)
+        scgraph.bench(["none"], [cells_file], config=QUICK, out=out)
     assert (out / "results.csv").read_text() == "precious"
-    scgraph.bench(["none"], [cells_file], config=PLAIN, out=out, overwrite=True)
+    scgraph.bench(["none"], [cells_file], config=QUICK, out=out, overwrite=True)
     assert (out / "results.csv").read_text() != "precious"
 
 
@@ -407,8 +407,8 @@ def test_rare_classes_are_refused_or_left_out(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["cell_type"] = ["rare", "rare", *adata.obs["cell_type"][2:]]
     with pytest.raises(DataError, match="'rare'"):
-        scgraph.bench(["none"], [adata], config=PLAIN)
-    result = scgraph.bench(["none"], [adata], config=PLAIN | {"drop_classes_below": 3})
+        scgraph.bench(["none"], [adata], config=QUICK)
+    result = scgraph.bench(["none"], [adata], config=QUICK | {"drop_classes_below": 3})
     assert (result.results[["n_train", "n_validation", "n_test"]].sum(axis=1) == 88).all()
     assert any("2 cells of 1 classes with fewer than 3 cells are left out: rare" in note for note in result.notes)
 
@@ -417,7 +417,7 @@ def test_a_class_without_train_cells_is_named(tmp_path: Path) -> None:
     adata = make_cells()
     adata.obs["donor"] = [f"donor of {kind}" for kind in adata.obs["cell_type"]]  # whichever is tested is unseen
     with pytest.raises(DataError, match=r"'type [012]'"):
-        scgraph.bench(["none"], [adata], config=PLAIN | {"seeds": 3}, batch_key="donor", out=tmp_path / "out")
+        scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -429,7 +429,7 @@ def test_ctrl_c_keeps_finished_rows(cells_file: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        scgraph.bench(["none", "mean"], [cells_file], config=PLAIN, out=out, say=interrupt)
+        scgraph.bench(["none", "mean"], [cells_file], config=QUICK, out=out, say=interrupt)
     assert pd.read_csv(out / "results.csv")["model"].tolist() == ["majority", "pca+logreg", "none untrained", "none"]
 
 

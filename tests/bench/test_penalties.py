@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_what_was_chosen_stands_in_results_and_notes(tmp_path: Path) -> None:
-    result = run_bench(["none"], [make_cells()], config=QUICK | {"seeds": 2, "uses": []}, out=tmp_path / "out")
+    result = run_bench(["none"], [make_cells()], config=QUICK | {"seeds": 2}, out=tmp_path / "out")
     written = pd.read_csv(tmp_path / "out" / "results.csv").set_index("model")
     assert written["inverse_penalty"].drop("majority").isin(INVERSE_PENALTIES).all()
     assert written["scaling"].drop("majority").isin(["global", "columns"]).all()

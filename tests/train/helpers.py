@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +14,9 @@ from scgraph.data import CellStore, Vocabulary
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.writing import StoreWriter, new_store_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GENES, CELLS = 40, 120
 
@@ -96,16 +96,3 @@ def on_disk(store: CellStore, folder: Path) -> CellStore:
         writer.add(store.indptr, store.genes.array, store.values.array, store.keys, source=0)
         writer.finish([{"source": "memory", "cells": len(store)}])
     return CellStore.open(folder)
-
-
-def start_child(*arguments: object) -> subprocess.Popen[str]:
-    """Start child.py with arguments."""
-    # The same paths, so that it imports the same scgraph as the tests.
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("child.py")), *map(str, arguments)],
-        env=os.environ | paths,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

@@ -96,6 +96,12 @@ class GeneConv(MessagePassing):  # type: ignore[misc]  # PyG is untyped to mypy
         self.channels = channels
         self._counts: dict[tuple[int, int, int | None], tuple[int, int]] = {}
 
+    def _set_jittable_templates(self, *arguments: Any) -> None:
+        # PyG tries to compile `propagate` for every layer anew. Where it cannot, as with the ** of `on_edges`, it
+        # parses the source of the class each time: 10 to 25 ms a layer, for what the first of the class has found.
+        if "_jinja_propagate" not in type(self).__dict__:
+            super()._set_jittable_templates(*arguments)
+
     def forward(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None = None) -> Tensor:
         """Run the layer. ``[B, G, C]`` to ``[B, G, C]``, zero for padding.
 

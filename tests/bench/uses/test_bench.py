@@ -19,6 +19,7 @@ from tests.helpers import QUICK, make_cells
 if TYPE_CHECKING:
     from pathlib import Path
 
+ASKED = QUICK | {"uses": None}
 ROWS = ["pca+logreg", "gnn untrained", "gnn"]
 
 
@@ -31,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[object,
 
 def test_every_representation_is_asked_every_use(cells_file: Path, tmp_path: Path) -> None:
     result = scgraph.bench(
-        ["gnn"], [cells_file], batch_key="donor", config=QUICK | {"seeds": 2, "split": "random"}, out=tmp_path / "out"
+        ["gnn"], [cells_file], batch_key="donor", config=ASKED | {"seeds": 2, "split": "random"}, out=tmp_path / "out"
     )
     uses = pd.read_csv(tmp_path / "out" / "uses.csv", dtype={"level": str, "draw": str}, keep_default_na=False)
     assert len(uses) == len(result.uses)
@@ -62,7 +63,7 @@ def test_cells_are_embedded_once_whole_and_once_a_depth(cells_file: Path, monkey
         return real(model, store, **options)
 
     monkeypatch.setattr(representations, "embed", counted)
-    result = scgraph.bench(["none"], [cells_file], config=QUICK)
+    result = scgraph.bench(["none"], [cells_file], config=ASKED)
     test = int(result.results["n_test"].iloc[0])
     assert sizes == [90, test, test, test] * 2  # untrained and trained
 
@@ -133,12 +134,12 @@ def test_a_batch_column_divides_the_cells_unless_a_random_split_is_asked_for(cel
 
 
 def test_the_papers_probe_gets_the_classifier_of_all_uses(cells_file: Path) -> None:
-    result = scgraph.bench(["none"], [cells_file], config=QUICK | {"probe": {"kind": "adam", "epochs": 2}})
+    result = scgraph.bench(["none"], [cells_file], config=ASKED | {"probe": {"kind": "adam", "epochs": 2}})
     assert set(result.uses["model"]) == {"pca+logreg", "none untrained", "none"}
 
 
 def test_uses_of_the_models_before_outlive_a_failure(tmp_path: Path) -> None:
-    config = QUICK | {"train_per_model": {"gnn": {"learning_rate": 1e30}}}
+    config = ASKED | {"train_per_model": {"gnn": {"learning_rate": 1e30}}}
     with pytest.raises(scgraph.errors.ScgraphError):
         scgraph.bench(["none", "gnn"], [make_cells()], config=config, out=tmp_path / "out")
     uses = pd.read_csv(tmp_path / "out" / "uses.csv")

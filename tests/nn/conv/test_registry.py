@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch_geometric.nn
+from torch_geometric.inspector import Inspector
 
 from scgraph.errors import ConfigError
 from scgraph.nn import GeneConv
@@ -187,3 +188,22 @@ main(["models"])
     assert done.returncode == 0, done.stderr
     assert "of the lab" in done.stdout
     assert "cannot be loaded" in done.stdout, "a broken package hides no other layer"
+
+
+@pytest.mark.parametrize("name", ["gnn", "gat"])
+def test_the_source_of_a_class_is_read_for_its_first_layer_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[type] = []
+    source = Inspector.get_source
+
+    def counted(self: Inspector, cls: type | None = None) -> str:
+        read.append(self._cls)
+        return source(self, cls)
+
+    monkeypatch.setattr(Inspector, "get_source", counted)
+    own = type("Own", (conv_class(name),), {"__doc__": "A class of which there is no layer yet."})
+    layers = [own(8)]
+    assert own in read
+    read.clear()
+    layers.append(own(8))
+    assert not read
+    assert layers[0].propagate.__func__ is layers[1].propagate.__func__
