@@ -71,7 +71,8 @@ class _Sorted(torch.autograd.Function):
         order, border = (torch.empty(cells, heads, genes, dtype=torch.int32) for _ in range(2))
         arrays = _arrays(values, target, source, keep)
         outs = _arrays(order, border, y)
-        _in_threads(lambda begin, end: _attend(*arrays, values.numpy().dtype.type(slope), *outs, begin, end), values)
+        number = arrays[0].dtype.type(slope)
+        _in_threads(lambda begin, end: _attend(*arrays, number, *outs, begin, end), values)
         ctx.save_for_backward(values, target, source, keep, order, border)
         ctx.slope = slope
         return y
@@ -84,8 +85,8 @@ class _Sorted(torch.autograd.Function):
         to_target, to_source = (values.new_empty(values.shape[0], *target.shape) for _ in range(2))
         arrays = _arrays(values, target, source, keep)
         others = _arrays(order, border, gradient.contiguous(), to_values, to_target, to_source)
-        slope = arrays[0].dtype.type(ctx.slope)
-        _in_threads(lambda begin, end: _attend_backward(*arrays, slope, *others, begin, end), values)
+        number = arrays[0].dtype.type(ctx.slope)
+        _in_threads(lambda begin, end: _attend_backward(*arrays, number, *others, begin, end), values)
         return to_values, to_target.sum(dim=0), to_source.sum(dim=0), None, None
 
 
