@@ -11,6 +11,7 @@ from benchmarks.harness.children import OUT_OF_MEMORY
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
 from benchmarks.training_step.cases import TORCH_ENCODER, NotInstalledError, TrainingStep
+from benchmarks.training_step.profile import profiled
 from scgraph.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ REFERENCES = {"tf": "tf", "encoder": TORCH_ENCODER}
 
 
 def measure_training(
-    entries: Sequence[Entry], sizes: ModelSizes, *, rounds: int, seconds: float
+    entries: Sequence[Entry],
+    sizes: ModelSizes,
+    *,
+    rounds: int,
+    seconds: float,
+    shares: list[dict[str, Any]] | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
     """Train all models in turn, A B C A B C.
 
@@ -37,6 +43,7 @@ def measure_training(
         sizes: the same for all.
         rounds: at most.
         seconds: no round but the first is started after so long.
+        shares: takes a row a model with where the time of a step goes, see `profiled`; compiled models are left out.
 
     Returns:
         A row a model, those that could not be run included, and the seconds of every step by model and round.
@@ -59,6 +66,12 @@ def measure_training(
         _empty_cache(sizes)
     able, failures = warmed(steps)
     times = interleaved(able, rounds=rounds, seconds=seconds)
+    if shares is not None:
+        shares += [
+            {"name": name} | profiled(step)
+            for name, step in steps.items()
+            if name in times and "compile" not in step.entry.options
+        ]
     for row in rows:
         row["status"] = failures.get(row["name"], row["status"])
         own = times.get(row["name"], [])

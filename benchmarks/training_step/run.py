@@ -22,7 +22,8 @@ from scgraph.errors import ConfigError
 app = command_line()
 
 OWNED = (
-    "results.csv", "rounds.csv", "table.md", "figure.png", "figure.svg", "config.yaml", "environment.json",
+    "results.csv", "rounds.csv", "profile.csv", "table.md", "figure.png", "figure.svg", "config.yaml",
+    "environment.json",
 )  # fmt: skip
 MODELS = "gnn,gnn-linear,gcn,gat,tf,hybrid,TransformerEncoder,BertModel"
 
@@ -43,12 +44,14 @@ def training_step(
     adam: Annotated[bool, typer.Option("--adam", help="Count a step of Adam as well.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 9,
     seconds: Annotated[float, typer.Option(min=0, help="No further round is started after so long.")] = 200,
+    profile: Annotated[bool, typer.Option("--profile", help="Say as well where the time of a step goes.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure all models in turn, with the machine's matmul peak before and after."""
     import torch
 
     from benchmarks.training_step.cases import ModelSizes, entries
+    from benchmarks.training_step.profile import shares_table
     from benchmarks.training_step.rounds import draw_training, measure_training, training_table, with_shares
     from scgraph.costs.machine import matmul_peak
 
@@ -60,7 +63,8 @@ def training_step(
     results = new_folder("training_step", out, request, overwrite=overwrite, owned=OWNED)
     before = matmul_peak()
     say(f"matmul peak {before / 1e9:,.0f} G operations a second; training {len(chosen)} models in turn")
-    rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds)
+    shares: list[dict[str, Any]] | None = [] if profile else None
+    rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds, shares=shares)
     after = matmul_peak()
     rows = with_shares(rows, max(before, after))
     threads = torch.get_num_threads()
@@ -77,6 +81,15 @@ def training_step(
             "after; a step counts as 6 operations a multiply-add of its layers. The Transformers of the other "
             "libraries have the same embedding, value head, heads (8) and feed-forward (C) as `tf`; `BertModel` adds "
             "an embedding of positions and normalises behind its layers. `(math)` forms the scores of attention.\n",
+            *(
+                [
+                    "Where the time of a step goes, one step under PyTorch's profiler:\n",
+                    shares_table(shares),
+                    "Only products of matrices and the products inside attention count as multiply-adds.\n",
+                ]
+                if shares
+                else []
+            ),
             *results.busy(threads),
         ]
     )
@@ -85,7 +98,7 @@ def training_step(
         for name, own in times.items()
         for number, value in enumerate(own)
     ]
-    results.write_rows(results=rows, rounds=measured)
+    results.write_rows(results=rows, rounds=measured, **({"profile": shares} if shares else {}))
     show(
         results.finish(
             page,

@@ -55,7 +55,7 @@ class AttentionConv(GeneConv):
     def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values. ``[..., C]`` to ``[..., H, D]`` each."""
         maps = three_maps(x, self.query_key_value.weight, self.query_key_value.bias)
-        query, key, value = (part.unflatten(-1, (self.heads, -1)) for part in maps)
+        query, key, value = (part.reshape(*x.shape[:-1], self.heads, -1) for part in maps)
         return query, key, value
 
     def merged(self, y: Tensor, x: Tensor) -> Tensor:

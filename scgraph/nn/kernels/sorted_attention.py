@@ -72,7 +72,7 @@ class _Sorted(torch.autograd.Function):
         arrays = _arrays(values, target, source, keep)
         outs = _arrays(order, border, y)
         number = arrays[0].dtype.type(slope)
-        _in_threads(lambda begin, end: _attend(*arrays, number, *outs, begin, end), values)
+        _in_threads(lambda begin, end: _attend(begin, end, number, *arrays, *outs), values)
         ctx.save_for_backward(values, target, source, keep, order, border)
         ctx.slope = slope
         return y
@@ -86,7 +86,7 @@ class _Sorted(torch.autograd.Function):
         arrays = _arrays(values, target, source, keep)
         others = _arrays(order, border, gradient.contiguous(), to_values, to_target, to_source)
         number = arrays[0].dtype.type(ctx.slope)
-        _in_threads(lambda begin, end: _attend_backward(*arrays, number, *others, begin, end), values)
+        _in_threads(lambda begin, end: _attend_backward(begin, end, number, *arrays, *others), values)
         return to_values, to_target.sum(dim=0), to_source.sum(dim=0), None, None
 
 
@@ -158,8 +158,8 @@ def _weights(largest: Any, slope: Any, over: Any, under: Any) -> Any:
 
 @compiled
 def _attend(
-    values: Floats, target: Floats, source: Floats, keep: Any, slope: Any, orders: Any, borders: Any, y: Floats,
-    begin: int, end: int,
+    begin: int, end: int, slope: Any, values: Floats, target: Floats, source: Floats, keep: Any, orders: Any,
+    borders: Any, y: Floats,
 ) -> None:  # fmt: skip
     _, genes, heads, width = values.shape
     receives, sends, ranked = np.empty((3, genes), values.dtype)
@@ -192,8 +192,8 @@ def _attend(
 
 @compiled
 def _attend_backward(
-    values: Floats, target: Floats, source: Floats, keep: Any, slope: Any, orders: Any, borders: Any,
-    gradient: Floats, to_values: Floats, to_target: Floats, to_source: Floats, begin: int, end: int,
+    begin: int, end: int, slope: Any, values: Floats, target: Floats, source: Floats, keep: Any, orders: Any,
+    borders: Any, gradient: Floats, to_values: Floats, to_target: Floats, to_source: Floats,
 ) -> None:  # fmt: skip
     _, genes, heads, width = values.shape
     receives, sends, to_receives = np.empty((3, genes), values.dtype)
