@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ from benchmarks.harness.children import OUT_OF_MEMORY
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
 from benchmarks.training_step.cases import TORCH_ENCODER, NotInstalledError, TrainingStep
+from benchmarks.training_step.profile import profiled
 from scgraph.memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.figure import Figure
 
@@ -28,7 +30,13 @@ REFERENCES = {"tf": "tf", "encoder": TORCH_ENCODER}
 
 
 def measure_training(
-    entries: Sequence[Entry], sizes: ModelSizes, *, rounds: int, seconds: float
+    entries: Sequence[Entry],
+    sizes: ModelSizes,
+    *,
+    rounds: int,
+    seconds: float,
+    shares: list[dict[str, Any]] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
     """Train all models in turn, A B C A B C.
 
@@ -37,6 +45,8 @@ def measure_training(
         sizes: the same for all.
         rounds: at most.
         seconds: no round but the first is started after so long.
+        shares: takes a row a model with where the time of a step goes, see `profiled`; compiled models are left out.
+        clock: what tells the time of a step, and how long rounds go on.
 
     Returns:
         A row a model, those that could not be run included, and the seconds of every step by model and round.
@@ -58,7 +68,13 @@ def measure_training(
             rows[-1]["status"] = OUT_OF_MEMORY if is_out_of_memory(error) else f"failed: {said}"
         _empty_cache(sizes)
     able, failures = warmed(steps)
-    times = interleaved(able, rounds=rounds, seconds=seconds)
+    times = interleaved(able, rounds=rounds, seconds=seconds, clock=clock)
+    if shares is not None:
+        shares += [
+            {"name": name} | profiled(step)
+            for name, step in steps.items()
+            if name in times and "compile" not in step.entry.options
+        ]
     for row in rows:
         row["status"] = failures.get(row["name"], row["status"])
         own = times.get(row["name"], [])

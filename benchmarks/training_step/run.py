@@ -5,6 +5,7 @@ Usage: python -m benchmarks.training_step.run --out FOLDER
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
@@ -22,7 +23,8 @@ from scgraph.errors import ConfigError
 app = command_line()
 
 OWNED = (
-    "results.csv", "rounds.csv", "table.md", "figure.png", "figure.svg", "config.yaml", "environment.json",
+    "results.csv", "rounds.csv", "profile.csv", "table.md", "figure.png", "figure.svg", "config.yaml",
+    "environment.json",
 )  # fmt: skip
 MODELS = "gnn,gnn-linear,gcn,gat,tf,hybrid,TransformerEncoder,BertModel"
 
@@ -43,12 +45,18 @@ def training_step(
     adam: Annotated[bool, typer.Option("--adam", help="Count a step of Adam as well.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds at most; six make an interval.")] = 9,
     seconds: Annotated[float, typer.Option(min=0, help="No further round is started after so long.")] = 200,
+    cpu_seconds: Annotated[
+        bool,
+        typer.Option("--cpu-seconds", help="Time steps and peak by CPU seconds of the process: on a shared machine."),
+    ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say as well where the time of a step goes.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure all models in turn, with the machine's matmul peak before and after."""
     import torch
 
     from benchmarks.training_step.cases import ModelSizes, entries
+    from benchmarks.training_step.profile import shares_table
     from benchmarks.training_step.rounds import draw_training, measure_training, training_table, with_shares
     from scgraph.costs.machine import matmul_peak
 
@@ -56,12 +64,14 @@ def training_step(
     chosen = entries(model_names(models), [parsed_variant(text) for text in variant or []])
     sizes = ModelSizes(genes, channels, layers, rank, cells=batch_size, vocabulary=vocabulary, optimizer=adam)
     request: dict[str, Any] = {"models": [entry.name for entry in chosen], **asdict(sizes)}
-    request |= {"rounds": rounds, "seconds": seconds}
+    request |= {"rounds": rounds, "seconds": seconds, "cpu_seconds": cpu_seconds}
     results = new_folder("training_step", out, request, overwrite=overwrite, owned=OWNED)
-    before = matmul_peak()
+    clock = time.process_time if cpu_seconds else time.perf_counter
+    before = matmul_peak(clock=clock)
     say(f"matmul peak {before / 1e9:,.0f} G operations a second; training {len(chosen)} models in turn")
-    rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds)
-    after = matmul_peak()
+    shares: list[dict[str, Any]] | None = [] if profile else None
+    rows, times = measure_training(chosen, sizes, rounds=rounds, seconds=seconds, shares=shares, clock=clock)
+    after = matmul_peak(clock=clock)
     rows = with_shares(rows, max(before, after))
     threads = torch.get_num_threads()
     done = max(len(own) for own in times.values()) if times else 0
@@ -71,12 +81,22 @@ def training_step(
             f"C {channels}, G {genes}, L {layers}, R {rank}, {batch_size} cells a step, float32 on the CPU, {threads} "
             f"thread{'s' if threads > 1 else ''}; forward, loss and backward{', and Adam' if adam else ''}. All models "
             f"in turn in one process, median of {done} round{'s' if done > 1 else ''}; the ratios of cells a second "
-            "are medians of the ratios of the rounds.\n",
+            "are medians of the ratios of the rounds."
+            + (" A second is a CPU second of the process, of all its threads.\n" if cpu_seconds else "\n"),
             training_table(rows),
             f"The matmul peak is the better of {before / 1e9:,.0f} before and {after / 1e9:,.0f} G operations a second "
             "after; a step counts as 6 operations a multiply-add of its layers. The Transformers of the other "
             "libraries have the same embedding, value head, heads (8) and feed-forward (C) as `tf`; `BertModel` adds "
             "an embedding of positions and normalises behind its layers. `(math)` forms the scores of attention.\n",
+            *(
+                [
+                    "Where the time of a step goes, one step under PyTorch's profiler:\n",
+                    shares_table(shares),
+                    "Only products of matrices and the products inside attention count as multiply-adds.\n",
+                ]
+                if shares
+                else []
+            ),
             *results.busy(threads),
         ]
     )
@@ -85,7 +105,7 @@ def training_step(
         for name, own in times.items()
         for number, value in enumerate(own)
     ]
-    results.write_rows(results=rows, rounds=measured)
+    results.write_rows(results=rows, rounds=measured, **({"profile": shares} if shares else {}))
     show(
         results.finish(
             page,

@@ -115,10 +115,14 @@ def test_training_steps_are_compared_in_turn(tmp_path: Path, capsys: pytest.Capt
     pytest.importorskip("transformers", reason="BertModel comes with the extra dev")
     out = tmp_path / "out"
     sizes = ["--channels", "16", "--genes", "12", "--layers", "2", "--rank", "2", "--batch-size", "2"]
-    words = ["--out", str(out), *sizes, "--vocabulary", "30", "--rounds", "6", "--adam"]
+    words = ["--out", str(out), *sizes, "--vocabulary", "30", "--rounds", "6", "--adam", "--profile"]
     code, said = run("training_step", [*words, "--variant", "gnn:shared_adjacency=false,dropout=0.1"], capsys)
     assert code == 0, said
-    assert {path.name for path in out.iterdir()} == FILES | {"rounds.csv"}
+    assert {path.name for path in out.iterdir()} == FILES | {"rounds.csv", "profile.csv"}
+    shares = pd.read_csv(out / "profile.csv").set_index("name")
+    assert shares.sum(axis=1).tolist() == pytest.approx([1.0] * 12)
+    assert (shares["products"] > 0).all()
+    assert (shares.loc[["gat", "tf"], "attention"] > shares.loc["gnn-linear", "attention"]).all()
     rows = pd.read_csv(out / "results.csv").set_index("name")
     assert list(rows.index) == [
         "gnn", "gnn-linear", "gcn", "gat", "tf", "tf (math)", "hybrid", "TransformerEncoder",

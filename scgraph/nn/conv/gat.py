@@ -13,7 +13,8 @@ from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
 from scgraph.nn.conv.plan import Plan
 from scgraph.nn.conv.registry import register_conv
-from scgraph.nn.kernels.attention import gat_attention, pair_attention
+from scgraph.nn.kernels.attention import pair_attention
+from scgraph.nn.kernels.sorted_attention import sorted_attention
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
@@ -103,18 +104,18 @@ class GATConv(GeneConv):
     def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
         """Attention from two numbers a gene and head: sorted sums, or ``[B, H, G, G]`` with the adjacency or pairs."""
         cells, genes, channels = x.shape
-        z = self.linear(x).view(cells, genes, self.heads, channels // self.heads).transpose(1, 2)  # [B, H, G, D]
-        target = (z * self.target.unsqueeze(1)).sum(-1)
-        source = (z * self.source.unsqueeze(1)).sum(-1)
+        z = self.linear(x).view(cells, genes, self.heads, channels // self.heads)
         if self.edge is None and graph.pairs is None:
-            y = gat_attention(target, source, graph.key_mask(), z, self.negative_slope)
-        else:
-            logits = target.unsqueeze(-1) + source.unsqueeze(-2)
-            if self.edge is not None:
-                assert view is not None
-                logits = logits + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
-            y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
-        return y.transpose(1, 2).reshape(cells, genes, channels) + self.bias
+            y = sorted_attention(z, self.target, self.source, graph.key_mask(), self.negative_slope)
+            return y.flatten(2) + self.bias
+        z = z.transpose(1, 2)  # [B, H, G, D]
+        receives, sends = ((z * weight.unsqueeze(1)).sum(-1) for weight in (self.target, self.source))
+        logits = receives.unsqueeze(-1) + sends.unsqueeze(-2)
+        if self.edge is not None:
+            assert view is not None
+            logits = logits + view.logits.unsqueeze(1) * self.edge.view(-1, 1, 1)
+        y = pair_attention(leaky_relu(logits, self.negative_slope), graph.key_mask(), z)
+        return y.transpose(1, 2).flatten(2) + self.bias
 
     def plan(self, genes: int) -> Plan:
         """Sorted sums, or all pairs with the static logits that layers share; those of a network are all formed."""

@@ -23,7 +23,7 @@ class GCNConv(MappedConv):
     """``Y = D^-1/2 Â D^-1/2 X Θ`` with ``Â = φ(T) φ(S)ᵀ``, φ = softplus, ``D_ii = Σ_j Â_ij``.
 
     Â is positive and already holds j = i, so no self loops are added. It is applied as two thin
-    products and never built: 2·G·R·C.
+    products with the map Θ between them and never built: 2·G·R·C + R·C².
 
     Source: Kipf and Welling, "Semi-supervised classification with graph convolutional networks" (2017),
     Eq. 2, https://arxiv.org/abs/1609.02907; equal to PyTorch Geometric's `GCNConv` with these edge weights and no
@@ -35,7 +35,7 @@ class GCNConv(MappedConv):
 
     uses_adjacency: bool = True
     cell_mixing: ClassVar[str | None] = "symmetric"
-    cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
+    cost: ClassVar[str] = "2 G R C + R C², and G R once a cell: linear in G"
     summary: ClassVar[str] = "graph convolution on a positive factorised adjacency, linear in G"
 
     def edge_inputs(self, edge_index: Tensor, graph: CellGraph, view: AdjacencyView | None) -> dict[str, Tensor]:
@@ -51,19 +51,17 @@ class GCNConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.kernels.attention.symmetric_normalized`."""
+        """Two thin products and the map between them; see `scgraph.nn.kernels.attention.symmetric_normalized`."""
         assert view is not None
-        target, source = view.symmetric_normalized
-        mapped: Tensor = self.linear(x)
-        return target @ (source.transpose(1, 2) @ mapped)
+        return self.thin_products(*view.symmetric_normalized, x)
 
     def plan(self, genes: int) -> Plan:
         """Two thin products with the scaled tables that layers share."""
         return Plan("complete", shares=("symmetric_normalized",))
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """``G C² + 2 G R C``."""
-        return genes * self.channels**2 + 2 * genes * rank * self.channels
+        """``2 G R C + R C²``."""
+        return self.thin_multiply_adds(genes, rank)
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
         """``G R`` for the degrees; the logits are never formed."""

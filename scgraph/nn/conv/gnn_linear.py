@@ -23,8 +23,8 @@ class GNNLinearConv(MappedConv):
     """``Y = D⁻¹ φ(T) φ(S)ᵀ X Θ`` with φ = softplus and ``D_ii = Σ_j φ(t_i) · φ(s_j)``.
 
     `gnn` with a positive bilinear weight in place of the exponential: the weights of a gene still add up to
-    1, but the product of the two tables need not be formed. Applied as two thin products: 2·G·R·C, and no
-    G×G anywhere.
+    1, but the product of the two tables need not be formed. Applied as two thin products with the map Θ between
+    them: 2·G·R·C + R·C², and no G×G anywhere.
 
     Source: the kernel form of attention of Katharopoulos et al., "Transformers are RNNs" (2020), Eq. 4-6,
     https://arxiv.org/abs/2006.16236, with queries and keys looked up by gene as in Eq. 11-12 of "Graph Neural
@@ -36,7 +36,7 @@ class GNNLinearConv(MappedConv):
 
     uses_adjacency: bool = True
     cell_mixing: ClassVar[str | None] = "rows"
-    cost: ClassVar[str] = "G C² + 2 G R C, and G R once a cell: linear in G"
+    cost: ClassVar[str] = "2 G R C + R C², and G R once a cell: linear in G"
     summary: ClassVar[str] = "the paper's layer with positive factorised weights, linear in G"
     search_space: ClassVar[dict[str, Any]] = {"rank": [16, 32, 48, 96]}
 
@@ -52,19 +52,17 @@ class GNNLinearConv(MappedConv):
         return edge_weight.unsqueeze(-1) * x_j
 
     def complete(self, x: Tensor, graph: CellGraph, view: AdjacencyView | None) -> Tensor:
-        """Two thin products; see `scgraph.nn.kernels.attention.row_normalized`."""
+        """Two thin products and the map between them; see `scgraph.nn.kernels.attention.row_normalized`."""
         assert view is not None
-        target, source = view.row_normalized
-        mapped: Tensor = self.linear(x)
-        return target @ (source.transpose(1, 2) @ mapped)
+        return self.thin_products(*view.row_normalized, x)
 
     def plan(self, genes: int) -> Plan:
         """Two thin products with the scaled tables that layers share."""
         return Plan("complete", shares=("row_normalized",))
 
     def multiply_adds(self, genes: int, rank: int) -> int:
-        """``G C² + 2 G R C``."""
-        return genes * self.channels**2 + 2 * genes * rank * self.channels
+        """``2 G R C + R C²``."""
+        return self.thin_multiply_adds(genes, rank)
 
     def adjacency_multiply_adds(self, genes: int, rank: int) -> int:
         """``G R`` for the row sums; the logits are never formed."""
