@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
+from tests.helpers import QUICK, made_once, make_cells
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,6 +40,19 @@ def _short_looks_at_the_machine() -> Iterator[None]:
         patch.setattr(costs, "STEPS", 0.02)
         patch.setitem(machine.SIZES, "cpu", 256)
         yield
+
+
+@pytest.fixture(scope="session")
+def quick_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the models gnn and gnn-linear, pretrained once for all test processes; no test writes into it."""
+
+    def pretrain(folder: Path) -> None:
+        import scgraph
+
+        for name in ("gnn", "gnn-linear"):
+            scgraph.pretrain([make_cells()], model=name, config=QUICK, out=folder / name)
+
+    return made_once(tmp_path_factory, "quick-models", pretrain)
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,8 @@ from tests.helpers import QUICK, make_cells
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "gnn"
-    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=folder)
-    return folder
+def model(quick_models: Path) -> Path:
+    return quick_models / "gnn"
 
 
 def test_a_file_embeds_as_its_pieces_do(model: Path) -> None:

@@ -17,17 +17,14 @@ from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.train import partial
 from tests.embedding import cells_in_blocks, embed_killed_after
 from tests.forms import write_zarr
-from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "gnn-linear"
-    scgraph.pretrain([make_cells()], model="gnn-linear", config=QUICK, out=folder)
-    return folder
+def model(quick_models: Path) -> Path:
+    return quick_models / "gnn-linear"
 
 
 @pytest.fixture
@@ -86,9 +83,8 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(model: Path, source: Pat
     changed.write_h5ad(other)
     with pytest.raises(OutputError, match="begun with another source"):
         embed_file(other, model, out=out, resume=True)
-    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=tmp_path / "gnn")
     with pytest.raises(OutputError, match="begun with another model"):
-        embed_file(source, tmp_path / "gnn", out=out, resume=True)
+        embed_file(source, model.parent / "gnn", out=out, resume=True)
     (tmp_path / "out.h5ad.partial/vectors.f32").write_bytes(b"cut")
     with pytest.raises(OutputError, match="is cut"):
         embed_file(source, model, out=out, resume=True)

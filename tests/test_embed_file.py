@@ -16,7 +16,7 @@ import scgraph
 from scgraph.api import OBSM_KEY, embed_file
 from scgraph.data import prepare
 from scgraph.errors import DataError, OutputError
-from tests.helpers import QUICK, make_cells
+from tests.helpers import make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "gnn"
-    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=folder)
-    return folder
+def model(quick_models: Path) -> Path:
+    return quick_models / "gnn"
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from scgraph.train.parts import Part
 from tests.embedding import cells_in_blocks, embed_killed_after
 from tests.forking import Forked
 from tests.forms import write_zarr
-from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "gnn-linear"
-    scgraph.pretrain([make_cells()], model="gnn-linear", config=QUICK, out=folder)
-    return folder
+def model(quick_models: Path) -> Path:
+    return quick_models / "gnn-linear"
 
 
 @pytest.fixture
@@ -154,13 +151,12 @@ def test_parts_that_do_not_belong_together_are_refused(model: Path, source: Path
     out = tmp_path / "out.h5ad"
     embed_file(source, model, vectors=out, part="1/2")
     changed = other(source, lambda adata: adata.X.data.__imul__(2))
-    scgraph.pretrain([make_cells()], model="gnn", config=QUICK, out=tmp_path / "gnn")
     begun = "partial-1-of-2: was begun with another"
     for part in ("2/2", None):
         with pytest.raises(OutputError, match=f"{begun} source. Give what .* or remove the folders of all parts"):
             embed_file(changed, model, vectors=out, part=part)
         with pytest.raises(OutputError, match=f"{begun} model, another values"):
-            embed_file(source, tmp_path / "gnn", vectors=out, part=part, values="counts")
+            embed_file(source, model.parent / "gnn", vectors=out, part=part, values="counts")
     with pytest.raises(OutputError, match="folders of 2 parts, and 3/3 is none of these"):
         embed_file(source, model, vectors=out, part="3/3")
     assert not (tmp_path / "out.h5ad.partial-3-of-3").exists()

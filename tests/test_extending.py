@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,11 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from scgraph.cli import main
 from scgraph.config_files import as_bench_config
 from scgraph.models.settings import settings_by_model
 from scgraph.nn.conv import registry
-from tests.forking import Forked
 from tests.helpers import QUICK, made_once, make_cells
 
 # All commands run before the first test.
@@ -35,6 +33,17 @@ def blocks(language: str) -> list[str]:
 
 COMMANDS = [shlex.split(line)[1:] for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
 
+RUN = """
+import json, sys
+from scgraph.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as stop:
+        if stop.code:
+            sys.exit(f"{words}: {stop.code}")
+"""
+
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
@@ -49,21 +58,17 @@ def _follow(folder: Path) -> None:
     (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK))
     small = {"profile": ["--batch-size", "1", "--vocabulary", "80"], "models": [], "embed": []}
     commands = [words + small.get(words[0], ["--config", "quick.yaml"]) for words in COMMANDS]
-
-    def run() -> None:
-        os.chdir(folder)
-        os.environ["COLUMNS"] = "200"
-        # As the installed command has it: the current folder is not among the paths, and `main` adds it last.
-        sys.path[:] = [path for path in sys.path if path]
-        for words in commands:
-            try:
-                main(words)
-            except SystemExit as stop:
-                assert not stop.code, words
-
-    importlib.import_module("scgraph.train.module")  # here, as what the child imports is lost to the other tests
-    followed = Forked(run, folder / "said.txt")
-    assert followed.wait(200) == 0, followed.said()
+    # With -P the current folder is not on the path, as for an installed command.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", RUN, json.dumps(commands)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
 
 
 def test_the_worked_example_keeps_the_contract(followed: tuple[Path, str]) -> None:

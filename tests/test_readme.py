@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
@@ -10,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.forking import Forked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,14 +29,7 @@ def test_python_example_of_the_readme(tmp_path: Path) -> None:
     code = next(block for block in blocks("README.md") if "scgraph.pretrain" in block)
     code = code.replace('adata.obsm["X_scgraph"].shape  # ', 'assert adata.obsm["X_scgraph"].shape == ')
     assert "== (700, 128)" in code
-
-    def script() -> None:
-        os.chdir(tmp_path)
-        exec(code, {"__name__": "__main__"})
-
-    importlib.import_module("scgraph.train.module")  # here, as what the child imports is lost to the other tests
-    example = Forked(script, tmp_path / "said")
-    assert example.wait(100) == 0, example.said()
+    run(code, tmp_path)
 
 
 def test_layer_of_the_readme_keeps_the_contract(tmp_path: Path) -> None:

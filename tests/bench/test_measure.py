@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from scgraph.nn import CellModel
     from scgraph.representations.classifier import Classifier
 
-ASKED = QUICK | {"uses": ["labels"]}
+ASKED = QUICK | {"uses": None}
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_tile_has_its_interval_and_costs_have_the_pretraining(page: tuple[str,
     text = " ".join(" ".join(page[1].text).split())
     assert re.search(r"macro-F1 of gnn minus tf, one; 95 % interval [+-]0\.\d{3} to [+-]0\.\d{3}", text)
     assert re.search(r"pretraining s.* 3 ", text)
-    assert "one seed, no interval" in render(make_report(seeds=1))
+    assert "one seed, no interval" in render(make_report(seeds=1, sets=("one",)))
 
 
 def test_a_busy_machine_is_named_beside_the_costs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,13 +70,17 @@ def test_a_batch_that_is_held_out_is_scored_and_not_learned_from(probe: ProbeSet
         np.testing.assert_array_equal(own.test, split.test)
 
 
+@pytest.fixture(scope="module")
+def plain(parts: SeenParts) -> dict[str, float]:
+    return parts.scores(EVERY["plain"], settings(EVERY["plain"]))
+
+
 @pytest.mark.parametrize("kind", list(EVERY))
-def test_every_idea_trains_and_is_scored(kind: str, parts: SeenParts) -> None:
-    scores = parts.scores(EVERY["plain"], settings(EVERY["plain"]))
+def test_every_idea_trains_and_is_scored(kind: str, parts: SeenParts, plain: dict[str, float]) -> None:
+    scores = plain
     if kind != "plain":
-        other = parts.scores(EVERY[kind], settings(EVERY[kind]))
-        assert other != scores
-        scores = other
+        scores = parts.scores(EVERY[kind], settings(EVERY[kind]))
+        assert scores != plain
     assert list(scores) == list(SCORES)
     assert all(np.isfinite(value) for value in scores.values())
 

@@ -18,9 +18,7 @@ from scgraph.errors import ModelFileError, OutputError
 from scgraph.models import load_model, save_model
 from scgraph.models.tensors import read_tensors, write_tensors
 from scgraph.nn import GeneModel
-from tests.forking import Forked
 from tests.train import helpers
-from tests.train.child import kill_saves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +109,11 @@ def test_another_model_is_not_saved_over_it(saved: Path) -> None:
 
 
 def test_a_kill_at_any_moment_of_a_save_leaves_a_model_that_loads(tmp_path: Path) -> None:
-    process = Forked(lambda: kill_saves(tmp_path / "models", 24), tmp_path / "said")
-    assert process.wait(100) == 0, process.said()
-    output = process.said().split()
-    assert len(output) == 24
-    assert max(map(int, output)) > 0
+    process = helpers.start_child(tmp_path, 24)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert len(output.split()) == 24
+    assert max(map(int, output.split())) > 0
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 100, -1, -1000])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -14,9 +17,6 @@ from scgraph.data import CellStore, Vocabulary
 from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.writing import StoreWriter, new_store_folder
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GENES, CELLS = 40, 120
 
@@ -96,3 +96,16 @@ def on_disk(store: CellStore, folder: Path) -> CellStore:
         writer.add(store.indptr, store.genes.array, store.values.array, store.keys, source=0)
         writer.finish([{"source": "memory", "cells": len(store)}])
     return CellStore.open(folder)
+
+
+def start_child(*arguments: object) -> subprocess.Popen[str]:
+    """Start child.py with arguments."""
+    # The same paths, so that it imports the same scgraph as the tests.
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("child.py")), *map(str, arguments)],
+        env=os.environ | paths,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

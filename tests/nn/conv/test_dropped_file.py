@@ -82,7 +82,7 @@ def _fill(folder: Path) -> None:
     assert layer.count("\n") < 40
     (folder / "scgraph" / "nn" / "conv" / "sage.py").write_text(layer, encoding="utf-8")
     make_cells().write_h5ad(folder / "cells.h5ad")
-    (folder / "quick.yaml").write_text(json.dumps(QUICK), encoding="utf-8")
+    (folder / "quick.yaml").write_text(json.dumps(QUICK | {"uses": []}), encoding="utf-8")
     before = (folder / "docs" / "layers.md").read_text(encoding="utf-8").splitlines()
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(COMMANDS)],
