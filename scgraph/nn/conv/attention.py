@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from scgraph.errors import ConfigError
 from scgraph.nn.conv.base import GeneConv
-from scgraph.nn.kernels.three_maps import three_maps
 
 if TYPE_CHECKING:
     from scgraph.nn.adjacency import AdjacencyView
@@ -54,8 +53,8 @@ class AttentionConv(GeneConv):
 
     def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values. ``[..., C]`` to ``[..., H, D]`` each."""
-        maps = three_maps(x, self.query_key_value.weight, self.query_key_value.bias)
-        query, key, value = (part.reshape(*x.shape[:-1], self.heads, -1) for part in maps)
+        width = self.channels // self.heads
+        query, key, value = self.query_key_value(x).unflatten(-1, (3, self.heads, width)).unbind(-3)
         return query, key, value
 
     def merged(self, y: Tensor, x: Tensor) -> Tensor:
