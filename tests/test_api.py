@@ -47,7 +47,7 @@ def test_what_pretrain_returns_is_taken_as_the_folder_that_it_wrote(tmp_path: Pa
 def test_the_record_says_how_vectors_came_about(model: Path, tmp_path: Path) -> None:
     adata = make_cells()
     record = scgraph.embed(adata, scgraph.load_model(model))
-    assert adata.obsm[OBSM_KEY].shape == (90, 8)
+    assert adata.obsm[OBSM_KEY].shape == (90, 16)
     assert adata.obsm[OBSM_KEY].dtype == np.float32
     assert record["genes_matched"].startswith("40 of 40 genes matched")
     adata.write_h5ad(tmp_path / "out.h5ad")
@@ -132,7 +132,7 @@ def test_embed_file_writes_a_copy_whole_or_not_at_all(model: Path, tmp_path: Pat
     before = source.read_bytes()
     embed_file(source, model, out=out)
     assert source.read_bytes() == before
-    assert ad.read_h5ad(out).obsm[OBSM_KEY].shape == (90, 8)
+    assert ad.read_h5ad(out).obsm[OBSM_KEY].shape == (90, 16)
     with pytest.raises(OutputError, match="overwrite=True"):
         embed_file(source, model, out=out)
     embed_file(source, model, out=out, overwrite=True)
@@ -191,7 +191,7 @@ def test_commands_from_cells_to_vectors(
     assert len(json.loads(Path("history.json").read_text())) == 2
     assert json.loads(Path("record.json").read_text())["cells"] == 90
     assert [row["model"] for row in json.loads(Path("probe.json").read_text())] == ["tf", "pca+logreg"]
-    assert ad.read_h5ad("e.h5ad").obsm[OBSM_KEY].shape == (90, 8)
+    assert ad.read_h5ad("e.h5ad").obsm[OBSM_KEY].shape == (90, 16)
     assert "report.html" in capsys.readouterr().out
     with pytest.raises(SystemExit) as stop:
         main(["pretrain", "cells.h5ad", "--model", "gnn", "--config", "quick.yaml", "--out", "m", "--resume"])

@@ -36,11 +36,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fractions(adata: ad.AnnData, model: Path) -> np.ndarray:
-    """What the decoder expects of every gene, in the order of the vocabulary, from the vectors of embed."""
+    """What the decoder expects of every gene, in the order of the vocabulary, from the trained part of the vectors."""
     scgraph.embed(adata, model)
     del adata.uns["scgraph"]
+    network = scgraph.load_model(model).model
     with torch.inference_mode():
-        return scgraph.load_model(model).model.log_shares(torch.from_numpy(adata.obsm.pop("X_scgraph"))).exp().numpy()
+        trained = torch.from_numpy(adata.obsm.pop("X_scgraph")[:, -network.channels :])
+        return network.log_shares(trained).exp().numpy()
 
 
 def columns(adata: ad.AnnData, model: Path) -> list[int]:

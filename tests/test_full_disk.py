@@ -85,13 +85,13 @@ def test_embed_keeps_what_is_embedded_and_goes_on(source: Path, tmp_path: Path) 
     embed_file(source, model, vectors=whole)  # first, so that what is compiled is in the cache of numba
     words = ["embed", model, source, "--vectors", out]
     left = tmp_path / "out.h5ad.partial"
-    line = failing(tmp_path, words, lambda: full(1500))  # of 2,880 bytes of vectors
+    line = failing(tmp_path, words, lambda: full(3000))  # of 5,760 bytes of vectors
     assert f"{left}: cannot be written" in line
     assert "--resume" in line
     assert 30 < json.loads((left / "progress.json").read_text())["cells"] < 50
     assert not out.exists()
     # All vectors are there, but not the file: of its own 10 KB and more.
-    line = failing(tmp_path, [*words, "--resume"], lambda: full(4000))
+    line = failing(tmp_path, [*words, "--resume"], lambda: full(6500))
     assert f"{out}: " in line
     assert "--resume" in line
     assert not out.exists()

@@ -26,7 +26,7 @@ LEVELS = {"0.1": "10 %", "0.2": "20 %", "0.5": "50 %", "": "all"}
 BAND = "#c9ced6"
 MODELS = {
     "gnn": ("gnn", PETROFF[0], "-", "o"),
-    "gnn untrained": ("its start, untrained", PETROFF[6], "--", "s"),
+    "gnn untrained": ("gnn untrained: its start", PETROFF[6], "--", "s"),
 }
 
 
