@@ -49,6 +49,7 @@ def test_the_record_says_how_vectors_came_about(model: Path, tmp_path: Path) -> 
     record = scgraph.embed(adata, scgraph.load_model(model))
     assert adata.obsm[OBSM_KEY].shape == (90, 16)
     assert adata.obsm[OBSM_KEY].dtype == np.float32
+    assert (record["channels"], record["readout"], record["width"]) == (8, "linear+pooled", 16)
     assert record["genes_matched"].startswith("40 of 40 genes matched")
     adata.write_h5ad(tmp_path / "out.h5ad")
     assert ad.read_h5ad(tmp_path / "out.h5ad").uns["scgraph"]["model"] == "gnn"

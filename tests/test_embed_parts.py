@@ -266,7 +266,7 @@ def test_processes_of_torchrun_take_a_part_each(
             main(words)
         assert not stop.value.code
         assert (Part(2, rank + 1).place(out) / "progress.json").exists()
-    assert "45 cells, 8 numbers each, part 1/2; the same without --part writes" in "".join(capsys.readouterr().out)
+    assert "45 cells, 16 numbers each, part 1/2; the same without --part writes" in "".join(capsys.readouterr().out)
     for name in torchrun_environment(0, 2, 1):
         monkeypatch.delenv(name)
     with pytest.raises(SystemExit) as stop:

@@ -281,7 +281,7 @@ def test_the_commands_from_end_to_end(
     assert not hub.repositories["lab/blood"].private
     for out, model in (("named.h5ad", "hf://lab/blood"), ("plain.h5ad", folder / "model")):
         said = scgraph_command("embed", model, folder / "cells.h5ad", "--out", out, "--device", "cpu")
-        assert "180 cells, 8 numbers each" in said
+        assert "180 cells, 16 numbers each" in said
     named, plain = (ad.read_h5ad(tmp_path / name).obsm["X_scgraph"] for name in ("named.h5ad", "plain.h5ad"))
     np.testing.assert_array_equal(named, plain)
     scgraph_command("prepare", folder / "cells.h5ad", "--out", "store", "--vocabulary", "hf://lab/blood")

@@ -67,5 +67,5 @@ def embed(
         say=say,
     )
     where = f"in {out or vectors}" if part is None else f"part {part}; the same without --part writes {out or vectors}"
-    show(f"{record['cells']:,} cells, {record['channels']} numbers each, {where}", json_)
+    show(f"{record['cells']:,} cells, {record['width']} numbers each, {where}", json_)
     write_json(json_, record)

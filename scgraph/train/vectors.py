@@ -316,6 +316,7 @@ def _record(saved: SavedModel, cells: int, matched: str, layer: str | None) -> d
         "cells": cells,
         "channels": saved.model.channels,
         "readout": saved.model_config.readout,
+        "width": saved.model.width,
         "genes_matched": matched,
         "genes_a_cell": saved.training().genes_to_embed() or "all",
         "model": saved.model_config.name(),
