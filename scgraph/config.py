@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from scgraph.config_fields import PathText, Positive, Rate, Settings, Share, Weight, WholeOrAll, WholeOrAuto
 from scgraph.errors import did_you_mean
 from scgraph.reporting.rows import BASELINES, WITH_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "PARTS",
@@ -24,37 +23,6 @@ __all__ = [
     "TrainConfig",
 ]
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-
-
-def _whole_or_all(value: object) -> object:
-    # A union of types would answer with one complaint a type.
-    if value in (None, "all") or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("Input should be a whole number of 1 or more, or all")
-
-
-def _whole_or_auto(value: object) -> object:
-    if value == "auto" or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("Input should be a whole number of 1 or more, or auto")
-
-
-def _infinite(data: object, place: str = "") -> Iterator[tuple[str, float]]:
-    """Find the numbers in nested data that are infinite or NaN, and where they stand."""
-    if isinstance(data, float) and not math.isfinite(data):
-        yield place, data
-    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list | tuple) else ()
-    for key, value in entries:
-        yield from _infinite(value, f"{place}.{key}" if place else str(key))
-
-
-def _path_text(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
-
 
 def _baseline_names(value: object) -> object:
     known = (*BASELINES, WITH_MODEL)
@@ -65,29 +33,11 @@ def _baseline_names(value: object) -> object:
     return names
 
 
-PathText = Annotated[str, BeforeValidator(_path_text)]
-WholeOrAll = Annotated[int | Literal["all"] | None, BeforeValidator(_whole_or_all)]
-WholeOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_whole_or_auto)]
-
 AUTO_BATCH = 128
 """Cells a step where `batch_size` is auto, of sets that have as many."""
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, protected_namespaces=(), allow_inf_nan=False
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _numbers_are_finite(cls, data: Any) -> Any:
-        # Plain data in fields of any type, such as conv_options and per_model, is looked at nowhere else.
-        for place, number in _infinite(data):
-            raise ValueError(f"{place}: must be a finite number, not {number}")
-        return data
-
-
-class ModelConfig(_Config):
+class ModelConfig(Settings):
     """A `scgraph.nn.GeneModel` or `AsymmetricModel`; the defaults are the paper's sizes."""
 
     conv: str = Field("gnn", description="registered name of the convolution, or its class by path")
@@ -182,7 +132,7 @@ class ModelConfig(_Config):
         return self.model_dump(exclude=left_out)
 
 
-class TrainConfig(_Config):
+class TrainConfig(Settings):
     """Pretraining; the defaults are the paper's masked value prediction, and its settings where it states them.
 
     It says nothing of clipping (here at norm 1), of the share of masked values (here .15), or of a warm-up and weight
@@ -301,7 +251,7 @@ class TrainConfig(_Config):
         return self.genes if self.embed_genes is None else self.embed_genes
 
 
-class ProbeConfig(_Config):
+class ProbeConfig(Settings):
     """A linear classifier on frozen features: logistic regression, or the paper's linear layer trained by Adam.
 
     The further settings are of ``adam`` alone, and their defaults the paper's. Not the paper's: features are scaled on
@@ -336,7 +286,7 @@ PER_MODEL = {"model": "per_model", "train": "train_per_model", "probe": "probe_p
 """Where what differs for one model stands, by part."""
 
 
-class PretrainConfig(_Config):
+class PretrainConfig(Settings):
     """A pretraining: of which models, on which genes of the cells, with which settings."""
 
     model: ModelConfig = ModelConfig()

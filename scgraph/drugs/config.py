@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scgraph.config import ModelConfig, _Config
+from scgraph.config import ModelConfig
+from scgraph.config_fields import Settings
 
 __all__ = ["SPLITS", "DrugsConfig", "SynergyConfig"]
 
@@ -24,7 +25,7 @@ SMALL: dict[str, Any] = {
 """A few dozen cell lines teach no large model."""
 
 
-class SynergyConfig(_Config):
+class SynergyConfig(Settings):
     """The network that predicts scores, and its training."""
 
     width: Positive = Field(64, description="width H of drugs, lines and pairs")
@@ -43,7 +44,7 @@ class SynergyConfig(_Config):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="decoupled weight decay")
 
 
-class DrugsConfig(_Config):
+class DrugsConfig(Settings):
     """Predicting scores of drug combinations."""
 
     score: str = Field("synergy", description="column of the combinations with the score")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scgraph.config import _Config
+from scgraph.config_fields import Settings
 
 __all__ = ["NetworkConfig", "PerturbConfig"]
 
@@ -16,7 +16,7 @@ Rate = Annotated[float, Field(gt=0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
-class NetworkConfig(_Config):
+class NetworkConfig(Settings):
     """The network that predicts changes, and its training."""
 
     width: Positive = Field(64, description="width H of the two sides")
@@ -26,7 +26,7 @@ class NetworkConfig(_Config):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled weight decay")
 
 
-class PerturbConfig(_Config):
+class PerturbConfig(Settings):
     """Predicting expression changes after gene perturbations."""
 
     embedding: Literal["auto", "gene", "value", "adjacency", "all"] = Field(

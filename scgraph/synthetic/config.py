@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from scgraph.config import _Config
+from scgraph.config_fields import Settings
 from scgraph.synthetic.data import Sign  # noqa: TC001 - pydantic reads the annotations when it runs
 from scgraph.synthetic.models import Adjacency, Kind, Layer, Model
 
@@ -16,7 +16,7 @@ Positions = Literal["both", "tf", "none"]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-class SyntheticConfig(_Config):
+class SyntheticConfig(Settings):
     """A grid of settings, what the models look like, and how they are trained."""
 
     e_p: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(

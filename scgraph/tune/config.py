@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from scgraph.config import BenchConfig, _Config
+from scgraph.config import BenchConfig
+from scgraph.config_fields import Settings
 from scgraph.config_files import as_bench_config, laid_over, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError, argument
 
@@ -29,7 +30,7 @@ Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class Range(_Config):
+class Range(Settings):
     """Numbers from `low` to `high`, both included: whole ones where both are whole."""
 
     low: int | float
@@ -55,7 +56,7 @@ class Range(_Config):
         return isinstance(self.low, int) and isinstance(self.high, int) and not isinstance(self.step, float)
 
 
-class PrunerConfig(_Config):
+class PrunerConfig(Settings):
     """When a trial is given up by its validation loss."""
 
     kind: Literal["median", "hyperband", "none"] = Field("median", description="Optuna's pruner")
@@ -63,7 +64,7 @@ class PrunerConfig(_Config):
     warmup_epochs: Annotated[int, Field(ge=0)] = Field(3, description="epochs no trial is given up in")
 
 
-class TuneConfig(_Config):
+class TuneConfig(Settings):
     """A study."""
 
     base: str = Field("bench/default", description="settings the search starts from: a YAML file or a shipped name")
