@@ -7,13 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scgraph.config import ModelConfig
-from scgraph.config_fields import Settings
+from scgraph.config_fields import Positive, Rate, Settings, Share, Weight
 
 __all__ = ["SPLITS", "DrugsConfig", "SynergyConfig"]
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(gt=0)]
 
 SPLITS = ("pair", "drug", "line")
 """What no training row has of a test row: the pair of drugs, at least one drug, or the cell line."""
@@ -41,7 +38,7 @@ class SynergyConfig(Settings):
     epochs: Positive = Field(25, description="most passes over the training rows")
     patience: Positive = Field(8, description="epochs without a better validation error before it stops")
     learning_rate: Rate = Field(5e-3, description="of AdamW")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="decoupled weight decay")
+    weight_decay: Weight = Field(0.01, description="decoupled weight decay")
 
 
 class DrugsConfig(Settings):

@@ -6,13 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from scgraph.config_fields import Settings
+from scgraph.config_fields import Positive, Rate, Settings, Share, Weight
 
 __all__ = ["NetworkConfig", "PerturbConfig"]
 
-Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(gt=0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
@@ -23,7 +20,7 @@ class NetworkConfig(Settings):
     epochs: Positive = Field(300, description="most passes over the training perturbations")
     patience: Positive = Field(30, description="epochs without a better validation error before it stops")
     learning_rate: Rate = Field(3e-3, description="of AdamW")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled weight decay")
+    weight_decay: Weight = Field(0.1, description="decoupled weight decay")
 
 
 class PerturbConfig(Settings):

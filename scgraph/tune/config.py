@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scgraph.config import BenchConfig
-from scgraph.config_fields import Settings
+from scgraph.config_fields import Positive, Settings
 from scgraph.config_files import as_bench_config, laid_over, load_yaml, merged, parse_config
 from scgraph.errors import ConfigError, argument
 
@@ -26,7 +26,6 @@ DIRECTIONS: dict[str, tuple[Literal["minimize", "maximize"], ...]] = {
     "probe-cost": ("maximize", "minimize"),
 }
 
-Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
