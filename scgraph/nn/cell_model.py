@@ -238,11 +238,11 @@ class CellModel(nn.Module, ABC):
 
         With the linear part in front they are ``[l / 2, z]``, ``[B, 2 C]``: that of `linear_vector` and `cell_vector`.
         """
-        cell = self.cell_vector(self.encode(CellGraph(genes), values), bag=bag)
+        encoded = self.encode(CellGraph(genes), values)
         if not self.linear_in_front:
-            return cell
-        linear = self.linear_vector(GeneBag.of_padded(genes, values) if bag is None else bag)
-        return torch.cat([LINEAR_SHARE * linear, cell], dim=1)
+            return self.cell_vector(encoded, bag=bag)
+        whole = GeneBag.of_padded(genes, values) if bag is None else bag
+        return torch.cat([LINEAR_SHARE * self.linear_vector(whole), self.cell_vector(encoded, bag=whole)], dim=1)
 
     def cell_vector(self, encoded: Encoded, *, normed: Tensor | None = None, bag: GeneBag | None = None) -> Tensor:
         """Return the vectors of the cells, ``[B, C]``.
