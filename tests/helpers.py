@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scgraph.data.sets.stores import SetStores
 
 __all__ = [
+    "ASKED",
     "QUICK",
     "Bars",
     "leaks_are_found_and_dropped",
@@ -44,8 +45,10 @@ QUICK: dict[str, Any] = {
     "n_top_genes": None,
     "components": 5,
     "baselines": ["majority", "pca+logreg"],
-    "uses": [],  # a third of the time of a bench; null, what is asked by default, where they are tested
+    "uses": [],  # a third of the time of a bench
 }
+ASKED = QUICK | {"uses": None}
+"""The same for tests that read what the uses of a bench leave: those that are asked by default."""
 
 
 def make_cells(n: int = 90, genes: int = 40, *, seed: int = 0) -> ad.AnnData:

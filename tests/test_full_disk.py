@@ -79,9 +79,8 @@ def failing(folder: Path, words: list[Any], before: Callable[[], None]) -> str:
     return line
 
 
-def test_embed_keeps_what_is_embedded_and_goes_on(source: Path, tmp_path: Path) -> None:
-    model, out, whole = tmp_path / "model", tmp_path / "out.h5ad", tmp_path / "whole.h5ad"
-    scgraph.pretrain([make_cells()], model="gnn-linear", config=QUICK, out=model)
+def test_embed_keeps_what_is_embedded_and_goes_on(source: Path, quick_models: Path, tmp_path: Path) -> None:
+    model, out, whole = quick_models / "gnn-linear", tmp_path / "out.h5ad", tmp_path / "whole.h5ad"
     embed_file(source, model, vectors=whole)  # first, so that what is compiled is in the cache of numba
     words = ["embed", model, source, "--vectors", out]
     left = tmp_path / "out.h5ad.partial"

@@ -30,7 +30,7 @@ from scgraph.models.settings import settings_by_model
 from scgraph.representations.classifier import fit_classifier
 from scgraph.train import embed
 from scgraph.train.finetuning import finetune
-from tests.helpers import QUICK, leaks_are_found_and_dropped, make_cells
+from tests.helpers import ASKED, QUICK, leaks_are_found_and_dropped, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
     from scgraph.representations.classifier import Classifier
-
-ASKED = QUICK | {"uses": None}
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:

@@ -14,12 +14,11 @@ from scgraph.cli import main
 from scgraph.cli.options import use_names
 from scgraph.errors import ConfigError
 from scgraph.representations import base as representations
-from tests.helpers import QUICK, make_cells
+from tests.helpers import ASKED, QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ASKED = QUICK | {"uses": None}
 ROWS = ["pca+logreg", "gnn untrained", "gnn"]
 
 
