@@ -93,7 +93,7 @@ PRESETS: Mapping[str, Preset] = {
         # Learned bins of logarithms have no components to start at: masked values teach it.
         usual_training={
             **{"mvp_loss": 1.0, "count_loss": 0.0, "neighbor_loss": 0.0},
-            **{"thinning": None, "start": "random", "freeze_values": False},
+            **{"thinning": None, "start": "random", "component_weights": "equal", "freeze_values": False},
         },
         summary="asym:tf with a performer decoder and discretised values, after xTrimoGene",
     )

@@ -191,6 +191,9 @@ class TrainConfig(Settings):
     start: Literal["random", "pca"] = Field(
         "random", description="value tables at the start: random, or the principal components of the cells"
     )
+    component_weights: Literal["equal", "reliability"] = Field(
+        "equal", description="of these components in a pooled readout: as they are, or by how two halves of a cell agree"
+    )
     freeze_values: bool = Field(
         default=False, description="keep the value tables as they start, such as at the principal components"
     )
@@ -219,6 +222,8 @@ class TrainConfig(Settings):
             raise ValueError("one of mvp_loss, cell_loss, count_loss and neighbor_loss must be above 0")
         if self.neighbor_loss > 0 and self.start != "pca":
             raise ValueError("neighbor_loss needs the neighbors that principal components show: set start to pca")
+        if self.component_weights != "equal" and self.start != "pca":
+            raise ValueError("component_weights weighs the principal components of the start: set start to pca")
         if self.thinning is not None and self.thinning[0] > self.thinning[1]:
             raise ValueError(
                 f"thinning goes from a lower to a higher share, not from {self.thinning[0]:g} to {self.thinning[1]:g}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from scgraph.errors import ConfigError
 from scgraph.models.build import build_model
+from scgraph.models.loadings import component_loadings, component_reliability, transformed_values
 from scgraph.models.network import network_parts
 from scgraph.nn.bag import GeneBag
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     import torch
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.config import ModelConfig, TrainConfig
     from scgraph.data import CellStore, Network
@@ -47,8 +47,9 @@ def initial_model(
     genes, and the blocks add to it from there. Channels beyond the number of components stay random.
 
     The pooled readout is centred at the training cells and scaled so that the channels of each kind of values have a
-    mean variance of 1: with that start the vector of a cell is its principal components. Where counts are
-    predicted, the decoder starts at half the loadings and the logarithm of the mean shares of the genes.
+    mean variance of 1: with that start the vector of a cell is its principal components; with
+    ``component_weights="reliability"`` each times its `component_reliability`. Where counts are predicted, the decoder
+    starts at half the loadings and the logarithm of the mean shares of the genes.
 
     Raises:
         ConfigError: the start asks for the product encoding, the settings for a gene network that is not given, or
@@ -74,7 +75,7 @@ def initial_model(
             raise ConfigError("train.start: pca sets the table of the product encoding; use value_encoding product.")
         _set_components(model, table, cells, shares, train_config, sd=model_config.embedding_sd)
     if model.pooled_readout is not None:
-        _centre_readout(model, cells)
+        _centre_readout(model, cells, train_config)
     return model
 
 
@@ -91,10 +92,10 @@ def _set_components(
 
     kinds = model.encoder.transform.kinds
     width = model.channels // len(kinds)
-    transformed = _transformed(model, cells)
+    transformed = transformed_values(model.encoder.transform, cells)
     with torch.no_grad():
         for number, matrix in enumerate(transformed):
-            loadings = torch.from_numpy(_loadings(matrix, width, seed=config.seed).astype(np.float32))
+            loadings = torch.from_numpy(component_loadings(matrix, width, seed=config.seed).astype(np.float32))
             columns = slice(number * width, number * width + loadings.shape[1])
             table.weight[1:, columns] = loadings * (sd / loadings.std(correction=0))
             if config.count_loss > 0 and model.cell_head is not None:
@@ -105,7 +106,7 @@ def _set_components(
             model.encoder.gene.weight.mul_(GENE_SHARE)
 
 
-def _centre_readout(model: CellModel, cells: CellStore) -> None:
+def _centre_readout(model: CellModel, cells: CellStore, config: TrainConfig) -> None:
     import torch
 
     assert model.pooled_readout is not None
@@ -117,35 +118,11 @@ def _centre_readout(model: CellModel, cells: CellStore) -> None:
         kinds = len(model.encoder.transform.kinds)
         variance = whole.var(dim=0, correction=0).view(kinds, -1).mean(dim=1, keepdim=True)
         scale = torch.where(variance > 0, variance, 1.0).rsqrt().expand(kinds, model.channels // kinds).flatten()
+        if config.component_weights == "reliability":
+            width = model.channels // kinds
+            weights = component_reliability(model.encoder.transform, cells, width, seed=config.seed)
+            scale = scale * torch.from_numpy(np.concatenate(weights))
         model.pooled_readout.fit(whole.mean(dim=0), scale)
-
-
-def _transformed(model: CellModel, cells: CellStore) -> list[sparse.csr_matrix]:
-    """Return the values of cells as the model transforms them, a matrix ``[n, V]`` a kind."""
-    import torch
-
-    matrix = cells.matrix()
-    genes = torch.from_numpy(matrix.indices.astype(np.int64)) + 1
-    columns = model.encoder.transform(torch.from_numpy(matrix.data), genes)
-    result = []
-    for column in columns.unbind(dim=1):
-        one = matrix.copy()
-        one.data = column.numpy().astype(np.float64)
-        result.append(one)
-    return result
-
-
-def _loadings(matrix: sparse.csr_matrix, components: int, *, seed: int) -> NDArray[np.float64]:
-    """Return the loadings `[V, K]` of at most so many principal components."""
-    from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
-
-    number = min(components, min(matrix.shape) - 1)
-    if number < 1:
-        raise ConfigError("train.start: pca needs at least two cells and two genes.")
-    with threadpool_limits(1):
-        loadings: NDArray[np.float64] = PCA(number, svd_solver="arpack", random_state=seed).fit(matrix).components_.T
-    return loadings
 
 
 def _mean_shares(cells: CellStore) -> NDArray[np.float64]:
