@@ -192,8 +192,7 @@ class TrainConfig(Settings):
         "random", description="value tables at the start: random, or the principal components of the cells"
     )
     component_weights: Literal["equal", "reliability"] = Field(
-        "equal",
-        description="of these components in a pooled readout: as they are, or by how two halves of a cell agree",
+        "equal", description="of these components in a pooled readout: their whole variance, or what is reliable of it"
     )
     freeze_values: bool = Field(
         default=False, description="keep the value tables as they start, such as at the principal components"

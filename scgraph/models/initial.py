@@ -48,8 +48,9 @@ def initial_model(
 
     The pooled readout is centred at the training cells and scaled so that the channels of each kind of values have a
     mean variance of 1: with that start the vector of a cell is its principal components; with
-    ``component_weights="reliability"`` each times its `component_reliability`. Where counts are predicted, the decoder
-    starts at half the loadings and the logarithm of the mean shares of the genes.
+    ``component_weights="reliability"`` each times the root of its `component_reliability`, so that it keeps the share
+    of its variance that is reliable. Where counts are predicted, the decoder starts at half the loadings and the
+    logarithm of the mean shares of the genes.
 
     Raises:
         ConfigError: the start asks for the product encoding, the settings for a gene network that is not given, or
@@ -121,7 +122,7 @@ def _centre_readout(model: CellModel, cells: CellStore, config: TrainConfig) -> 
         if config.component_weights == "reliability":
             width = model.channels // kinds
             weights = component_reliability(model.encoder.transform, cells, width, seed=config.seed)
-            scale = scale * torch.from_numpy(np.concatenate(weights))
+            scale = scale * torch.from_numpy(np.concatenate(weights)).sqrt()
         model.pooled_readout.fit(whole.mean(dim=0), scale)
 
 

@@ -11,7 +11,7 @@ from scgraph.errors import ConfigError
 from scgraph.nn import CellGraph, GeneModel
 from scgraph.nn.asymmetric import AsymmetricModel
 from scgraph.nn.bag import GeneBag, weighted_sums, weighted_sums_reference
-from scgraph.nn.readout import CellLayers
+from scgraph.nn.readout import LINEAR_SHARE, CellLayers
 from scgraph.train.expected import expected_fractions
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_the_linear_part_stands_in_front_at_half_its_size(kind: str) -> None:
     bag = GeneBag.of_padded(GENES, VALUES)
     for own in (None, bag):
         out = model.embed(GENES, VALUES, bag=own)
-        torch.testing.assert_close(out[:, :8], 0.5 * model.linear_vector(bag))
+        torch.testing.assert_close(out[:, :8], LINEAR_SHARE * model.linear_vector(bag))
         torch.testing.assert_close(out[:, 8:], trained.embed(GENES, VALUES, bag=own))
     # The decoder reads what is trained, and nothing that is trained reads the linear part.
     torch.testing.assert_close(model(GENES, VALUES).cell, trained(GENES, VALUES).cell)
