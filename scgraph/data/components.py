@@ -156,7 +156,10 @@ class LogValues:
 
     def __call__(self, store: CellStore) -> Matrix:
         """Transform the values of a store."""
-        matrix = store.matrix()[:, self.genes - 1].astype(np.float64)
+        matrix = store.matrix()
+        if len(self.genes) < matrix.shape[1]:
+            matrix = matrix[:, self.genes - 1]
+        matrix = matrix.astype(np.float64)
         if self.roots:
             matrix.data = sqrt_values(matrix.data)
         return matrix
