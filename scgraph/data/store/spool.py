@@ -133,7 +133,7 @@ def spool(stream: CellStream) -> SpooledCells:
     """
     rows = np.flatnonzero(stream.counted)
     lengths = np.zeros(len(rows), np.int64)
-    described = {
+    described: dict[str, Any] = {
         "name": stream.name,
         "kind": stream.kind,
         "symbols": stream.symbols,
