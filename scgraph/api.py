@@ -26,14 +26,10 @@ from scgraph.train.vectors import OBSM_KEY, embed, embed_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    import numpy as np
     from anndata import AnnData
-    from numpy.typing import NDArray
 
     from scgraph.config import BenchConfig, PretrainConfig
     from scgraph.costs.profiling import Attention, Costs
-    from scgraph.data.sets.labelled import ProbeSet
-    from scgraph.data.sets.splits import Split
     from scgraph.models import SavedModel
     from scgraph.train import Pretrained
 
@@ -189,33 +185,35 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
-    from scgraph.data import CellStore
-    from scgraph.data.sets.labelled import read_probe_sets, split_of
+    from scgraph.data.sets.labelled import read_spooled_set, split_of
+    from scgraph.data.store.store import match_note
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
-    from scgraph.representations.classifier import fit_probe
-    from scgraph.train import embed as vectors
+    from scgraph.representations.blocks import components_of_part, features_in_blocks
+    from scgraph.representations.classifier import fit_classifier, fit_probe
+    from scgraph.train.embedding import Embedder
 
     settings = as_bench_config(config)
     check_per_model([], settings)
     saved = as_saved(model, allow_conv=allow_conv)
     own = probe_settings(saved.model_config.name(), settings)
-    labelled = read_probe_sets(
-        [data],
+    labelled = read_spooled_set(
+        data,
         layer=layer,
         values=values,
         label=label,
         batch_key=batch_key,
         drop_classes_below=settings.drop_classes_below,
-    )[0]
+    )
     for note in labelled.cells.notes:
         say(note)
-    store = CellStore.from_cells(labelled.cells, saved.vocabulary, min_matched=settings.min_matched)
-    say(store.match_note)
+    match = saved.vocabulary.require(labelled.cells, min_matched=settings.min_matched)
     training = saved.training()
-    x = vectors(saved.model, store, genes=training.genes_to_embed(), seed=training.seed, device=device)
-    y = labelled.codes
+    embedder = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)
+    x, silent = features_in_blocks(labelled.cells, saved.vocabulary, match, embedder)
+    say(match_note(match, silent))
+    y, classes = labelled.codes, len(labelled.classes)
     rows: list[dict[str, Any]] = []
     for seed in range(settings.seeds):
         split = split_of(labelled, settings, seed=seed)
@@ -228,28 +226,16 @@ def probe(
             y[split.validation],
             x[split.test],
             own,
-            classes=len(labelled.classes),
+            classes=classes,
             seed=seed,
         )
-        beside = _components_row(labelled, split, settings, seed=seed)
+        components = components_of_part(labelled.cells, split.train, REGRESSION, settings, seed=seed)
+        train, validation = (components[rows] for rows in (split.train, split.validation))
+        fitted = fit_classifier(train, y[split.train], validation, y[split.validation], classes=classes)
+        beside = fitted.predict(components[split.test])
         for name, predicted in ((saved.model_config.name(), result.test_predictions), (REGRESSION, beside)):
             rows.append({"model": name, "seed": seed, **score(y[split.test], predicted), "n_test": len(split.test)})
     return rows
-
-
-def _components_row(labelled: ProbeSet, split: Split, settings: BenchConfig, *, seed: int) -> NDArray[np.int64]:
-    """Predict the test part by logistic regression on components fitted on the train part, as a bench does."""
-    from scgraph.data.sets.corpus import NO_CORPUS
-    from scgraph.data.sets.stores import make_stores
-    from scgraph.representations.classifier import fit_classifier
-    from scgraph.representations.components import ComponentBaselines
-
-    stores = make_stores(labelled, split, NO_CORPUS, settings, seed=seed, drop_leaks=True)
-    x = ComponentBaselines(stores.train, settings.components, seed).fit(REGRESSION)(stores.probe)
-    y, classes = labelled.codes, len(labelled.classes)
-    train, validation = (x[rows] for rows in (split.train, split.validation))
-    fitted = fit_classifier(train, y[split.train], validation, y[split.validation], classes=classes)
-    return fitted.predict(x[split.test])
 
 
 def profile(

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     Matrix = sparse.csr_matrix | NDArray[np.float64]
 
-__all__ = ["THETA", "ComponentValues", "Components", "fit_components", "known_counts", "sqrt_values"]
+__all__ = [
+    "THETA",
+    "ComponentValues",
+    "Components",
+    "fit_components",
+    "fitted_rows",
+    "known_counts",
+    "sqrt_values",
+]
 
 ComponentValues = Literal["log1p", "sqrt", "scaled", "pearson"]
 
@@ -104,8 +112,7 @@ def fit_components(
     if values not in get_args(ComponentValues):
         raise ConfigError(f"There are no values {values!r}.{did_you_mean(values, get_args(ComponentValues))}")
     if len(store) > MOST_CELLS:
-        rows = np.random.default_rng(seed).choice(len(store), MOST_CELLS, replace=False)
-        store = store.subset(np.sort(rows))
+        store = store.subset(fitted_rows(len(store), seed=seed))
     transform: LogValues | ScaledValues | Residuals
     if values == "pearson":
         transform = Residuals.fit(store, n_top)
@@ -122,6 +129,13 @@ def fit_components(
     with threadpool_limits(1):
         pca = PCA(number, svd_solver=solver, random_state=seed).fit(matrix)
     return Components(transform, pca.components_.T.astype(np.float64), pca.mean_.astype(np.float64))
+
+
+def fitted_rows(cells: int, *, seed: int) -> NDArray[np.int64]:
+    """Return which of so many cells components are fitted on, ascending: all, or 20,000 that the seed draws."""
+    if cells <= MOST_CELLS:
+        return np.arange(cells)
+    return np.sort(np.random.default_rng(seed).choice(cells, MOST_CELLS, replace=False))
 
 
 def _dense_values(store: CellStore, transform: ScaledValues | Residuals) -> NDArray[np.float32]:
@@ -142,7 +156,10 @@ class LogValues:
 
     def __call__(self, store: CellStore) -> Matrix:
         """Transform the values of a store."""
-        matrix = store.matrix()[:, self.genes - 1].astype(np.float64)
+        matrix = store.matrix()
+        if len(self.genes) < matrix.shape[1]:
+            matrix = matrix[:, self.genes - 1]
+        matrix = matrix.astype(np.float64)
         if self.roots:
             matrix.data = sqrt_values(matrix.data)
         return matrix

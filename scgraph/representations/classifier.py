@@ -169,13 +169,14 @@ def fit_path(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.int64)
+    x, y = np.array(x, np.float64), np.asarray(y, np.int64)  # a copy, that is scaled in place
     centre = x.mean(axis=0)
     deviations = x.std(axis=0)
     scale = np.full_like(deviations, np.sqrt(np.mean(deviations**2))) if scaling == "global" else deviations
     # What varies by less than the rounding of its values is constant: divided by it, noise would be a feature.
     scale = np.where(scale > np.finfo(np.float32).eps * np.abs(centre), scale, 1.0)
-    z = (x - centre) / scale
+    x -= centre
+    x /= scale
     codes = np.unique(y)
     regression = LogisticRegression(solver="newton-cg", warm_start=True, max_iter=500)
     fitted = []
@@ -185,7 +186,7 @@ def fit_path(
             if len(codes) == 1:
                 weights, bias = np.zeros((x.shape[1], 1)), np.zeros(1)
             else:
-                regression.set_params(C=penalty).fit(z, y)
+                regression.set_params(C=penalty).fit(x, y)
                 weights, bias = regression.coef_.T.copy(), regression.intercept_.copy()
                 if len(codes) == 2:  # one column, of the second class against the first
                     weights = np.concatenate([np.zeros_like(weights), weights], axis=1)

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 
     from scgraph.data.files.stored import Source
 
-__all__ = ["BUILT_IN", "as_text", "cell_names", "check_filter", "dropped_note", "is_bare_word", "read_cells"]
+__all__ = [
+    "BUILT_IN",
+    "as_text",
+    "cell_names",
+    "check_filter",
+    "dropped_note",
+    "is_bare_word",
+    "read_cells",
+    "read_groups",
+]
 
 BUILT_IN = "pbmc68k_reduced"
 """The set of real cells that scanpy carries inside its package."""
@@ -161,11 +170,7 @@ def _assemble(
     notes.append(scale_note)
     if change is not None:
         matrix = change(matrix)
-    labels = None if label is None else _labels(obs, label, where, notes)
-    batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
-    for groups, key in ((labels, label), (batches, batch_key)):
-        if groups is not None and key is not None and (silent := silent_note(groups, key)):
-            notes.append(silent)
+    labels, batches = read_groups(obs, label, batch_key, where, notes)
     manifest: dict[str, Any] = {
         "source": where,
         "sha256": sha256 or _digest(matrix, symbols, ensembl, obs_names),
@@ -191,6 +196,22 @@ def _assemble(
         notes=tuple(notes),
         manifest=manifest,
     )
+
+
+def read_groups(
+    obs: pd.DataFrame, label: str | None, batch_key: str | None, where: str, notes: list[str]
+) -> tuple[pd.Categorical | None, pd.Categorical | None]:
+    """Return the labels and the batches of cells, None where no column was asked for; what they show is added to notes.
+
+    Raises:
+        DataError: A column is missing, holds numbers, says nothing for some cells, or has one class only.
+    """
+    labels = None if label is None else _labels(obs, label, where, notes)
+    batches = None if batch_key is None else categories(obs, batch_key, where, numbers=True)
+    for groups, key in ((labels, label), (batches, batch_key)):
+        if groups is not None and key is not None and (silent := silent_note(groups, key)):
+            notes.append(silent)
+    return labels, batches
 
 
 def dropped_note(empty: Sequence[str] | NDArray[np.str_], total: int | None = None) -> str:

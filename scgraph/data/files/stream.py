@@ -32,6 +32,7 @@ from scgraph.data.files.reading import (
     dropped_note,
     is_bare_word,
     read_cells,
+    read_groups,
 )
 from scgraph.data.files.stored import arrays, damage
 from scgraph.errors import DataError
@@ -66,6 +67,8 @@ class CellStream:
         source: A path, as `scgraph.data.read_cells` takes it, or an AnnData object, backed by a file or lazy.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves; see `scgraph.data.read_cells`.
+        label: Column of obs with the class of every cell.
+        batch_key: Column of obs with the batch or donor of every cell.
         hold: Keep a matrix that is stored as text (.mtx) in memory as long as this lives, so that it is read once.
         tick: Told how many cells of the file have been looked at.
         obs_value_filter: Cells of a TileDB-SOMA experiment; see `scgraph.data.read_cells`.
@@ -81,6 +84,8 @@ class CellStream:
         manifest: As of `Cells`.
         entries: Values in all, zeros not counted.
         counted: Which cells have a count `[n_obs]`.
+        labels: Class of every cell that has one; None where no label was asked for.
+        batches: Batch of every cell that has one; None where no batch key was given.
 
     Raises:
         DataError: The file cannot be used as it is, see `scgraph.data.read_cells`.
@@ -92,6 +97,8 @@ class CellStream:
         *,
         layer: str | None = None,
         values: str | None = None,
+        label: str | None = None,
+        batch_key: str | None = None,
         hold: bool = True,
         tick: Callable[[int, int], None] = lambda done, of: None,
         obs_value_filter: str | None = None,
@@ -146,7 +153,10 @@ class CellStream:
             raise DataError(f"{where}: {NOTHING}")
         kind, scale_note, self._change = seen.decide()
         self.kind: Kind = kind
-        self.notes = (*notes, scale_note)
+        notes.append(scale_note)
+        grouped = obs if label is None and batch_key is None else obs.iloc[np.flatnonzero(self.counted)]
+        self.labels, self.batches = read_groups(grouped, label, batch_key, where, notes)
+        self.notes = tuple(notes)
         self.manifest: dict[str, Any] = {
             "source": where,
             "sha256": None if self.path is None else file_sha256(self.path),
@@ -155,8 +165,8 @@ class CellStream:
             "layer": layer,
             "values": values,
             "kind": kind,
-            "label": None,
-            "batch_key": None,
+            "label": label,
+            "batch_key": batch_key,
             "obs_value_filter": obs_value_filter,
         }
 
@@ -237,7 +247,12 @@ class CellStream:
 
 
 def cells_or_stream(
-    source: str | Path | AnnData, *, layer: str | None = None, values: str | None = None
+    source: str | Path | AnnData,
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
 ) -> Cells | CellStream:
     """Read the cells of an AnnData object that is in memory, or open those of a file to be read in blocks.
 
@@ -245,6 +260,8 @@ def cells_or_stream(
         source: As for `scgraph.data.read_cells`.
         layer: Layer to read instead of X; `"raw"` reads `.raw`.
         values: What the values are, where they do not show it themselves.
+        label: Column of obs with the class of every cell.
+        batch_key: Column of obs with the batch or donor of every cell.
 
     Raises:
         DataError: The source cannot be used as it is, see `scgraph.data.read_cells`.
@@ -254,7 +271,7 @@ def cells_or_stream(
     else:
         stream = open_object(source, "adata", layer).matrix.on_disk
     read = CellStream if stream else read_cells
-    return read(source, layer=layer, values=values)
+    return read(source, layer=layer, values=values, label=label, batch_key=batch_key)
 
 
 def _raw_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:

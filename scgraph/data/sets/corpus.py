@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import PretrainConfig
     from scgraph.data import Cells, GeneEdges, Network
+    from scgraph.data.store.spool import SpooledCells
 
 __all__ = [
     "NO_CORPUS",
@@ -230,7 +231,7 @@ def stores_to_train_on(
     return corpus.divided(train, held_out, config)
 
 
-def vocabulary_of(parts: Sequence[Cells], config: PretrainConfig) -> Vocabulary:
+def vocabulary_of(parts: Sequence[Cells] | Sequence[SpooledCells], config: PretrainConfig) -> Vocabulary:
     """Return the genes that cells express, or so many highly variable ones of them."""
     if config.n_top_genes is None:
         return Vocabulary.from_cells(parts)

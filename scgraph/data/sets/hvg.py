@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scgraph.data.files.stream import CellStream
+    from scgraph.data.store.spool import SpooledCells
 
 __all__ = ["highly_variable", "normalized_dispersion"]
 
 _BINS = 20
 
 
-def highly_variable(sources: Sequence[Cells | CellStream], n_top: int, *, min_cells: int = 1) -> Vocabulary:
+def highly_variable(
+    sources: Sequence[Cells | CellStream | SpooledCells], n_top: int, *, min_cells: int = 1
+) -> Vocabulary:
     """Choose the genes whose dispersion is highest among genes of like mean.
 
     With several files each ranks the genes it expresses, as scanpy does with a `batch_key`; a gene that is among the
@@ -82,7 +85,7 @@ def _of_matrix(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     return _of_moments(mean, np.asarray(linear.mean(axis=0)).ravel(), matrix.shape[0])
 
 
-def _dispersion(cells: Cells | CellStream, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _dispersion(cells: Cells | CellStream | SpooledCells, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Compute `normalized_dispersion` of some genes, NaN where the variance is 0."""
     if isinstance(cells, Cells):
         return _of_matrix(cells.normalized()[:, columns])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from scgraph.data import check_labels, read_cells
+from scgraph.data import Cells, check_labels, read_cells
 from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN
+from scgraph.data.files.stream import cells_or_stream
 from scgraph.data.sets.splits import make_split
+from scgraph.data.store.spool import SpooledCells, spool
 from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError, argument
 
@@ -22,18 +24,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells
     from scgraph.data.sets.splits import Split
 
 __all__ = [
     "DEFAULT_LABEL",
     "ProbeSet",
+    "SpooledSet",
     "notes_on_equal_splits",
     "read_labelled",
     "read_probe_sets",
+    "read_spooled_set",
     "split_of",
 ]
 
+
+_Some = TypeVar("_Some", Cells, SpooledCells)
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
@@ -45,6 +50,16 @@ class ProbeSet:
     """A labelled set: its cells, the names of the classes and the class code of every cell."""
 
     cells: Cells
+    classes: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+
+@short_repr
+@dataclass(frozen=True)
+class SpooledSet:
+    """A labelled set whose cells are not held in memory, see `ProbeSet`."""
+
+    cells: SpooledCells
     classes: tuple[str, ...]
     codes: NDArray[np.int64]
 
@@ -82,8 +97,31 @@ def read_probe_sets(
             raise DataError(
                 f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file."
             )
-        sets.append(_of_cells(cells))
+        sets.append(ProbeSet(cells, *_classes(cells)))
     return sets
+
+
+def read_spooled_set(
+    source: str | Path | AnnData,
+    *,
+    layer: str | None = None,
+    values: str | None = None,
+    label: str | None = None,
+    batch_key: str | None = None,
+    drop_classes_below: int = 0,
+) -> SpooledSet:
+    """Read one set as `read_probe_sets` does, without holding the values of a large file in memory.
+
+    Raises:
+        DataError: the set cannot be used as it is.
+        OutputError: the disk of temporary files cannot hold the values, see `scgraph.data.store.spool.spool`.
+    """
+    column = _label(source, label)
+    found = cells_or_stream(source, layer=layer, values=values, label=column, batch_key=batch_key)
+    cells = SpooledCells.of(found) if isinstance(found, Cells) else spool(found)
+    cells = _without_rare(cells, drop_classes_below)
+    check_labels(cells)
+    return SpooledSet(cells, *_classes(cells))
 
 
 def read_labelled(
@@ -99,17 +137,22 @@ def read_labelled(
     Raises:
         DataError: it cannot be used as it is, see `scgraph.data.read_cells`, or a cell has no label.
     """
-    column = label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
-    return _of_cells(read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key))
+    column = _label(source, label)
+    cells = read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key)
+    return ProbeSet(cells, *_classes(cells))
 
 
-def _of_cells(cells: Cells) -> ProbeSet:
+def _label(source: str | Path | AnnData, label: str | None) -> str | None:
+    return label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
+
+
+def _classes(cells: Cells | SpooledCells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     labels = np.asarray(cells.labels).astype(str)
     classes, codes = np.unique(labels, return_inverse=True)
-    return ProbeSet(cells, tuple(classes.tolist()), codes.astype(np.int64))
+    return tuple(classes.tolist()), codes.astype(np.int64)
 
 
-def _without_rare(cells: Cells, least: int) -> Cells:
+def _without_rare(cells: _Some, least: int) -> _Some:
     labels = np.asarray(cells.labels).astype(str)
     names, counts = np.unique(labels, return_counts=True)
     rare = names[counts < least]
@@ -124,7 +167,7 @@ def _without_rare(cells: Cells, least: int) -> Cells:
     return replace(kept, notes=(*kept.notes, note))
 
 
-def split_of(probe: ProbeSet, config: BenchConfig, *, seed: int) -> Split:
+def split_of(probe: ProbeSet | SpooledSet, config: BenchConfig, *, seed: int) -> Split:
     """Divide a labelled set as the settings say: by default by batch where it has batches, else at random.
 
     With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.

@@ -1,0 +1,197 @@
+"""The cells of a source laid aside once, so that they can be read again in any order without holding them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgraph.data.cells import Cells
+from scgraph.data.store.column import ArrayColumn, DiskColumn
+from scgraph.display import short_repr
+from scgraph.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from scgraph.data.cells import Kind
+    from scgraph.data.files.stream import CellStream
+    from scgraph.data.store.column import Column
+
+__all__ = ["SpooledCells", "spool"]
+
+_IN_MEMORY = 2**24
+"""Values of a source that are kept in memory, 8 bytes each; those of a larger one go to the disk."""
+
+_ENTRIES = 2**20
+"""Values of a block, as of `scgraph.data.files.stream`."""
+
+
+@short_repr
+@dataclass(frozen=True, eq=False)
+class SpooledCells:
+    """Cells of one source as `Cells` describes them; their values may lie on the disk, and are read when asked for.
+
+    Attributes:
+        columns: Gene of every value, by its place in the file, of all cells that were laid aside.
+        values: The values.
+        at: Which of those cells these are `[n]`.
+        lengths: Values of each of these cells `[n]`.
+        name, kind, symbols, ensembl, obs_names, rows, labels, batches, notes, manifest: As of `Cells`.
+    """
+
+    columns: Column[np.int32]
+    values: Column[np.float32]
+    at: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    name: str
+    kind: Kind
+    symbols: NDArray[np.str_]
+    ensembl: NDArray[np.str_]
+    obs_names: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    labels: pd.Categorical | None
+    batches: pd.Categorical | None
+    notes: tuple[str, ...]
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return len(self.at)
+
+    @classmethod
+    def of(cls, cells: Cells) -> SpooledCells:
+        """Take cells that are in memory; nothing is copied."""
+        indptr = cells.matrix.indptr.astype(np.int64)
+        indices = cells.matrix.indices.astype(np.int32, copy=False)
+        columns = ArrayColumn(indices, indptr), ArrayColumn(cells.matrix.data, indptr)
+        return cls(*columns, np.arange(len(cells)), np.diff(indptr), **_described(cells))
+
+    def subset(self, rows: NDArray[np.integer[Any]]) -> SpooledCells:
+        """Return the cells `rows`, in that order; no value is read, and categories stay."""
+        rows = np.asarray(rows)
+        return replace(
+            self,
+            at=self.at[rows],
+            lengths=self.lengths[rows],
+            obs_names=self.obs_names[rows],
+            rows=self.rows[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            batches=None if self.batches is None else self.batches[rows],
+            manifest={**self.manifest, "cells": len(rows)},
+        )
+
+    def blocks(self) -> Iterator[Cells]:
+        """Read the cells, a block at a time, in their order.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        ends = np.cumsum(self.lengths)
+        first = 0
+        while first < len(self):
+            before = int(ends[first] - self.lengths[first])
+            # As many cells as fit, and one at least.
+            last = max(first + 1, int(np.searchsorted(ends, before + _ENTRIES, side="right")))
+            yield self.subset(np.arange(first, last))._read()
+            first = last
+
+    def expressed(self) -> NDArray[np.int64]:
+        """Count the cells that express each gene `[n_genes]`."""
+        return sum((block.expressed() for block in self.blocks()), np.zeros(len(self.symbols), np.int64))
+
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each gene `[n_genes]`, as they are stored."""
+        return sum((block.sums() for block in self.blocks()), np.zeros(len(self.symbols)))
+
+    def _read(self) -> Cells:
+        starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        parts = self.values.read(self.at, starts), self.columns.read(self.at, starts), starts
+        matrix = sparse.csr_matrix(parts, shape=(len(self), len(self.symbols)))
+        return Cells(matrix=matrix, **_described(self))
+
+
+def spool(stream: CellStream) -> SpooledCells:
+    """Read the cells of a source once more and lay them aside, in memory where they are few.
+
+    The files on the disk have no name once they are written: they go with the last use of them, however it ends.
+
+    Args:
+        stream: The source, whose labels and batches are taken over.
+
+    Raises:
+        DataError: The file has changed since it was read first.
+        OutputError: The disk of temporary files is full or cannot be written; names its folder.
+    """
+    rows = np.flatnonzero(stream.counted)
+    lengths = np.zeros(len(rows), np.int64)
+    described: dict[str, Any] = {
+        "name": stream.name,
+        "kind": stream.kind,
+        "symbols": stream.symbols,
+        "ensembl": stream.ensembl,
+        "obs_names": stream.obs_names[rows],
+        "rows": rows,
+        "labels": stream.labels,
+        "batches": stream.batches,
+        "notes": stream.notes,
+        "manifest": stream.manifest,
+    }
+    columns: Column[np.int32]
+    values: Column[np.float32]
+    if stream.entries <= _IN_MEMORY:
+        arrays = np.empty(stream.entries, np.int32), np.empty(stream.entries, np.float32)
+        at = cell = 0
+        for block in stream.blocks():
+            matrix = block.matrix
+            lengths[cell : cell + len(block)] = np.diff(matrix.indptr)
+            arrays[0][at : at + matrix.nnz], arrays[1][at : at + matrix.nnz] = matrix.indices, matrix.data
+            at, cell = at + matrix.nnz, cell + len(block)
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        columns, values = ArrayColumn(arrays[0], indptr), ArrayColumn(arrays[1], indptr)
+    else:
+        columns, values = _on_disk(stream, lengths)
+    return SpooledCells(columns, values, np.arange(len(rows)), lengths, **described)
+
+
+def _on_disk(stream: CellStream, lengths: NDArray[np.int64]) -> tuple[DiskColumn[np.int32], DiskColumn[np.float32]]:
+    """Write the values of a source into two files without a name, and the number of each cell into `lengths`."""
+    where = tempfile.gettempdir()
+    needed, free = 8 * stream.entries, shutil.disk_usage(where).free
+    remedy = "Free some space, or name a folder on another disk in the variable TMPDIR."
+    if free < needed:
+        raise OutputError(
+            f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
+            f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="scgraph-") as folder:
+            paths = Path(folder, "columns"), Path(folder, "values")
+            cell = 0
+            with paths[0].open("xb") as columns, paths[1].open("xb") as values:
+                for block in stream.blocks():
+                    lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
+                    columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
+                    values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
+                    cell += len(block)
+            edges = np.asarray([0, lengths.sum()])
+            first = np.cumsum(lengths) - lengths
+            return (
+                DiskColumn([paths[0]], edges, np.dtype(np.int32), first),
+                DiskColumn([paths[1]], edges, np.dtype(np.float32), first),
+            )
+    except OSError as error:
+        raise OutputError(f"{where}: cannot be written ({error.strerror or error}). {remedy}") from error
+
+
+def _described(cells: Cells | SpooledCells) -> dict[str, Any]:
+    names = ("name", "kind", "symbols", "ensembl", "obs_names", "rows", "labels", "batches", "notes", "manifest")
+    return {name: getattr(cells, name) for name in names}
