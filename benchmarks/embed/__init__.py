@@ -1,1 +1,1 @@
-"""How fast cells become vectors, and how much memory that takes, against PCA and a plain Transformer encoder."""
+"""How fast cells become vectors, and in how much memory, against PCA, scvi-tools and a plain Transformer encoder."""

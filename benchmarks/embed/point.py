@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.embed.peers import CELLS, PEERS, TRANSFORMER, transformer
 from benchmarks.harness.children import peak_mb, resident_mb, restart_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
 __all__ = ["COMMANDS", "HOW", "IN_MEMORY", "measure"]
 
 COMMANDS = ("scgraph embed gnn-linear", "scgraph embed gnn", "PCA of scanpy and sklearn")
-IN_MEMORY = ("gnn-linear", "gnn", "gnn-linear, a call a cell", "gnn, a call a cell", "TransformerEncoder, batches")
+IN_MEMORY = ("gnn-linear", "gnn", "gnn-linear, a call a cell", "gnn, a call a cell", TRANSFORMER, *PEERS)
 HOW = {
     "scgraph embed gnn-linear": "from the file to a file of vectors, `embed_file(..., vectors=...)`, read twice",
     "scgraph embed gnn": "the same",
@@ -29,8 +27,9 @@ HOW = {
     "gnn": "the same",
     "gnn-linear, a call a cell": "cells in memory, the model called with one cell after another, the plain form",
     "gnn, a call a cell": "the same",
-    "TransformerEncoder, batches": "`torch.nn.TransformerEncoder` of the same sizes (4 heads, feed-forward C) behind a "
+    TRANSFORMER: "`torch.nn.TransformerEncoder` of the same sizes (4 heads, feed-forward C) behind a "
     "gene and value embedding, padded batches of 8 cells of like length, mean of the genes",
+    **{how: peer.means for how, peer in PEERS.items()},
 }
 """What is measured."""
 
@@ -122,51 +121,21 @@ def _first_cells(path: Path, model: Path, cells: int) -> Any:
 
 
 def _in_memory(how: str, path: Path, models: Path) -> Callable[[], Iterator[int]]:
+    if how in PEERS:
+        return PEERS[how].prepare(path)
     from scgraph.models import load_model
     from scgraph.train.embedding import Embedder
 
+    if how == TRANSFORMER:
+        return transformer(_first_cells(path, models / "gnn", 512))
     name = how.partition(",")[0]
     plain = how != name
-    folder = models / ("gnn" if name == "TransformerEncoder" else name)
-    store = _first_cells(path, folder, 512 if plain else 2048)
-    if name == "TransformerEncoder":
-        return _transformer(store)
+    folder = models / name
+    store = _first_cells(path, folder, 512 if plain else CELLS)
     embedder = Embedder(load_model(folder).model, genes=None, device="cpu", form="plain" if plain else "auto")
     embedder(store.subset(np.arange(4)))
 
     def work() -> Iterator[int]:
         yield len(embedder(store))
-
-    return work
-
-
-def _transformer(store: Any, channels: int = 64) -> Callable[[], Iterator[int]]:
-    import torch
-    from torch import nn
-
-    from scgraph.train.embedding import batches_by_length
-
-    torch.manual_seed(0)
-    genes, value = nn.Embedding(len(store.vocabulary) + 1, channels, padding_idx=0), nn.Linear(1, channels)
-    layer = nn.TransformerEncoderLayer(channels, 4, channels, dropout=0.0, activation="gelu", batch_first=True)
-    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
-    torch.backends.mha.set_fastpath_enabled(False)  # slower on a CPU: it writes the weights of all pairs down
-    lengths = np.diff(store.indptr)
-    longest = int(lengths.max())
-
-    def run(rows: NDArray[np.int64]) -> int:
-        with torch.inference_mode():
-            ids, values = (torch.from_numpy(part) for part in store.batch(rows, genes=longest, seed=0, epoch=0))
-            empty = ids.eq(0)
-            x = encoder(genes(ids) + value(values.unsqueeze(-1)), src_key_padding_mask=empty)
-            (x.masked_fill(empty.unsqueeze(-1), 0).sum(dim=1) / (~empty).sum(dim=1, keepdim=True)).numpy()
-        return len(rows)
-
-    def work() -> Iterator[int]:
-        # Batches on several threads, each one thread inside: threads inside wait for each other at every operation.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        with ThreadPoolExecutor(threads) as pool:
-            yield from pool.map(run, batches_by_length(np.arange(len(store)), lengths, 8))
 
     return work

@@ -1,4 +1,4 @@
-"""How fast cells become vectors, and how much memory that takes, against PCA and a plain Transformer encoder.
+"""How fast cells become vectors, and in how much memory, against PCA, scvi-tools and a plain Transformer encoder.
 
 Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --out FOLDER
 """
@@ -14,8 +14,9 @@ import typer
 
 from benchmarks.embed.cells import pool_vocabulary, write_cells, write_model
 from benchmarks.embed.page import draw_embed, embed_markdown
+from benchmarks.embed.peers import is_installed
 from benchmarks.embed.point import COMMANDS, IN_MEMORY, measure
-from benchmarks.harness.children import reported_child
+from benchmarks.harness.children import NOT_INSTALLED, reported_child
 from benchmarks.harness.folder import Results, new_folder
 from benchmarks.harness.options import Out, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
@@ -65,9 +66,13 @@ def embed(
         def point(how: str, path: Path, size: int, genes: float, number: int = 0) -> None:
             request = {"how": how, "path": str(path), "models": str(place / "models"), "threads": threads}
             said = f"{how}, {size:,} cells"
-            answer = reported_child(measure, request, said, failures, memory_gb=None, seconds=seconds)
             told = {"how": how, "cells": size, "genes": round(genes), "threads": threads, "round": number}
-            rows.append({**told, "status": answer.status, **answer.found})
+            if is_installed(how):
+                answer = reported_child(measure, request, said, failures, memory_gb=None, seconds=seconds)
+                rows.append({**told, "status": answer.status, **answer.found})
+            else:
+                rows.append({**told, "status": NOT_INSTALLED})
+                say(f"{said}: {NOT_INSTALLED}")
             results.write_rows(embed=rows)
 
         files = [*((size, 0) for size in sizes), *((size, sparse_genes) for size in sparse)]

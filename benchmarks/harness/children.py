@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 __all__ = [
+    "NOT_INSTALLED",
     "NOT_TRIED",
     "OUT_OF_MEMORY",
     "OVER_TIME",
@@ -41,6 +42,7 @@ __all__ = [
 OUT_OF_MEMORY = "out of memory"
 OVER_TIME = "over time"
 NOT_TRIED = "not tried"
+NOT_INSTALLED = "not installed"
 PRELOADED = ("scgraph.costs.machine", "torch_geometric.nn", "scgraph.cli.options")
 """Imported once and shared by all children: they take longer to load than most measurements last."""
 

@@ -18,27 +18,25 @@ import typer
 from benchmarks.harness.folder import Results, load_average, new_folder, write_figure
 from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
-from benchmarks.harness.text import markdown_table, number
-from benchmarks.reading.point import HOW, Request, run_point
+from benchmarks.harness.text import number
+from benchmarks.reading.page import draw_reading, reading_markdown
+from benchmarks.reading.peers import PEERS
+from benchmarks.reading.point import run_point
+from benchmarks.reading.request import Request
+from benchmarks.reading.sources import SOURCES, check_space, resample, write_source
+from benchmarks.reading.ways import OWN, STORE, WAYS
 from scgraph.cli.options import Layer, Overwrite
 from scgraph.cli.terminal import say, show
-from scgraph.errors import ConfigError, OutputError
-from scgraph.files import write_atomic
+from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pandas as pd
-    from matplotlib.figure import Figure
+    from collections.abc import Iterator
 
     from scgraph.data import CellStore
 
 app = command_line()
 
 OWNED = ("reading.csv", "reading.md", "reading.png", "reading.svg", "environment.json")
-STORE, PEERS = ("store, random", "store, blocks"), ("h5ad, slices", "h5ad, random", "AnnLoader", "scdataset")
-MEASURED = ("cells_per_cpu_second", "rss_mb", "anonymous_mb", "start_mb")
-_BLOCK = 5000
 
 
 @app.command()
@@ -49,12 +47,15 @@ def reading(
     genes: Annotated[int, typer.Option(min=1, help="Genes sampled a cell, G.")] = 512,
     batch_size: Annotated[int, typer.Option(min=1, help="Cells a batch.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Threads that prepare batches.")] = 2,
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long each peer is measured.")] = 4,
+    seconds: Annotated[
+        float,
+        typer.Option(min=0.01, help="How long each way but those of a store is measured, if it does not take a pass."),
+    ] = 4,
     layer: Layer = None,
     scratch: Annotated[Path | None, typer.Option(help="Where stores lie meanwhile.  [default: TMPDIR]")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make stores of real cells, and read them and a file of the same cells in several ways."""
+    """Make stores of real cells, and read them and files of the same cells in several ways."""
     sizes = cell_numbers(cells)
     pool = read_pool(data, layer)
     results = new_folder("reading", out, overwrite=overwrite, owned=OWNED)
@@ -68,8 +69,9 @@ def reading(
             found = run_point(request)
             said = {"cells_in_file": size, "genes": sampled, "workers": threads, "cold": request.cold}
             rows.append({"how": how, **said, **asdict(found)})
-            rate = number(found.cells_per_second, ",.0f")
-            say(f"{how}, {size:,} cells, {sampled or 'all'} genes: {found.status}, {rate} cells/s")
+            results.write_rows(reading=rows)
+            rate = f", {number(found.cells_per_second, ',.0f')} cells/s" if found.status == "ok" else ""
+            say(f"{how}, {size:,} cells, {sampled or 'all'} genes: {found.status}{rate}")
 
         for size in sizes:
             start = time.perf_counter()
@@ -79,13 +81,12 @@ def reading(
             for how in STORE:
                 point(how, store, size, genes, workers, seconds=None)
             if size == sizes[0]:
-                file = place / "cells.h5ad"
-                write_h5ad(store, file)
-                for how in PEERS:
-                    for sampled in (0, genes):
-                        point(how, file, size, sampled, 0, seconds=seconds)
+                for how, path in sources(store, place / "sources"):
+                    way = WAYS[how]
+                    for sampled in (genes,) if way.threads else (0, genes) if way.samples else (0,):
+                        point(how, path, size, sampled, workers if way.threads else 0, seconds=seconds)
             if size == sizes[-1]:
-                point(STORE[0], store, size, genes, 0, seconds=seconds)
+                point("store, random", store, size, genes, 0, seconds=seconds)
                 for how in STORE:
                     point(how, store, size, genes, workers, seconds=seconds, cold=True)
             shutil.rmtree(store)
@@ -113,116 +114,31 @@ def read_pool(data: str, layer: str | None) -> CellStore:
     return CellStore.from_cells(cells, Vocabulary.from_cells([cells]))
 
 
-def check_space(place: Path, pool: CellStore, sizes: Sequence[int]) -> None:
-    """Refuse to begin where the disk cannot hold the largest store beside a file of the smallest.
+def sources(store: Path, place: Path) -> Iterator[tuple[str, Path]]:
+    """Write the cells of a store in every form, and give the ways of reading them, each with its file.
 
-    Raises:
-        OutputError: as said.
+    A form that nothing installed reads is not written; its ways are given all the same, as each says what it lacks.
     """
-    needed = 8 * float(np.diff(pool.indptr).mean()) * (sizes[-1] + 2 * sizes[0])
-    if shutil.disk_usage(place).free < 1.1 * needed:
-        raise OutputError(f"{place}: {needed / 1e9:.1f} GB are needed. Choose another --scratch, or fewer --cells.")
-
-
-def resample(pool: CellStore, cells: int, path: Path) -> None:
-    """Write a store of cells of the pool, drawn with replacement, in blocks."""
-    from scgraph.data.store.writing import StoreWriter, new_store_folder
-
-    random = np.random.default_rng(0)
-    with new_store_folder(path, overwrite=False) as folder:
-        writer = StoreWriter(folder, pool.vocabulary)
-        for start in range(0, cells, _BLOCK):
-            rows = random.integers(len(pool), size=min(_BLOCK, cells - start))
-            writer.add(*pool.entries(rows), pool.keys[rows], source=0)
-        writer.finish([{"source": "resampled", "cells": cells}])
-
-
-def write_h5ad(store: Path, path: Path) -> None:
-    """Write the cells of a store as a file that is not compressed, which peers read fastest."""
-    import anndata
-
-    from scgraph.data import CellStore
-
-    anndata.AnnData(CellStore.open(store).matrix()).write_h5ad(path)
+    place.mkdir()
+    for kind in SOURCES:
+        ways = [how for how in (*OWN, *PEERS) if WAYS[how].source == kind]
+        start = time.perf_counter()
+        path = place
+        if any(WAYS[how].is_installed() for how in ways):
+            path = write_source(kind, store, place)
+            say(f"{path.name} written in {time.perf_counter() - start:.0f} s")
+        yield from ((how, path) for how in ways)
+    shutil.rmtree(place)
 
 
 def finish(results: Results, rows: list[dict[str, Any]], pool: CellStore, genes: int) -> str:
-    """Write table, page and figure; return the page."""
+    """Write page and figure; return the page."""
     import pandas as pd
 
     frame = pd.DataFrame(rows)
-    write_atomic(results.folder / "reading.csv", frame.to_csv(index=False))
     page = reading_markdown(frame, float(np.diff(pool.indptr).mean()), genes, load=load_average())
     write_figure(results.folder, draw_reading(frame), "reading")
     return results.finish(page, "reading")
-
-
-def label(row: Any) -> str:
-    """What a row of the table is called."""
-    text = f"{row['how']}, {row['workers']} threads" if row["how"] in STORE else f"{row['how']}"
-    return text + (", files not in cache" if row["cold"] else "")
-
-
-def reading_markdown(frame: pd.DataFrame, mean_genes: float, genes: int, *, load: float | None) -> str:
-    """The text of `reading.md`."""
-    header = ["how", "cells", "genes", "cells/s", "cells a CPU second", "resident MB", "not of files", "at the start"]
-    table = [
-        [
-            label(row),
-            f"{row['cells_in_file']:,}",
-            str(row["genes"] or "all"),
-            number(row["cells_per_second"], ",.0f") if row["status"] == "ok" else row["status"],
-            *(number(row[column], ",.0f") for column in MEASURED),
-        ]
-        for _, row in frame.iterrows()
-    ]
-    kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items())
-    return (
-        f"Cells express {mean_genes:,.0f} genes on average. Each row is a process of its own that has loaded PyTorch; "
-        "resident memory is the most that was seen after any batch, with the part that is no pages of files, and "
-        "what there was before the first cell. Rows of the store read every cell once (where the files are not in the "
-        f"cache: for a few seconds) and yield what training gets: {genes} sampled genes, masked, as tensors. "
-        "The peers yield whole rows (all), or rows sampled with the kernel of the store. Load "
-        f"average of the machine at the end: {load}; where others worked on it too, the rate by the clock is too low, "
-        "and cells a CPU second (of all threads of the process together) say more.\n\n"
-        + kinds
-        + "\n\n"
-        + markdown_table(header, table)
-    )
-
-
-def draw_reading(frame: pd.DataFrame) -> Figure:
-    """Cells a second of every way, and resident memory of the store against its cells."""
-    from scgraph.reporting.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
-
-    good = frame[(frame["status"] == "ok") & (frame["genes"] > 0)].sort_values("cells_per_second")
-    figure = new_figure(11.4, 1.6 + 0.34 * len(good))
-    left, right = figure.subplots(1, 2, width_ratios=[2, 1])
-    names = [f"{label(row)}, {row['cells_in_file']:,} cells" for _, row in good.iterrows()]
-    colors = [PETROFF[0] if how in STORE else PETROFF[8] for how in good["how"]]
-    places = range(len(good))
-    left.scatter(good["cells_per_second"], places, color=colors, s=42, label="by the clock", zorder=3)
-    hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": colors, "label": "a second of CPU"}
-    left.scatter(good["cells_per_cpu_second"], places, s=42, zorder=3, **hollow)
-    left.set_yticks(places, names, fontsize=8.5)
-    log_axis(left, [*good["cells_per_second"].tolist(), *good["cells_per_cpu_second"].tolist()])
-    left.set_title("cells a second, genes sampled", loc="left", fontsize=10.5, color=INK)
-    left.legend(frameon=False, fontsize=8.5, loc="lower right")
-    for how, color in zip(STORE, PETROFF, strict=False):
-        part = frame[(frame["how"] == how) & (frame["status"] == "ok") & ~frame["cold"] & (frame["workers"] > 0)]
-        right.plot(part["cells_in_file"], part["rss_mb"], marker="o", color=color, label=how)
-    right.axhline(
-        float(frame["start_mb"].median()), color=INK, linewidth=0.8, linestyle=":", label="before the first cell"
-    )
-    log_axis(right, [float(value) for value in frame["cells_in_file"]])
-    right.set_ylim(0, 1.25 * float(frame.loc[frame["how"].isin(STORE), "rss_mb"].max()))
-    right.set_xlabel("cells of the store")
-    right.set_title("resident MB, all cells read", loc="left", fontsize=10.5, color=INK)
-    right.legend(frameon=False, fontsize=8.5, loc="lower right")
-    for axis in (left, right):
-        axis.grid(color=FAINT, linewidth=0.7, axis="x" if axis is left else "y")
-        open_axis(axis)
-    return figure
 
 
 main = entry_point(app, "reading")

@@ -12,6 +12,7 @@ import torch_geometric.typing
 from torch import Tensor, nn
 from torch_geometric.utils import scatter, segment
 
+from benchmarks.harness.children import NOT_INSTALLED
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
 from scgraph.nn import CellGraph, FactorizedAdjacency
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = ["NOT_INSTALLED", "ScatterSizes", "draw_scatter", "measure_scatter", "scatter_table", "switched"]
+__all__ = ["ScatterSizes", "draw_scatter", "measure_scatter", "scatter_table", "switched"]
 
-NOT_INSTALLED = "not installed"
 HEADS = 8
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.harness.children import OUT_OF_MEMORY
+from benchmarks.harness.children import NOT_INSTALLED, OUT_OF_MEMORY
 from benchmarks.harness.rounds import Ratio, interleaved, ratio, warmed
 from benchmarks.harness.text import markdown_table
 from benchmarks.training_step.cases import TORCH_ENCODER, NotInstalledError, TrainingStep
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from benchmarks.training_step.cases import Entry, ModelSizes
 
-__all__ = ["NOT_INSTALLED", "REFERENCES", "draw_training", "measure_training", "training_table", "with_shares"]
+__all__ = ["REFERENCES", "draw_training", "measure_training", "training_table", "with_shares"]
 
-NOT_INSTALLED = "not installed"
 REFERENCES = {"tf": "tf", "encoder": TORCH_ENCODER}
 """What every model is compared with, by the name of the columns."""
 

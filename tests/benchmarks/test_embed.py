@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 @pytest.mark.timeout(400)
 def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embed import run
+    from benchmarks.embed.peers import is_installed
     from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
 
     out, scratch = tmp_path / "out", tmp_path / "scratch"
@@ -26,12 +27,36 @@ def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.
     frame = pd.read_csv(out / "embed.csv")
     assert frame["how"].tolist() == [*IN_MEMORY, *COMMANDS, COMMANDS[0], COMMANDS[2]]
     assert set(HOW) == {*IN_MEMORY, *COMMANDS}
-    assert (frame["status"] == "ok").all()
-    assert (frame[["cells_per_second", "peak_mb", "start_mb"]] > 0).all(axis=None)
+    assert frame["status"].tolist() == ["ok" if is_installed(how) else "not installed" for how in frame["how"]]
+    measured = frame[frame["status"] == "ok"]
+    assert (measured[["cells_per_second", "peak_mb", "start_mb"]] > 0).all(axis=None)
     assert frame["genes"].tolist()[-1] == 5
     assert "| scgraph embed gnn-linear | 3,000 | 5 |" in (out / "embed.md").read_text()
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", ["scvi-tools SCVI", "scvi-tools SCVI, batches of 2,048"])
+def test_a_peer_takes_every_cell_to_a_vector(cells_file: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    from benchmarks.embed import peers
+
+    pytest.importorskip(peers.PEERS[how].package)
+    monkeypatch.setattr(peers, "CELLS", 50)
+    assert sum(peers.PEERS[how].prepare(cells_file)()) == 50
+
+
+def test_a_peer_that_is_not_installed_has_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.embed.page import embed_markdown
+    from benchmarks.embed.peers import PEERS, Peer, is_installed
+
+    peer = next(iter(PEERS))
+    monkeypatch.setitem(PEERS, peer, Peer("no_such_package", "", PEERS[peer].prepare))
+    assert not is_installed(peer)
+    assert is_installed("gnn")
+    row = {"how": peer, "cells": 9, "genes": 8, "threads": 1, "round": 0, "status": "not installed"}
+    assert f"| {peer} | 8 | not installed | - | not installed |" in embed_markdown([row], 1, [])
 
 
 def test_bad_input_is_refused(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
