@@ -163,7 +163,7 @@ def _without_rare(cells: _Some, least: int) -> _Some:
         f"{int((~keep).sum()):,} cells of {len(rare)} classes with fewer than {least} cells are left out: "
         f"{', '.join(rare[:MOST_NAMED])}{', ...' if len(rare) > MOST_NAMED else ''}"
     )
-    kept = cells.subset(np.flatnonzero(keep))
+    kept: _Some = cells.subset(np.flatnonzero(keep))
     return replace(kept, notes=(*kept.notes, note))
 
 
