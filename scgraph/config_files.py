@@ -160,6 +160,8 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> str:
         return f"{place}: {message}"
     if not place:
         return f"{message}."
+    if isinstance(first["input"], dict):  # a whole section: its other settings say nothing of what is wrong
+        return f"{place}: {message}."
     return f"{place}: {message}, not {first['input']!r}."
 
 

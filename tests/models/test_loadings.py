@@ -9,9 +9,10 @@ import pytest
 import torch
 from scipy import sparse
 
-from scgraph.config import TrainConfig
+from scgraph.config_files import as_bench_config
 from scgraph.data import CellStore, Vocabulary
 from scgraph.data.sampling.hashing import row_hashes
+from scgraph.errors import ConfigError
 from scgraph.models import initial_model
 from scgraph.models.loadings import LEAST_CELLS, component_loadings, component_reliability, transformed_values
 from scgraph.nn.transforms import ValueTransform
@@ -112,5 +113,5 @@ def test_the_readout_starts_at_weighted_components() -> None:
 
 
 def test_weights_without_components_are_refused() -> None:
-    with pytest.raises(ValueError, match="component_weights weighs the principal components of the start"):
-        TrainConfig(component_weights="reliability")
+    with pytest.raises(ConfigError, match=r"component_weights weighs .* of the start: set start to pca\.$"):
+        as_bench_config({"train": {"start": "random", "neighbor_loss": 0}})
