@@ -22,11 +22,11 @@ class Request:
     """What to measure.
 
     Attributes:
-        how: key of `HOW`.
-        path: store or .h5ad file.
+        how: key of `benchmarks.reading.ways.WAYS`.
+        path: store, or what `Way.source` says.
         genes: genes sampled a cell; 0 yields whole rows.
         batch_size: cells a batch.
-        workers: threads that prepare batches; of the store only.
+        workers: threads that prepare batches, of ways with `threads`.
         seconds: when to stop; None reads every cell once.
         cold: whether the system forgets the files first.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from scgraph.data.cells import SCALE
 from scgraph.data.sampling.thinning import count_values, counts_of, row_sums, rows_without_counts, thin_counts
 from scgraph.errors import ConfigError
 
@@ -21,7 +22,6 @@ __all__ = ["LEAST_CELLS", "component_loadings", "component_reliability", "transf
 LEAST_CELLS = 400
 """Cells that reliability is measured from: a quarter of fewer would say too little."""
 
-_SCALE = 10_000
 _HELD_OUT = 4
 
 
@@ -108,7 +108,7 @@ def _halves(cells: CellStore, *, seed: int) -> tuple[sparse.csr_matrix, sparse.c
     counts = counts_of(indptr, matrix.data)
     shares = np.full(len(cells), 0.5)
     kept = thin_counts(indptr, genes, counts, cells.keys, shares, seed=seed, epoch=0)
-    within = row_sums(indptr, np.expm1(matrix.data.astype(np.float64))) / _SCALE
+    within = row_sums(indptr, np.expm1(matrix.data.astype(np.float64))) / SCALE
 
     def values(part: NDArray[np.int32]) -> sparse.csr_matrix:
         return sparse.csr_matrix((count_values(indptr, part, within), matrix.indices, matrix.indptr), matrix.shape)
