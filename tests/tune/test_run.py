@@ -139,7 +139,8 @@ def test_one_worker_searches_the_same_whether_killed_or_not(tiny_file: Path, tmp
     config = {"trials": 5, "startup_trials": 2, "pruner": {"kind": "none"}}
     plain = search(tiny_file, tmp_path / "plain", config=config).trials
     killed = search(tiny_file, tmp_path / "killed", config=config, options=kill_orders(tmp_path / "kills", 1)).trials
-    assert killed["lost"].sum() == 1
+    # Not all that are lost: where two fill the slot at the same moment, the trial that is over is struck out.
+    assert (killed["reason"] == "its worker is gone").sum() == 1
     columns = ["slot", "state", "validation macro-F1", "train.learning_rate", "train.mask_share"]
     counted = killed[~killed["lost"]].sort_values("slot")[columns].reset_index(drop=True)
     assert counted.equals(plain.sort_values("slot")[columns].reset_index(drop=True))
