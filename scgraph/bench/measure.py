@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scgraph.data import Network
     from scgraph.data.sets.stores import SetStores
     from scgraph.representations.base import Representation
+    from scgraph.train import Pretrained
 
 __all__ = ["PENALTIES", "Measured", "measure", "penalties_note"]
 
@@ -112,11 +113,12 @@ def measure(
     seeds = plan.settings.seeds
     total = len(plan.sets) * seeds * (1 + len(plan.models))
     done = 0
+    shared: dict[tuple[str, int], tuple[str, Pretrained, float]] = {}
     for planned in plan.sets:
         probe = planned.probe
         for seed in range(seeds):
             prepared, network = plan.stores(planned, seed)
-            run = _Run(measured, plan, planned, prepared, seed)
+            run = _Run(measured, plan, planned, prepared, seed, shared)
             for note in prepared.notes:
                 measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
             for note in () if network is None or seed else network.notes:
@@ -160,13 +162,20 @@ class _Run:
     """One set and seed."""
 
     def __init__(
-        self, measured: Measured, plan: BenchPlan, planned: PlannedSet, prepared: SetStores, seed: int
+        self,
+        measured: Measured,
+        plan: BenchPlan,
+        planned: PlannedSet,
+        prepared: SetStores,
+        seed: int,
+        shared: dict[tuple[str, int], tuple[str, Pretrained, float]],
     ) -> None:
         self.measured = measured
         self.plan = plan
         self.probe = planned.probe
         self.uses = planned.uses
         self.shared_by_uses: dict[tuple[Any, ...], Any] = {}
+        self.shared = shared if prepared.whole_corpus else {}
         self.prepared = prepared
         self.seed = seed
         self.name = planned.probe.cells.name
@@ -237,18 +246,22 @@ class _Run:
         blank = initial_model(settings.model, train_config, prepared.train, network=network)
         untrained = ModelRepresentation(name + UNTRAINED, blank, train_config, self.seed)
         self.row(untrained, settings.probe, parameters=untrained.parameters)
-        start = time.perf_counter()
-        trained = pretrain(
-            settings.model,
-            train_config,
-            prepared.train,
-            prepared.validation,
-            out=folder,
-            progress=show_progress,
-            manifest={"set": self.probe.cells.manifest, "leaks": prepared.leaks},
-            network=network,
-        )
-        seconds = time.perf_counter() - start
+        if (name, self.seed) not in self.shared:
+            start = time.perf_counter()
+            trained = pretrain(
+                settings.model,
+                train_config,
+                prepared.train,
+                prepared.validation,
+                out=folder,
+                progress=show_progress,
+                manifest={"set": self.probe.cells.manifest, "leaks": prepared.leaks},
+                network=network,
+            )
+            self.shared[name, self.seed] = self.name, trained, time.perf_counter() - start
+        learned_for, trained, seconds = self.shared[name, self.seed]
+        if learned_for != self.name:
+            self.measured.note(f"{self.name}: {name} is the model of {learned_for}, which learned from the same cells.")
         history = trained.history.assign(dataset=self.name, model=name, seed=self.seed)
         self.measured.histories.append(history)
         last = history.iloc[-1]

@@ -179,6 +179,28 @@ def test_components_are_fitted_on_the_cells_models_learn_from(monkeypatch: pytes
         assert set(fitted_on) == {len(plan.stores(plan.sets[0], 0)[0].train)}
 
 
+def test_sets_that_leave_the_corpus_whole_share_a_model(tmp_path: Path) -> None:
+    """The second set has the rows that it has alone; a set whose test cells leave the corpus has a model of its own."""
+    files = {name: tmp_path / f"{name}.h5ad" for name in ("first", "second", "inside")}
+    cells = {name: make_cells(90, seed=seed) for name, seed in (("first", 1), ("second", 2), ("inside", 3))}
+    for name, file in files.items():
+        cells[name].write_h5ad(file)
+    more: dict[str, Any] = {"corpus": [ad.concat([make_cells(60, seed=4), cells["inside"]])], "config": QUICK}
+    joint = scgraph.bench(["none"], list(files.values()), out=tmp_path / "out", **more)
+    alone = scgraph.bench(["none"], [files["second"]], **more)
+
+    rows = joint.results.set_index(["dataset", "model"])
+    measured = [column for column in rows if not column.startswith("seconds") and column != "cells_per_second"]
+    pd.testing.assert_frame_equal(
+        rows.loc["second", measured], alone.results.set_index("model")[measured], check_dtype=False
+    )
+    seconds = rows["seconds_pretrain"].xs("none", level="model")
+    assert seconds["first"] == seconds["second"] != seconds["inside"]
+    assert {path.name for path in (tmp_path / "out" / "models").iterdir()} == {"first-none", "inside-none"}
+    told = "second: none is the model of first, which learned from the same cells."
+    assert [note for note in joint.notes if "is the model of" in note] == [told]
+
+
 def test_the_paper_probe_is_for_models_alone() -> None:
     config = as_bench_config(QUICK | {"probe": {"kind": "adam", "epochs": 3}})
     probe = read_probe_sets([make_cells()])[0]

@@ -34,6 +34,7 @@ class SetStores:
         probe: all cells of the labelled set on the same vocabulary.
         leaks: corpus cells that stand in the test part too.
         notes: what must be said aloud.
+        whole_corpus: no cell of a corpus was left out, so that models of every set learn from the same cells.
     """
 
     train: CellStore
@@ -41,6 +42,7 @@ class SetStores:
     probe: CellStore
     leaks: int
     notes: tuple[str, ...]
+    whole_corpus: bool = False
 
 
 def make_stores(
@@ -83,7 +85,8 @@ def make_stores(
         train, validation = (store_of([cells], vocabulary, config) for cells in (part, held_out))
     whole = store_of([probe.cells], train.vocabulary, config)
     notes.append(f"{probe.cells.name}: {whole.match_note}.")
-    return SetStores(train, validation, whole, leaks, tuple(notes))
+    whole_corpus = bool(corpus.names) and not (leaks and drop_leaks)
+    return SetStores(train, validation, whole, leaks, tuple(notes), whole_corpus)
 
 
 def _compared(test: Cells, corpus: Corpus) -> list[Comparison]:
