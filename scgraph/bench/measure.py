@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from scgraph.bench.plan import BenchPlan, PlannedSet
     from scgraph.data import Network
     from scgraph.data.sets.stores import SetStores
+    from scgraph.nn import CellModel
     from scgraph.representations.base import Representation
     from scgraph.train import Pretrained
 
@@ -113,7 +114,7 @@ def measure(
     seeds = plan.settings.seeds
     total = len(plan.sets) * seeds * (1 + len(plan.models))
     done = 0
-    shared: dict[tuple[str, int], tuple[str, Pretrained, float]] = {}
+    shared: dict[tuple[str, int], _Learned] = {}
     for planned in plan.sets:
         probe = planned.probe
         for seed in range(seeds):
@@ -158,6 +159,16 @@ def penalties_note(dataset: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{text}; {border} of {len(every)} on the border." if border else f"{text}."
 
 
+@dataclass
+class _Learned:
+    """What a model is before and after pretraining, and the set that it was first made for."""
+
+    dataset: str
+    start: CellModel
+    trained: Pretrained | None = None
+    seconds: float = 0.0
+
+
 class _Run:
     """One set and seed."""
 
@@ -168,7 +179,7 @@ class _Run:
         planned: PlannedSet,
         prepared: SetStores,
         seed: int,
-        shared: dict[tuple[str, int], tuple[str, Pretrained, float]],
+        shared: dict[tuple[str, int], _Learned],
     ) -> None:
         self.measured = measured
         self.plan = plan
@@ -243,12 +254,15 @@ class _Run:
                 f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
                 f"{settings.train.epochs}, to take about {settings.max_steps:,} steps (max_steps)."
             )
-        blank = initial_model(settings.model, train_config, prepared.train, network=network)
-        untrained = ModelRepresentation(name + UNTRAINED, blank, train_config, self.seed)
+        learned = self.shared.get((name, self.seed))
+        if learned is None:
+            start = initial_model(settings.model, train_config, prepared.train, network=network)
+            learned = self.shared[name, self.seed] = _Learned(self.name, start)
+        untrained = ModelRepresentation(name + UNTRAINED, learned.start, train_config, self.seed)
         self.row(untrained, settings.probe, parameters=untrained.parameters)
-        if (name, self.seed) not in self.shared:
-            start = time.perf_counter()
-            trained = pretrain(
+        if learned.trained is None:
+            started = time.perf_counter()
+            learned.trained = pretrain(
                 settings.model,
                 train_config,
                 prepared.train,
@@ -258,10 +272,12 @@ class _Run:
                 manifest={"set": self.probe.cells.manifest, "leaks": prepared.leaks},
                 network=network,
             )
-            self.shared[name, self.seed] = self.name, trained, time.perf_counter() - start
-        learned_for, trained, seconds = self.shared[name, self.seed]
-        if learned_for != self.name:
-            self.measured.note(f"{self.name}: {name} is the model of {learned_for}, which learned from the same cells.")
+            learned.seconds = time.perf_counter() - started
+        if learned.dataset != self.name:
+            self.measured.note(
+                f"{self.name}: {name} is the model of {learned.dataset}, which learned from the same cells."
+            )
+        trained = learned.trained
         history = trained.history.assign(dataset=self.name, model=name, seed=self.seed)
         self.measured.histories.append(history)
         last = history.iloc[-1]
@@ -270,7 +286,7 @@ class _Run:
             pretrained,
             settings.probe,
             parameters=pretrained.parameters,
-            seconds_pretrain=seconds,
+            seconds_pretrain=learned.seconds,
             loss=float(last["train_loss"]),
             validation_loss=float(last["validation_loss"]),
             mvp_loss=float(last["train_mvp_loss"]),
