@@ -310,7 +310,10 @@ def _mix_softmax(
             if shifted:
                 _subtract_largest(tile)
             exponentials(tile, powers, sums[begin:end])
-        np.dot(tile, mapped, y[begin:end])
+        if stage == _FORGOTTEN:
+            np.dot(tile, mapped, y[begin:end])
+    if stage != _FORGOTTEN:  # all of them are there, and one large product is quicker than its parts
+        np.dot(pairs[: genes * genes].reshape(genes, genes), mapped, y)
     for at in range(genes):
         scale = _ONE / sums[at]
         for column in range(channels):
