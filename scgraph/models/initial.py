@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from scgraph.models.network import network_parts
 from scgraph.nn.bag import GeneBag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
     from numpy.typing import NDArray
@@ -33,6 +34,8 @@ DECODER_SHARE = 0.5
 
 _RAREST = 1e-9
 _BLOCK = 2048
+
+_of_stores: WeakKeyDictionary[CellStore, dict[tuple[Any, ...], list[NDArray[np.float64]]]] = WeakKeyDictionary()
 
 
 def initial_model(
@@ -74,15 +77,16 @@ def initial_model(
     if train_config.start == "pca":
         if not isinstance(table, nn.Embedding):
             raise ConfigError("train.start: pca sets the table of the product encoding; use value_encoding product.")
-        _set_components(model, table, cells, shares, train_config, sd=model_config.embedding_sd)
+        _set_components(model, table, train, cells, shares, train_config, sd=model_config.embedding_sd)
     if model.pooled_readout is not None:
-        _centre_readout(model, cells, train_config)
+        _centre_readout(model, train, cells, train_config)
     return model
 
 
 def _set_components(
     model: CellModel,
     table: torch.nn.Embedding,
+    train: CellStore,
     cells: CellStore,
     shares: NDArray[np.float64],
     config: TrainConfig,
@@ -93,10 +97,15 @@ def _set_components(
 
     kinds = model.encoder.transform.kinds
     width = model.channels // len(kinds)
-    transformed = transformed_values(model.encoder.transform, cells)
+
+    def decompose() -> list[NDArray[np.float64]]:
+        transformed = transformed_values(model.encoder.transform, cells)
+        return [component_loadings(matrix, width, seed=config.seed) for matrix in transformed]
+
+    tables = _once(train, ("loadings", kinds, width, config.seed), decompose)
     with torch.no_grad():
-        for number, matrix in enumerate(transformed):
-            loadings = torch.from_numpy(component_loadings(matrix, width, seed=config.seed).astype(np.float32))
+        for number, one in enumerate(tables):
+            loadings = torch.from_numpy(one.astype(np.float32))
             columns = slice(number * width, number * width + loadings.shape[1])
             table.weight[1:, columns] = loadings * (sd / loadings.std(correction=0))
             if config.count_loss > 0 and model.cell_head is not None:
@@ -107,23 +116,42 @@ def _set_components(
             model.encoder.gene.weight.mul_(GENE_SHARE)
 
 
-def _centre_readout(model: CellModel, cells: CellStore, config: TrainConfig) -> None:
+def _centre_readout(model: CellModel, train: CellStore, cells: CellStore, config: TrainConfig) -> None:
     import torch
 
     assert model.pooled_readout is not None
+    transform = model.encoder.transform
     sums = []
     with torch.no_grad():
         for entries in _entries(cells):
             sums.append(model.encoder.sums(GeneBag.of_rows(*entries)).double())
         whole = torch.cat(sums)
-        kinds = len(model.encoder.transform.kinds)
+        kinds = len(transform.kinds)
         variance = whole.var(dim=0, correction=0).view(kinds, -1).mean(dim=1, keepdim=True)
         scale = torch.where(variance > 0, variance, 1.0).rsqrt().expand(kinds, model.channels // kinds).flatten()
         if config.component_weights == "reliability":
             width = model.channels // kinds
-            weights = component_reliability(model.encoder.transform, cells, width, seed=config.seed)
+            weights = _once(
+                train,
+                ("reliability", transform.kinds, width, config.seed),
+                lambda: component_reliability(transform, cells, width, seed=config.seed),
+            )
             scale = scale * torch.from_numpy(np.concatenate(weights)).sqrt()
         model.pooled_readout.fit(whole.mean(dim=0), scale)
+
+
+def _once(
+    train: CellStore, key: tuple[Any, ...], compute: Callable[[], list[NDArray[np.float64]]]
+) -> list[NDArray[np.float64]]:
+    """Return what was computed of a store before, for as long as the store is there.
+
+    The models of a bench and the trials of a search start at the same components, whose decomposition takes longer
+    than all else of a start.
+    """
+    known = _of_stores.setdefault(train, {})
+    if key not in known:
+        known[key] = compute()
+    return known[key]
 
 
 def _mean_shares(cells: CellStore) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from sklearn.decomposition import PCA
 
 from scgraph.errors import ConfigError
 from scgraph.models import initial_model
+from scgraph.models.loadings import component_loadings
 from scgraph.train import embed
 from tests.train import helpers
 
@@ -48,6 +49,26 @@ def test_the_start_is_a_function_of_seed_and_cells() -> None:
     assert other == ["encoder.gene.weight", "encoder.value.weight"]
     fewer = initial_model(config, training, store.subset(np.arange(60))).state_dict()
     assert not torch.equal(fewer["encoder.value.weight"], first["encoder.value.weight"])
+
+
+def test_cells_are_decomposed_once_for_every_kind_width_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same start as of a store that nothing was computed of before."""
+    config, training = settings()
+    wider, other = settings(channels=24)[0], training.model_copy(update={"seed": training.seed + 1})
+    asked = [(config, training), (config, training), (wider, training), (config, other), (config, training)]
+    apart = [initial_model(*one, helpers.small_store()).state_dict() for one in asked]
+    widths: list[int] = []
+
+    def watched(matrix: Any, components: int, **more: Any) -> Any:
+        widths.append(components)
+        return component_loadings(matrix, components, **more)
+
+    monkeypatch.setattr("scgraph.models.initial.component_loadings", watched)
+    store = helpers.small_store()
+    together = [initial_model(*one, store).state_dict() for one in asked]
+    assert widths == [16, 24, 16]
+    for first, second in zip(apart, together, strict=True):
+        assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_channels_beyond_the_components_stay_random() -> None:
