@@ -15,7 +15,7 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
-from scgraph.bench.measure import measure
+from scgraph.bench.measure import Measured, measure
 from scgraph.bench.plan import plan_bench
 from scgraph.cli import main
 from scgraph.config_files import as_bench_config
@@ -181,22 +181,23 @@ def test_components_are_fitted_on_the_cells_models_learn_from(monkeypatch: pytes
 
 def test_sets_that_leave_the_corpus_whole_share_a_model(tmp_path: Path) -> None:
     """The second set has the rows that it has alone; a set whose test cells leave the corpus has a model of its own."""
-    files = {name: tmp_path / f"{name}.h5ad" for name in ("first", "second", "inside")}
+    config = as_bench_config(QUICK)
     cells = {name: make_cells(90, seed=seed) for name, seed in (("first", 1), ("second", 2), ("inside", 3))}
-    for name, file in files.items():
-        cells[name].write_h5ad(file)
-    more: dict[str, Any] = {"corpus": [ad.concat([make_cells(60, seed=4), cells["inside"]])], "config": QUICK}
-    joint = scgraph.bench(["none"], list(files.values()), out=tmp_path / "out", **more)
-    alone = scgraph.bench(["none"], [files["second"]], **more)
+    for name, adata in cells.items():
+        adata.write_h5ad(tmp_path / f"{name}.h5ad")
+    sources = read_corpus([ad.concat([make_cells(60, seed=4), cells["inside"]])])
 
-    rows = joint.results.set_index(["dataset", "model"])
-    measured = [column for column in rows if not column.startswith("seconds") and column != "cells_per_second"]
-    pd.testing.assert_frame_equal(
-        rows.loc["second", measured], alone.results.set_index("model")[measured], check_dtype=False
-    )
+    def bench(*names: str) -> Measured:
+        sets = read_probe_sets([tmp_path / f"{name}.h5ad" for name in names])
+        plan = plan_bench(settings_by_model(["none"], config), sets, sources, config)
+        return measure(plan, folder=tmp_path)
+
+    joint, alone = bench("first", "second", "inside"), bench("second")
+    rows = pd.DataFrame(joint.rows).set_index(["dataset", "model"])
+    measured = rows.columns.drop("seconds_pretrain")
+    pd.testing.assert_frame_equal(rows.loc["second", measured], pd.DataFrame(alone.rows).set_index("model")[measured])
     seconds = rows["seconds_pretrain"].xs("none", level="model")
     assert seconds["first"] == seconds["second"] != seconds["inside"]
-    assert {path.name for path in (tmp_path / "out" / "models").iterdir()} == {"first-none", "inside-none"}
     told = "second: none is the model of first, which learned from the same cells."
     assert [note for note in joint.notes if "is the model of" in note] == [told]
 
