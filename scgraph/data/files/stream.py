@@ -29,6 +29,7 @@ from scgraph.data.files.reading import (
     as_text,
     cell_names,
     check_filter,
+    check_groups,
     dropped_note,
     is_bare_word,
     read_cells,
@@ -121,6 +122,7 @@ class CellStream:
             with damage(where):
                 obs, var = opened.tables()
             check_shape(opened.matrix.shape, len(obs), len(var), where)
+            check_groups(obs, label, batch_key, where)
             if not opened.matrix.by_row:
                 notes.append(BY_GENE)
             self._obs_names = cell_names(obs, where)
