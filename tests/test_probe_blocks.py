@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,12 @@ from tests.forking import Forked
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from anndata import AnnData
+
+    from scgraph.data import Cells
 
 
 def some_cells() -> AnnData:
@@ -115,6 +120,30 @@ def test_what_cannot_be_probed_is_refused(source: Path, quick_models: Path, monk
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(OutputError, match=f"{source.parent / 'scratch'}: the cells of {source} .* TMPDIR"):
         probe(source, model, config=QUICK)
+
+
+def test_a_kill_leaves_nothing_on_the_disk(
+    source: Path, quick_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = CellStream.blocks
+
+    def slow(stream: CellStream) -> Iterator[Cells]:
+        for at, block in enumerate(whole(stream)):
+            if at == 5:
+                (tmp_path / "in-mid-write").touch()
+                time.sleep(60)
+            yield block
+
+    monkeypatch.setattr(CellStream, "blocks", slow)
+    child = Forked(lambda: probe(source, quick_models / "gnn-linear", config=QUICK), tmp_path / "said")
+    until = time.monotonic() + 60
+    while not (tmp_path / "in-mid-write").exists():
+        assert child.poll() is None, child.said()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_memory_does_not_grow_with_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

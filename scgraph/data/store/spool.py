@@ -122,7 +122,7 @@ class SpooledCells:
 def spool(stream: CellStream) -> SpooledCells:
     """Read the cells of a source once more and lay them aside, in memory where they are few.
 
-    The files on the disk have no name once they are written: they go with the last use of them, however it ends.
+    The files on the disk never have a name: they go with the last use of them, or with the process, however it ends.
 
     Args:
         stream: The source, whose labels and batches are taken over.
@@ -164,29 +164,28 @@ def spool(stream: CellStream) -> SpooledCells:
 
 def _on_disk(stream: CellStream, lengths: NDArray[np.int64]) -> tuple[DiskColumn[np.int32], DiskColumn[np.float32]]:
     """Write the values of a source into two files without a name, and the number of each cell into `lengths`."""
-    where = tempfile.gettempdir()
-    needed, free = 8 * stream.entries, shutil.disk_usage(where).free
     remedy = "Free some space, or name a folder on another disk in the variable TMPDIR."
-    if free < needed:
-        raise OutputError(
-            f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
-            f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
-        )
+    where = "the folder of temporary files"
     try:
-        with tempfile.TemporaryDirectory(prefix="scgraph-") as folder:
-            paths = Path(folder, "columns"), Path(folder, "values")
+        where = tempfile.gettempdir()
+        needed, free = 8 * stream.entries, shutil.disk_usage(where).free
+        if free < needed:
+            raise OutputError(
+                f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
+                f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
+            )
+        # Without a name from the first byte on: a kill leaves nothing either.
+        with tempfile.TemporaryFile() as columns, tempfile.TemporaryFile() as values:
             cell = 0
-            with paths[0].open("xb") as columns, paths[1].open("xb") as values:
-                for block in stream.blocks():
-                    lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
-                    columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
-                    values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
-                    cell += len(block)
-            edges = np.asarray([0, lengths.sum()])
+            for block in stream.blocks():
+                lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
+                columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
+                values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
+                cell += len(block)
             first = np.cumsum(lengths) - lengths
             return (
-                DiskColumn([paths[0]], edges, np.dtype(np.int32), first),
-                DiskColumn([paths[1]], edges, np.dtype(np.float32), first),
+                DiskColumn.of_file(columns, Path(where), np.dtype(np.int32), first),
+                DiskColumn.of_file(values, Path(where), np.dtype(np.float32), first),
             )
     except OSError as error:
         raise OutputError(f"{where}: cannot be written ({error.strerror or error}). {remedy}") from error
