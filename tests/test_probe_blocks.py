@@ -48,7 +48,7 @@ def some_cells() -> AnnData:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same in a file that is laid on the disk, in blocks of a few cells."""
-    for name in ("files.stream._ENTRIES", "store.spool._ENTRIES", "store.spool._IN_MEMORY"):
+    for name in ("files.stream._ENTRIES", "store.spool._IN_MEMORY"):
         monkeypatch.setattr(f"scgraph.data.{name}", 100)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -60,7 +60,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("labels", [{"label": "cell_type", "batch_key": "donor"}, {}])
 def test_cells_that_are_laid_aside_are_those_of_the_file(source: Path, labels: dict[str, Any]) -> None:
     whole, aside = read_cells(source, **labels), spool(CellStream(source, **labels))
-    assert isinstance(aside.values, DiskColumn)
+    assert isinstance(aside.matrix.values, DiskColumn)
     assert list((source.parent / "scratch").iterdir()) == []  # the files have no name any more
     rows = np.random.default_rng(0).permutation(len(whole))[:50]
     for cells, there in ((whole, aside), (whole.subset(rows), aside.subset(rows))):
@@ -149,7 +149,6 @@ def test_a_kill_leaves_nothing_on_the_disk(
 def test_memory_does_not_grow_with_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (
         ("files.stream._ENTRIES", 2**16),
-        ("store.spool._ENTRIES", 2**16),
         ("store.spool._IN_MEMORY", 2**20),
     ):
         monkeypatch.setattr(f"scgraph.data.{name}", size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +19,8 @@ from scgraph.errors import DataError, argument, did_you_mean, setting
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from scgraph.data.cells import AnyCells
 
 __all__ = [
     "Compressed",
@@ -47,25 +49,6 @@ _SILENT = {
 """What a label says of cells of which nothing is known, in words of small letters; `?` and `-` have none."""
 
 _MEND = "The file is damaged: write it again from its source."
-
-
-class LabelledCells(Protocol):
-    """Cells and their classes, whether their values are in memory or not."""
-
-    @property
-    def name(self) -> str:
-        """Short name."""
-
-    @property
-    def labels(self) -> pd.Categorical | None:
-        """Class of every cell."""
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Where the cells come from."""
-
-    def __len__(self) -> int:
-        """Return the number of cells."""
 
 
 @dataclass(frozen=True)
@@ -316,7 +299,7 @@ def silent_note(groups: pd.Categorical, key: str) -> str:
     )
 
 
-def check_labels(cells: LabelledCells, *, min_cells: int = 3) -> None:
+def check_labels(cells: AnyCells[Any], *, min_cells: int = 3) -> None:
     """Refuse labels that cannot be split into parts for training, validation and test.
 
     Args:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from scgraph.data.cells import Kind
     from scgraph.data.files.stored import Opened, StoredMatrix
 
-__all__ = ["CellStream", "cells_or_stream"]
+__all__ = ["CellStream", "cells_or_stream", "row_runs"]
 
 _ENTRIES = 2**20
 """Values of a block: the checks and the normalisation hold about a hundred bytes for each at a time."""
@@ -321,14 +321,23 @@ def _row_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[
         indptr = np.asarray(matrix.parts["indptr"][()]).astype(np.int64)
     cells, genes = matrix.shape
     check_row_starts(indptr, cells, indices.shape[0], where)
-    first = start
-    while first < cells:
-        # As many rows as fit, and one at least.
-        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
+    for first, last in row_runs(indptr, start):
         here = slice(int(indptr[first]), int(indptr[last]))
         with damage(where):
             part = np.asarray(data[here]), np.asarray(indices[here])
         starts = indptr[first : last + 1] - indptr[first]
         check_indices(part[1], starts, genes, where, first=first)
         yield first, Compressed(*part, starts, (last - first, genes), by_row=True)
+
+
+def row_runs(indptr: NDArray[np.int64], first: int = 0) -> Iterator[tuple[int, int]]:
+    """Cut rows into blocks of as many as hold `_ENTRIES` values, and one at least: yield where each begins and ends.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        first: Where the first block begins.
+    """
+    while first < len(indptr) - 1:
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
+        yield first, last
         first = last

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from scgraph.data import Cells, check_labels, read_cells
+from scgraph.data.cells import AnyCells
 from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN
 from scgraph.data.files.stream import cells_or_stream
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LABEL",
+    "LabelledSet",
     "ProbeSet",
     "SpooledSet",
     "notes_on_equal_splits",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 
-_Some = TypeVar("_Some", Cells, SpooledCells)
+_Some = TypeVar("_Some", bound=AnyCells[Any])
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
@@ -46,22 +48,19 @@ DEFAULT_LABEL = "cell_type"
 
 @short_repr
 @dataclass(frozen=True)
-class ProbeSet:
+class LabelledSet(Generic[_Some]):
     """A labelled set: its cells, the names of the classes and the class code of every cell."""
 
-    cells: Cells
+    cells: _Some
     classes: tuple[str, ...]
     codes: NDArray[np.int64]
 
 
-@short_repr
-@dataclass(frozen=True)
-class SpooledSet:
-    """A labelled set whose cells are not held in memory, see `ProbeSet`."""
+ProbeSet = LabelledSet[Cells]
+"""One in memory."""
 
-    cells: SpooledCells
-    classes: tuple[str, ...]
-    codes: NDArray[np.int64]
+SpooledSet = LabelledSet[SpooledCells]
+"""One whose values are read when asked for."""
 
 
 def read_probe_sets(
@@ -146,7 +145,7 @@ def _label(source: str | Path | AnnData, label: str | None) -> str | None:
     return label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
 
 
-def _classes(cells: Cells | SpooledCells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _classes(cells: AnyCells[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     labels = np.asarray(cells.labels).astype(str)
     classes, codes = np.unique(labels, return_inverse=True)
     return tuple(classes.tolist()), codes.astype(np.int64)
@@ -167,7 +166,7 @@ def _without_rare(cells: _Some, least: int) -> _Some:
     return replace(kept, notes=(*kept.notes, note))
 
 
-def split_of(probe: ProbeSet | SpooledSet, config: BenchConfig, *, seed: int) -> Split:
+def split_of(probe: LabelledSet[Any], config: BenchConfig, *, seed: int) -> Split:
     """Divide a labelled set as the settings say: by default by batch where it has batches, else at random.
 
     With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.
