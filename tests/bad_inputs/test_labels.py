@@ -53,6 +53,10 @@ BEFORE_THE_MATRIX: dict[str, tuple[Any, dict[str, str], tuple[str, ...]]] = {
 }
 
 
+def beyond_all_genes(file: Any) -> None:
+    file["X/indices"][0] = 10**6
+
+
 @pytest.mark.parametrize("case", BEFORE_THE_MATRIX)
 def test_columns_are_refused_before_the_matrix_is_read(case: str, tmp_path: Path, model: Path, refused: Run) -> None:
     classes, given, names = BEFORE_THE_MATRIX[case]
@@ -60,9 +64,6 @@ def test_columns_are_refused_before_the_matrix_is_read(case: str, tmp_path: Path
     def change(adata: Any) -> None:
         adata.obs["cell_type"] = pd.Categorical(classes)
         adata.obs["empty"] = pd.Categorical([None] * 60)
-
-    def beyond_all_genes(file: Any) -> None:
-        file["X/indices"][0] = 10**6
 
     broken = put(tmp_path, change, beyond_all_genes, n=60)
     options = [word for key, value in given.items() for word in (f"--{key}", value)]
@@ -80,6 +81,16 @@ def test_columns_are_refused_before_the_matrix_is_read(case: str, tmp_path: Path
         perturb = ["perturb", broken, "--model", model, "--perturbation", "cell_type"]
         assert "no column 'plate'" in refused([*perturb, "--covariate", "plate"])
         assert "entry at column 1,000,000" in refused(perturb)
+
+
+@pytest.mark.parametrize("words", [["bench", "--data"], ["bench", "--transfer"], ["tune", "--trials", "1", "--data"]])
+def test_columns_of_a_second_set_are_refused_before_the_first_is_read(
+    words: list[str], tmp_path: Path, refused: Run
+) -> None:
+    first = put(tmp_path, edit=beyond_all_genes, n=60)
+    other = put(tmp_path, lambda a: a.obs.__setitem__("cell_type", "T"), name="other.h5ad", n=60)
+    given = [words[0], "--models", "none", "--data", first, "--out", "b", *words[1:], other]
+    refused(given, "other.h5ad", "one class only ('T')")
 
 
 def test_34_labels_and_files_may_be_called_anything(tmp_path: Path, fine: Run) -> None:

@@ -236,7 +236,7 @@ def _assemble(
     )
 
 
-def check_columns(source: str | Path | AnnData, layer: str | None, *, label: str, batch_key: str | None) -> None:
+def check_columns(source: str | Path | AnnData, layer: str | None, *, label: str | None, batch_key: str | None) -> None:
     """Refuse a source for its columns of labels and batches, see `check_groups`, before anything else is done.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from scgraph.data import Cells, check_labels, read_cells
 from scgraph.data.cells import AnyCells
 from scgraph.data.files.checks import MOST_NAMED
-from scgraph.data.files.reading import BUILT_IN
+from scgraph.data.files.reading import BUILT_IN, check_columns
 from scgraph.data.files.stream import cells_or_stream
 from scgraph.data.sets.splits import make_split
 from scgraph.data.store.spool import SpooledCells, spool
@@ -32,6 +32,7 @@ __all__ = [
     "LabelledSet",
     "ProbeSet",
     "SpooledSet",
+    "check_labelled",
     "notes_on_equal_splits",
     "read_labelled",
     "read_probe_sets",
@@ -79,17 +80,20 @@ def read_probe_sets(
     Raises:
         DataError: a set cannot be used as it is, or two sets have the same name.
     """
+    if len(sources) > 1:
+        for source in sources:
+            try:
+                check_labelled(source, layer=layer, label=label, batch_key=batch_key)
+            except DataError as error:
+                if batch_key and f"no column {batch_key!r}" in str(error):
+                    raise DataError(
+                        f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
+                        "their own."
+                    ) from error
+                raise
     sets: list[ProbeSet] = []
     for source in sources:
-        try:
-            read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
-        except DataError as error:
-            if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
-                raise DataError(
-                    f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
-                    "their own."
-                ) from error
-            raise
+        read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
         cells = _without_rare(read.cells, drop_classes_below)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
@@ -121,6 +125,20 @@ def read_spooled_set(
     cells = _without_rare(cells, drop_classes_below)
     check_labels(cells)
     return SpooledSet(cells, *_classes(cells))
+
+
+def check_labelled(
+    source: str | Path | AnnData, *, layer: str | None = None, label: str | None = None, batch_key: str | None = None
+) -> None:
+    """Refuse a labelled set for its columns, and read nothing but the table of its cells.
+
+    For where others are read before it: reading the set itself looks at the columns first too.
+
+    Raises:
+        DataError: a column is missing, holds numbers, says nothing of any cell or has one class only, or the source
+            cannot be opened.
+    """
+    check_columns(source, layer, label=_label(source, label), batch_key=batch_key)
 
 
 def read_labelled(
