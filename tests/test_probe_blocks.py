@@ -115,8 +115,10 @@ def test_what_cannot_be_probed_is_refused(source: Path, quick_models: Path, monk
     adata = some_cells()
     adata.obs["own"] = [f"c{at}" for at in range(180)]
     adata.write_h5ad(source)
-    with pytest.raises(DataError, match="177 of 177 classes in column 'own' have fewer than 3 cells"):
-        probe(source, model, config=QUICK, label="own")
+    with monkeypatch.context() as patched:
+        patched.setattr("scgraph.data.sets.labelled.spool", lambda _: pytest.fail("values are laid aside for nothing"))
+        with pytest.raises(DataError, match="177 of 177 classes in column 'own' have fewer than 3 cells"):
+            probe(source, model, config=QUICK, label="own")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(OutputError, match=f"{source.parent / 'scratch'}: the cells of {source} .* TMPDIR"):
         probe(source, model, config=QUICK)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from scgraph.data.cells import Cells
 from scgraph.data.files.checks import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data.cells import Kind
     from scgraph.data.files.stored import Opened, StoredMatrix
@@ -197,6 +197,24 @@ class CellStream:
     def sums(self) -> NDArray[np.float64]:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return self._sums
+
+    def without_values(self) -> Cells:
+        """Return the cells that have a count with all that is known of them but their values."""
+        rows = np.flatnonzero(self.counted)
+        none = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(len(rows) + 1, np.int32)
+        return Cells(
+            name=self.name,
+            matrix=sparse.csr_matrix(none, shape=(len(rows), len(self.symbols))),
+            kind=self.kind,
+            symbols=self.symbols,
+            ensembl=self.ensembl,
+            obs_names=self.obs_names[rows],
+            rows=rows,
+            labels=self.labels,
+            batches=self.batches,
+            notes=self.notes,
+            manifest=self.manifest,
+        )
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.

@@ -121,9 +121,11 @@ def read_spooled_set(
     """
     column = _label(source, label)
     found = cells_or_stream(source, layer=layer, values=values, label=column, batch_key=batch_key)
+    # Before values are laid aside: the file would be read once more for nothing.
+    known = found if isinstance(found, Cells) else found.without_values()
+    check_labels(_without_rare(known, drop_classes_below))
     cells = SpooledCells.of(found) if isinstance(found, Cells) else spool(found)
     cells = _without_rare(cells, drop_classes_below)
-    check_labels(cells)
     return SpooledSet(cells, *_classes(cells))
 
 

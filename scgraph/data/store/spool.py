@@ -119,8 +119,7 @@ def spool(stream: CellStream) -> SpooledCells:
         DataError: The file has changed since it was read first.
         OutputError: The disk of temporary files is full or cannot be written; names its folder.
     """
-    rows = np.flatnonzero(stream.counted)
-    lengths = np.zeros(len(rows), np.int64)
+    lengths = np.zeros(len(stream), np.int64)
     columns: Column[np.int32]
     values: Column[np.float32]
     if stream.entries <= _IN_MEMORY:
@@ -135,19 +134,8 @@ def spool(stream: CellStream) -> SpooledCells:
         columns, values = ArrayColumn(arrays[0], indptr), ArrayColumn(arrays[1], indptr)
     else:
         columns, values = _on_disk(stream, lengths)
-    return SpooledCells(
-        name=stream.name,
-        matrix=SpooledMatrix(columns, values, np.arange(len(rows)), lengths, len(stream.symbols)),
-        kind=stream.kind,
-        symbols=stream.symbols,
-        ensembl=stream.ensembl,
-        obs_names=stream.obs_names[rows],
-        rows=rows,
-        labels=stream.labels,
-        batches=stream.batches,
-        notes=stream.notes,
-        manifest=stream.manifest,
-    )
+    spooled = SpooledMatrix(columns, values, np.arange(len(lengths)), lengths, len(stream.symbols))
+    return SpooledCells(**(vars(stream.without_values()) | {"matrix": spooled}))
 
 
 def _on_disk(stream: CellStream, lengths: NDArray[np.int64]) -> tuple[DiskColumn[np.int32], DiskColumn[np.float32]]:
