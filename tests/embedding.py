@@ -28,7 +28,6 @@ def cells_in_blocks(monkeypatch: pytest.MonkeyPatch, empty: Sequence[int]) -> ad
     adata.X[list(empty)] = 0
     adata.X = sparse.csr_matrix(adata.X)
     monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", 100)
-    monkeypatch.setattr("scgraph.data.store.stream._ENTRIES", 100)
     monkeypatch.setattr(partial, "_EVERY", 0.0)
     return adata
 

@@ -148,6 +148,19 @@ def test_prepare_leaves_nothing_and_an_old_store_alone(source: Path, tmp_path: P
     assert check_store(tmp_path / "store")["cells"] == 90
 
 
+def test_probe_leaves_nothing(
+    source: Path, quick_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scgraph.data.store.spool._IN_MEMORY", 100)
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    words = ["probe", quick_models / "gnn-linear", source, "--seeds", "1"]
+    for most in (0, 1000, 9000):  # of 9,308 bytes in each of two files
+        line = failing(tmp_path, words, lambda most=most: full(most))
+        assert f"{tmp_path / 'scratch'}: cannot be written (File too large). Free some space" in line
+        assert list((tmp_path / "scratch").iterdir()) == []
+
+
 def forms(folder: Path) -> dict[str, Path]:
     adata = make_cells()
     adata.X = sparse.csr_matrix(adata.X)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +29,12 @@ from tests.forking import Forked
 from tests.helpers import QUICK, make_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from anndata import AnnData
+
+    from scgraph.data import Cells
 
 
 def some_cells() -> AnnData:
@@ -43,7 +48,7 @@ def some_cells() -> AnnData:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same in a file that is laid on the disk, in blocks of a few cells."""
-    for name in ("files.stream._ENTRIES", "store.spool._ENTRIES", "store.spool._IN_MEMORY"):
+    for name in ("files.stream._ENTRIES", "store.spool._IN_MEMORY"):
         monkeypatch.setattr(f"scgraph.data.{name}", 100)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -55,7 +60,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("labels", [{"label": "cell_type", "batch_key": "donor"}, {}])
 def test_cells_that_are_laid_aside_are_those_of_the_file(source: Path, labels: dict[str, Any]) -> None:
     whole, aside = read_cells(source, **labels), spool(CellStream(source, **labels))
-    assert isinstance(aside.values, DiskColumn)
+    assert isinstance(aside.matrix.values, DiskColumn)
     assert list((source.parent / "scratch").iterdir()) == []  # the files have no name any more
     rows = np.random.default_rng(0).permutation(len(whole))[:50]
     for cells, there in ((whole, aside), (whole.subset(rows), aside.subset(rows))):
@@ -110,17 +115,42 @@ def test_what_cannot_be_probed_is_refused(source: Path, quick_models: Path, monk
     adata = some_cells()
     adata.obs["own"] = [f"c{at}" for at in range(180)]
     adata.write_h5ad(source)
-    with pytest.raises(DataError, match="177 of 177 classes in column 'own' have fewer than 3 cells"):
-        probe(source, model, config=QUICK, label="own")
+    with monkeypatch.context() as patched:
+        patched.setattr("scgraph.data.sets.labelled.spool", lambda _: pytest.fail("values are laid aside for nothing"))
+        with pytest.raises(DataError, match="177 of 177 classes in column 'own' have fewer than 3 cells"):
+            probe(source, model, config=QUICK, label="own")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(OutputError, match=f"{source.parent / 'scratch'}: the cells of {source} .* TMPDIR"):
         probe(source, model, config=QUICK)
 
 
+def test_a_kill_leaves_nothing_on_the_disk(
+    source: Path, quick_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = CellStream.blocks
+
+    def slow(stream: CellStream) -> Iterator[Cells]:
+        for at, block in enumerate(whole(stream)):
+            if at == 5:
+                (tmp_path / "in-mid-write").touch()
+                time.sleep(60)
+            yield block
+
+    monkeypatch.setattr(CellStream, "blocks", slow)
+    child = Forked(lambda: probe(source, quick_models / "gnn-linear", config=QUICK), tmp_path / "said")
+    until = time.monotonic() + 60
+    while not (tmp_path / "in-mid-write").exists():
+        assert child.poll() is None, child.said()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
 def test_memory_does_not_grow_with_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (
         ("files.stream._ENTRIES", 2**16),
-        ("store.spool._ENTRIES", 2**16),
         ("store.spool._IN_MEMORY", 2**20),
     ):
         monkeypatch.setattr(f"scgraph.data.{name}", size)

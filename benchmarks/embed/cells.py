@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from scgraph.data import Cells, Vocabulary
 
-__all__ = ["pool_vocabulary", "write_cells", "write_model"]
+__all__ = ["LABEL", "pool_vocabulary", "write_cells", "write_model"]
+
+LABEL = "cell_type"
+"""Column of obs with the classes of the cells, where there are any."""
 
 _BLOCK = 5000
 
@@ -27,7 +30,7 @@ def write_cells(pool: Cells, cells: int, genes: int, path: Path) -> float:
     """Write an .h5ad file of cells of the pool, drawn with replacement, a block at a time.
 
     Args:
-        pool: counts.
+        pool: counts; where it has labels the file has them too, in `LABEL`.
         cells: how many.
         genes: most expressed genes of a cell, drawn without replacement; 0 keeps all.
         path: the file.
@@ -54,9 +57,10 @@ def write_cells(pool: Cells, cells: int, genes: int, path: Path) -> float:
             name: group.create_dataset(name, (0,), maxshape=(None,), chunks=(2**17,), dtype=dtype)
             for name, dtype in (("data", np.float32), ("indices", np.int32))
         }
-        indptr = [np.zeros(1, np.int64)]
+        indptr, drawn = [np.zeros(1, np.int64)], []
         for start in range(0, cells, _BLOCK):
-            matrix = pool.matrix[random.integers(len(pool), size=min(_BLOCK, cells - start))]
+            drawn.append(random.integers(len(pool), size=min(_BLOCK, cells - start)))
+            matrix = pool.matrix[drawn[-1]]
             if genes:
                 matrix = _thinned(matrix, genes, random)
             at = len(parts["data"])
@@ -66,6 +70,9 @@ def write_cells(pool: Cells, cells: int, genes: int, path: Path) -> float:
             indptr.append(at + matrix.indptr[1:].astype(np.int64))
         starts = np.concatenate(indptr)
         group.create_dataset("indptr", data=starts)
+        if pool.labels is not None:
+            del file["obs"]
+            write_elem(file, "obs", obs.assign(**{LABEL: pool.labels[np.concatenate(drawn)]}))
     return float(starts[-1] / cells)
 
 

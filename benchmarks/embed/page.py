@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
+from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY, LABELLED
 from benchmarks.harness.text import markdown_table, number
 from scgraph.reporting.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
 
@@ -24,7 +24,7 @@ _NONE = float("nan")
 def embed_markdown(rows: Rows, threads: int, busy: Sequence[str]) -> str:
     """The text of `embed.md`."""
     memory = [row for row in rows if row["how"] in IN_MEMORY]
-    commands = [row for row in rows if row["how"] in COMMANDS]
+    commands = [row for row in rows if row["how"] in (*COMMANDS, *LABELLED)]
     rounds = max((row["round"] + 1 for row in memory), default=0)
     first = [
         [
@@ -49,7 +49,8 @@ def embed_markdown(rows: Rows, threads: int, busy: Sequence[str]) -> str:
         ]
         for row in commands
     ]
-    kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items())
+    there = {row["how"] for row in rows}
+    kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items() if how in there)
     text = [
         *busy,
         f"Real cells, drawn with replacement; C 64, 2 layers, rank 32, {threads} threads. Each row is a process of its "
@@ -81,12 +82,13 @@ def _range(rows: Rows, name: str) -> str:
 
 def draw_embed(rows: Rows) -> Figure:
     """Peak memory of every command against the cells of the file, a panel for each number of genes a cell."""
-    good = [row for row in rows if row["how"] in COMMANDS and row["status"] == "ok"]
+    good = [row for row in rows if row["how"] in (*COMMANDS, *LABELLED) and row["status"] == "ok"]
+    shown = [how for how in (*COMMANDS, *LABELLED) if any(row["how"] == how for row in good)]
     files = sorted({_rounded(row["genes"]) for row in good}, reverse=True) or [0]
     figure = new_figure(3.6 * len(files) + 0.8, 3.6)
     for axis, genes in zip(figure.subplots(1, len(files), sharey=True, squeeze=False)[0], files, strict=True):
         part = [row for row in good if _rounded(row["genes"]) == genes]
-        for how, color in zip(COMMANDS, PETROFF, strict=False):
+        for how, color in zip(shown, PETROFF, strict=False):
             line = sorted((row for row in part if row["how"] == how), key=lambda row: row["cells"])
             axis.plot(
                 [row["cells"] for row in line], [row["peak_mb"] for row in line], marker="o", color=color, label=how

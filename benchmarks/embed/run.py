@@ -1,6 +1,7 @@
 """How fast cells become vectors, and in how much memory, against PCA, scvi-tools and a plain Transformer encoder.
 
 Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --out FOLDER
+With --label COLUMN of labelled cells: what `probe` and `annotate` need of the same files, in place of all that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import typer
 from benchmarks.embed.cells import pool_vocabulary, write_cells, write_model
 from benchmarks.embed.page import draw_embed, embed_markdown
 from benchmarks.embed.peers import is_installed
-from benchmarks.embed.point import COMMANDS, IN_MEMORY, measure
+from benchmarks.embed.point import COMMANDS, IN_MEMORY, LABELLED, measure
 from benchmarks.harness.children import NOT_INSTALLED, reported_child
 from benchmarks.harness.folder import Results, new_folder
 from benchmarks.harness.options import Out, whole_numbers
@@ -46,6 +47,12 @@ def embed(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds over all that is measured in memory, in turn.")] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="After which a measurement is ended.")] = 3600,
     layer: Layer = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of classes: measure the commands that need labels, and nothing else.  [default: none]"
+        ),
+    ] = None,
     scratch: Annotated[Path | None, typer.Option(help="Where files lie meanwhile.  [default: TMPDIR]")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -53,18 +60,21 @@ def embed(
     from scgraph.data import read_cells
 
     sizes, sparse = whole_numbers("--cells", cells), whole_numbers("--sparse-cells", sparse_cells)
-    pool = read_cells(data, layer=layer, values="counts")
+    pool = read_cells(data, layer=layer, values="counts", label=label)
+    commands, in_memory = (COMMANDS, IN_MEMORY) if label is None else (LABELLED, ())
     results = new_folder("embed", out, overwrite=overwrite, owned=OWNED)
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         place = Path(temporary)
-        check_space(place, pool.matrix.nnz / len(pool), sizes, max(sparse) * sparse_genes)
+        copies = 1 if label is None else 2  # `annotate` writes one, and `probe` lays the values aside
+        check_space(place, copies * pool.matrix.nnz / len(pool), sizes, copies * max(sparse) * sparse_genes)
         for name in ("gnn-linear", "gnn"):
             write_model(place / "models" / name, name, pool_vocabulary(pool))
 
         def point(how: str, path: Path, size: int, genes: float, number: int = 0) -> None:
             request = {"how": how, "path": str(path), "models": str(place / "models"), "threads": threads}
+            request["reference"] = (data, layer, label)
             said = f"{how}, {size:,} cells"
             told = {"how": how, "cells": size, "genes": round(genes), "threads": threads, "round": number}
             if is_installed(how):
@@ -83,9 +93,9 @@ def embed(
                 say(f"{size:,} cells of {genes:,.0f} genes are written")
                 if size == sizes[0] and not most:
                     for number in range(rounds):
-                        for how in IN_MEMORY:
+                        for how in in_memory:
                             point(how, path, size, genes, number)
-                for how in COMMANDS:
+                for how in commands:
                     if size <= gnn_cells or not how.endswith(" gnn"):
                         point(how, path, size, genes)
                 path.unlink()

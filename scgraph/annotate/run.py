@@ -15,7 +15,7 @@ from scgraph.annotate.saved import is_classifier, load_classifier, save_classifi
 from scgraph.annotate.training import train_classifier
 from scgraph.annotate.writing import check_adata, check_file, write_adata, write_file
 from scgraph.data.files.stream import CellStream, cells_or_stream
-from scgraph.data.sets.labelled import DEFAULT_LABEL
+from scgraph.data.sets.labelled import DEFAULT_LABEL, check_labelled
 from scgraph.errors import ConfigError, argument, did_you_mean
 from scgraph.files import check_new_folder
 from scgraph.models.hub import local_folder
@@ -201,9 +201,10 @@ def _config(options: dict[str, Any], **named: Any) -> AnnotateConfig:
     return AnnotateConfig(**named, **options)
 
 
-def _check_sources(reference: object, model: object, save: object, config: AnnotateConfig) -> None:
-    """Refuse, before anything is read, what no classifier can come from."""
+def _check_sources(reference: str | Path | AnnData | None, model: object, save: object, config: AnnotateConfig) -> None:
+    """Refuse, before any matrix is read, what no classifier can come from."""
     if reference is not None:
+        check_labelled(reference, layer=config.reference_layer, label=config.label, batch_key=config.batch_key)
         return
     if model is None:
         raise ConfigError(

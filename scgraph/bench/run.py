@@ -16,7 +16,7 @@ from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
 from scgraph.config_files import as_bench_config
 from scgraph.data import is_store
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
-from scgraph.data.sets.labelled import read_probe_sets
+from scgraph.data.sets.labelled import check_labelled, read_probe_sets
 from scgraph.errors import ConfigError, argument
 from scgraph.files import output_folder
 from scgraph.models.settings import settings_by_model
@@ -96,6 +96,8 @@ def run_bench(
     by_model = settings_by_model(models, settings)
     check_machine(settings)
     network = read_gene_network(settings)
+    for source in transfer:
+        check_labelled(source, layer=layer, label=label)
     sets = read_probe_sets(
         data,
         layer=layer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["SCALE", "Cells", "Kind", "log_normalized"]
+__all__ = ["SCALE", "AnyCells", "Cells", "Kind", "log_normalized"]
 
 Kind = Literal["counts", "log1p"]
 
@@ -22,10 +22,60 @@ SCALE = 1e4
 """Total that the counts of every cell are scaled to before the logarithm."""
 
 
+class _Rows(Protocol):
+    """Rows of values, in memory or not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells and genes."""
+
+    def __getitem__(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """Return some rows."""
+
+
+_Matrix = TypeVar("_Matrix", bound=_Rows)
+
+
+@dataclass(frozen=True, eq=False)
+class AnyCells(Generic[_Matrix]):
+    """Cells of one source as `Cells` describes them, whatever holds their values."""
+
+    name: str
+    matrix: _Matrix
+    kind: Kind
+    symbols: NDArray[np.str_]
+    ensembl: NDArray[np.str_]
+    obs_names: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    labels: pd.Categorical | None
+    batches: pd.Categorical | None
+    notes: tuple[str, ...]
+    manifest: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return int(self.matrix.shape[0])
+
+    def subset(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """Return the cells `rows`, in that order; categories stay, so codes keep their meaning."""
+        rows = np.asarray(rows)
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            obs_names=self.obs_names[rows],
+            rows=self.rows[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            batches=None if self.batches is None else self.batches[rows],
+            manifest={**self.manifest, "cells": len(self.obs_names[rows])},
+        )
+
+
 @short_repr
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Cells(AnyCells[sparse.csr_matrix]):
     """Cells of one source, checked and in canonical form (see `scgraph.data.read_cells`).
+
+    `len` counts them, and `subset(rows)` takes some.
 
     Attributes:
         name: Short name for tables.
@@ -41,35 +91,6 @@ class Cells:
         notes: What a person must be told about this source.
         manifest: Where the cells came from: source, sha256, cells, genes, layer, kind.
     """
-
-    name: str
-    matrix: sparse.csr_matrix
-    kind: Kind
-    symbols: NDArray[np.str_]
-    ensembl: NDArray[np.str_]
-    obs_names: NDArray[np.str_]
-    rows: NDArray[np.int64]
-    labels: pd.Categorical | None
-    batches: pd.Categorical | None
-    notes: tuple[str, ...]
-    manifest: dict[str, Any]
-
-    def __len__(self) -> int:
-        """Return the number of cells."""
-        return int(self.matrix.shape[0])
-
-    def subset(self, rows: NDArray[np.integer[Any]]) -> Cells:
-        """Return the cells `rows`, in that order; categories stay, so codes keep their meaning."""
-        rows = np.asarray(rows)
-        return replace(
-            self,
-            matrix=self.matrix[rows],
-            obs_names=self.obs_names[rows],
-            rows=self.rows[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            batches=None if self.batches is None else self.batches[rows],
-            manifest={**self.manifest, "cells": len(self.obs_names[rows])},
-        )
 
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""

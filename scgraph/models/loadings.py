@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from scgraph.data.cells import SCALE
-from scgraph.data.sampling.thinning import count_values, counts_of, row_sums, rows_without_counts, thin_counts
+from scgraph.data.sampling.thinning import count_values, counts_of, rows_without_counts, share_within, thin_counts
 from scgraph.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -73,14 +72,16 @@ def component_reliability(
     """
     matrix = cells.matrix()
     indptr = matrix.indptr.astype(np.int64)
-    known = np.setdiff1d(np.arange(len(cells)), rows_without_counts(indptr, counts_of(indptr, matrix.data)))
+    counts = counts_of(indptr, matrix.data)
+    known = np.setdiff1d(np.arange(len(cells)), rows_without_counts(indptr, counts))
     result = [np.ones(components) for _ in transform.kinds]
     if len(known) < LEAST_CELLS:
         return result
     order = np.random.default_rng(seed).permutation(known)
-    held_out, fitted = np.split(order, [len(order) // _HELD_OUT])
-    halves = [_transformed(transform, half) for half in _halves(cells.subset(np.sort(held_out)), seed=seed)]
-    for kind, values in enumerate(transformed_values(transform, cells.subset(np.sort(fitted)))):
+    held_out, fitted = (np.sort(part) for part in np.split(order, [len(order) // _HELD_OUT]))
+    own = sparse.csr_matrix((counts, matrix.indices, matrix.indptr), matrix.shape)[held_out].data
+    halves = [_transformed(transform, half) for half in _halves(cells.subset(held_out), own, seed=seed)]
+    for kind, values in enumerate(transformed_values(transform, cells.subset(fitted))):
         loadings = component_loadings(values, components, seed=seed)
         first, second = (half[kind] @ loadings for half in halves)
         correlation = np.maximum(_correlation(first, second), 0)
@@ -101,14 +102,13 @@ def _transformed(transform: ValueTransform, matrix: sparse.csr_matrix) -> list[s
     return result
 
 
-def _halves(cells: CellStore, *, seed: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Split every count of cells between two, and return the log-normalised values of both."""
+def _halves(cells: CellStore, counts: NDArray[np.int32], *, seed: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Split every count of cells `[nnz]` between two, and return the log-normalised values of both."""
     matrix = cells.matrix()
     indptr, genes = matrix.indptr.astype(np.int64), (matrix.indices + 1).astype(np.int32)
-    counts = counts_of(indptr, matrix.data)
     shares = np.full(len(cells), 0.5)
     kept = thin_counts(indptr, genes, counts, cells.keys, shares, seed=seed, epoch=0)
-    within = row_sums(indptr, np.expm1(matrix.data.astype(np.float64))) / SCALE
+    within = share_within(indptr, matrix.data)
 
     def values(part: NDArray[np.int32]) -> sparse.csr_matrix:
         return sparse.csr_matrix((count_values(indptr, part, within), matrix.indices, matrix.indptr), matrix.shape)

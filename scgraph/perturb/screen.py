@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgraph.data import read_cells
-from scgraph.data.files.forms import open_cells
 from scgraph.data.files.names import examples
-from scgraph.data.files.objects import open_object
-from scgraph.data.files.stored import damage
+from scgraph.data.files.reading import check_groups, read_obs
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
 from scgraph.perturb.covariates import Strata, imbalance_notes, joined_levels, make_strata, mean_expression
@@ -23,7 +21,6 @@ from scgraph.perturb.names import find_column, find_controls
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
     from scipy import sparse
@@ -194,11 +191,13 @@ def read_screen(
         ConfigError: a perturbation to predict names a gene that the file or the model does not know.
     """
     where = str(data) if isinstance(data, str | Path) else "adata"
-    obs = _obs(data, layer)
+    obs = read_obs(data, layer)
     column = find_column([str(name) for name in obs.columns], perturbation, where)
     covariates = _names(covariate)
     if column in covariates:
         raise DataError(f"{where}: obs[{column!r}] names the perturbations and cannot be the covariate too.")
+    for covariate_column in covariates:
+        check_groups(obs, None, covariate_column, where)
     cells = read_cells(data, layer=layer, values=values, label=column)
     assert cells.labels is not None
     labels = np.asarray(cells.labels).astype(str)
@@ -264,15 +263,6 @@ def read_screen(
         match_note=match_note(match, 0),
         notes=(*cells.notes, said, *strata.notes, *notes, *warned),
     )
-
-
-def _obs(data: str | Path | AnnData, layer: str | None) -> pd.DataFrame:
-    """Return the table of the cells, without reading the matrix of a file."""
-    if not isinstance(data, str | Path):
-        return open_object(data, "adata", layer).tables()[0]
-    with open_cells(Path(data), layer) as opened, damage(opened.where):
-        table: pd.DataFrame = opened.tables()[0]
-    return table
 
 
 def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:

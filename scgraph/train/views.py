@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.data.cells import SCALE
 from scgraph.data.sampling.hiding import hidden_genes, hidden_shares
 from scgraph.data.sampling.thinning import (
     count_values,
@@ -15,6 +14,7 @@ from scgraph.data.sampling.thinning import (
     kept_shares,
     row_sums,
     rows_without_counts,
+    share_within,
     thin_counts,
 )
 from scgraph.errors import DataError
@@ -82,7 +82,7 @@ def view_cells(store: CellStore, rows: NDArray[np.int64], config: TrainConfig, *
     if config.hidden_genes is not None:
         hidden = hidden_shares(keys, config.hidden_genes, cells=config.hidden_cells, seed=seed, epoch=epoch)
         kept[hidden_genes(starts, genes, keys, hidden, seed=seed, epoch=epoch)] = 0
-    within = row_sums(starts, np.expm1(values.astype(np.float64))) / SCALE
+    within = share_within(starts, values)
     shown, left = kept > 0, counts > kept
     shown_starts, left_starts = _starts_of(starts, shown), _starts_of(starts, left)
     return CellView(

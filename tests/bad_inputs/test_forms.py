@@ -146,4 +146,5 @@ CASES: dict[str, tuple[Make, tuple[str, ...]]] = {
 def test_every_command_refuses_the_form(case: str, tmp_path: Path, model: Path, refused: Run) -> None:
     make, names = CASES[case]
     path = make(tmp_path)
-    every_command_refuses(path, model, refused, path, *names)
+    # A text whose numbers can be read has no column of classes, which `bench` sees before it looks at the numbers.
+    every_command_refuses(path, model, refused, path, *names, labelled=case != "an entry twice")

@@ -41,6 +41,58 @@ def test_every_command_refuses_the_labels(case: str, tmp_path: Path, model: Path
     refused(["tune", "--models", "gnn", "--trials", "1", "--data", path, "--out", "t", *options], *names)
 
 
+# By case: the column of classes of 60 cells, options, what the message names.
+BEFORE_THE_MATRIX: dict[str, tuple[Any, dict[str, str], tuple[str, ...]]] = {
+    "no such column": (TWO, {"label": "cluster"}, ("no column 'cluster'", "donor")),
+    "numbers": (TWO, {"label": "n_genes"}, ("n_genes", "numbers")),
+    "one class": (["T"] * 60, {}, ("one class only ('T')",)),
+    "one class and missing labels": ([None, *["T"] * 59], {}, ("one class only ('T')",)),
+    "all missing": ([None] * 60, {}, ("says nothing for 60 of 60 cells",)),
+    "no such batches": (TWO, {"batch-key": "plate"}, ("no column 'plate'",)),
+    "no batches": (TWO, {"batch-key": "empty"}, ("obs['empty'] says nothing for 60 of 60 cells",)),
+}
+
+
+def beyond_all_genes(file: Any) -> None:
+    file["X/indices"][0] = 10**6
+
+
+@pytest.mark.parametrize("case", BEFORE_THE_MATRIX)
+def test_columns_are_refused_before_the_matrix_is_read(case: str, tmp_path: Path, model: Path, refused: Run) -> None:
+    classes, given, names = BEFORE_THE_MATRIX[case]
+
+    def change(adata: Any) -> None:
+        adata.obs["cell_type"] = pd.Categorical(classes)
+        adata.obs["empty"] = pd.Categorical([None] * 60)
+
+    broken = put(tmp_path, change, beyond_all_genes, n=60)
+    options = [word for key, value in given.items() for word in (f"--{key}", value)]
+    commands = [
+        ["bench", "--models", "none", "--data", broken, "--out", "b", *BENCH],
+        ["probe", model, broken],
+        ["tune", "--models", "gnn", "--trials", "1", "--data", broken, "--out", "t"],
+        ["annotate", broken, "--reference", broken, "--out", "a.h5ad"],  # of the two the columns are looked at first
+    ]
+    for words in commands:
+        refused([*words, *options], "cells.h5ad", *names)
+    if case == "no such column":
+        for words in commands:
+            assert "entry at column 1,000,000" in refused(words)
+        perturb = ["perturb", broken, "--model", model, "--perturbation", "cell_type"]
+        assert "no column 'plate'" in refused([*perturb, "--covariate", "plate"])
+        assert "entry at column 1,000,000" in refused(perturb)
+
+
+@pytest.mark.parametrize("words", [["bench", "--data"], ["bench", "--transfer"], ["tune", "--trials", "1", "--data"]])
+def test_columns_of_a_second_set_are_refused_before_the_first_is_read(
+    words: list[str], tmp_path: Path, refused: Run
+) -> None:
+    first = put(tmp_path, edit=beyond_all_genes, n=60)
+    other = put(tmp_path, lambda a: a.obs.__setitem__("cell_type", "T"), name="other.h5ad", n=60)
+    given = [words[0], "--models", "none", "--data", first, "--out", "b", *words[1:], other]
+    refused(given, "other.h5ad", "one class only ('T')")
+
+
 def test_34_labels_and_files_may_be_called_anything(tmp_path: Path, fine: Run) -> None:
     names = ["T/NK ../../x", " B cell ", "Ünïcode Zelle β"]
     path = put(tmp_path, lambda a: a.obs.__setitem__("cell_type", names * 20), name="lab els ü.h5ad", n=60)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embed import run
     from benchmarks.embed.peers import is_installed
-    from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
+    from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY, LABELLED
 
     out, scratch = tmp_path / "out", tmp_path / "scratch"
     scratch.mkdir()
@@ -26,7 +26,7 @@ def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.
     assert not ended.value.code, capsys.readouterr().err
     frame = pd.read_csv(out / "embed.csv")
     assert frame["how"].tolist() == [*IN_MEMORY, *COMMANDS, COMMANDS[0], COMMANDS[2]]
-    assert set(HOW) == {*IN_MEMORY, *COMMANDS}
+    assert set(HOW) == {*IN_MEMORY, *COMMANDS, *LABELLED}
     assert frame["status"].tolist() == ["ok" if is_installed(how) else "not installed" for how in frame["how"]]
     measured = frame[frame["status"] == "ok"]
     assert (measured[["cells_per_second", "peak_mb", "start_mb"]] > 0).all(axis=None)
@@ -34,6 +34,43 @@ def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.
     assert "| scgraph embed gnn-linear | 3,000 | 5 |" in (out / "embed.md").read_text()
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_commands_that_need_labels_have_rows_of_their_own(
+    cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks.embed import run
+    from benchmarks.embed.point import HOW, LABELLED
+
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
+    words = ["--data", str(cells_file), "--label", "cell_type", "--out", str(out), "--cells", "300"]
+    with pytest.raises(SystemExit) as ended:
+        run.main([*words, "--sparse-cells", "400", "--sparse-genes", "20", "--scratch", str(scratch)])
+    assert not ended.value.code, capsys.readouterr().err
+    frame = pd.read_csv(out / "embed.csv")
+    assert frame["how"].tolist() == [*LABELLED, *LABELLED]
+    assert frame["measured_cells"].tolist() == [300, 300, 400, 400]
+    assert (frame[["cells_per_second", "peak_mb", "start_mb"]] > 0).all(axis=None)
+    page = (out / "embed.md").read_text()
+    assert "| scgraph annotate | 400 | 20 |" in page
+    assert [how for how in HOW if f"- {how}: " in page] == list(LABELLED)
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_files_carry_the_labels_of_their_cells(cells_file: Path, tmp_path: Path) -> None:
+    from benchmarks.embed.cells import LABEL, write_cells
+    from scgraph.data import read_cells
+
+    pool, plain = (read_cells(cells_file, label=label) for label in ("donor", None))
+    write_cells(pool, 200, 0, tmp_path / "labelled.h5ad")
+    write_cells(plain, 200, 0, tmp_path / "plain.h5ad")
+    drawn, same = read_cells(tmp_path / "labelled.h5ad", label=LABEL), read_cells(tmp_path / "plain.h5ad")
+    assert (drawn.matrix != same.matrix).nnz == 0
+    donors = {row.tobytes(): donor for row, donor in zip(pool.matrix.toarray(), pool.labels, strict=True)}
+    assert drawn.labels.tolist() == [donors[row.tobytes()] for row in drawn.matrix.toarray()]
 
 
 @pytest.mark.timeout(120)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +19,8 @@ from scgraph.errors import DataError, argument, did_you_mean, setting
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from scgraph.data.cells import AnyCells
 
 __all__ = [
     "Compressed",
@@ -31,6 +33,7 @@ __all__ = [
     "check_row_starts",
     "check_shape",
     "silent_note",
+    "that_say",
 ]
 
 _SAMPLE_SIZE = 20
@@ -46,25 +49,6 @@ _SILENT = {
 """What a label says of cells of which nothing is known, in words of small letters; `?` and `-` have none."""
 
 _MEND = "The file is damaged: write it again from its source."
-
-
-class LabelledCells(Protocol):
-    """Cells and their classes, whether their values are in memory or not."""
-
-    @property
-    def name(self) -> str:
-        """Short name."""
-
-    @property
-    def labels(self) -> pd.Categorical | None:
-        """Class of every cell."""
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Where the cells come from."""
-
-    def __len__(self) -> int:
-        """Return the number of cells."""
 
 
 @dataclass(frozen=True)
@@ -249,19 +233,13 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
     import pandas as pd
 
     columns = [str(name) for name in obs.columns]
-    if key not in columns:
-        if not columns:
-            raise DataError(f"{where}: obs has no column {key!r}, and no other. Add it: adata.obs[{key!r}] = ...")
-        listed = ", ".join(columns[:_SAMPLE_SIZE]) + (", ..." if len(columns) > _SAMPLE_SIZE else "")
-        guess = did_you_mean(key, columns)
-        raise DataError(f"{where}: obs has no column {key!r}.{guess if 'mean' in guess else ''} Columns: {listed}.")
-    column = obs.iloc[:, columns.index(key)]
+    column = _column(obs, key, where)
     text = column.astype(object)
-    missing = column.isna().to_numpy() | np.asarray([str(value).strip() == "" for value in text], dtype=bool)
+    missing = _missing(column)
     if missing.any():
         raise DataError(
             f"{where}: obs[{key!r}] says nothing for {missing.sum():,} of {len(obs):,} cells (first: "
-            f"{str(obs.index[missing.argmax()])!r}). Fill it in, or leave these cells out: "
+            f"{str(obs.index[int(missing.argmax())])!r}). Fill it in, or leave these cells out: "
             f"adata[adata.obs[{key!r}].notna()]."
         )
     # The type of the values, not of the column: numbers may sit in a categorical or an object column.
@@ -274,6 +252,35 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
             + (f"Columns of text: {', '.join(groups[:_SAMPLE_SIZE])}." if groups else "No column holds text.")
         )
     return pd.Categorical([str(value) for value in text])
+
+
+def that_say(obs: pd.DataFrame, key: str, where: str) -> pd.DataFrame:
+    """Return the rows of the cells of which the column `key` says something, or all rows where it says nothing at all.
+
+    What `categories` refuses of these it refuses of any cells of the table.
+
+    Raises:
+        DataError: The column is missing.
+    """
+    missing = _missing(_column(obs, key, where))
+    return obs if missing.all() or not missing.any() else obs.iloc[np.flatnonzero(~missing)]
+
+
+def _column(obs: pd.DataFrame, key: str, where: str) -> pd.Series:
+    columns = [str(name) for name in obs.columns]
+    if key not in columns:
+        if not columns:
+            raise DataError(f"{where}: obs has no column {key!r}, and no other. Add it: adata.obs[{key!r}] = ...")
+        listed = ", ".join(columns[:_SAMPLE_SIZE]) + (", ..." if len(columns) > _SAMPLE_SIZE else "")
+        guess = did_you_mean(key, columns)
+        raise DataError(f"{where}: obs has no column {key!r}.{guess if 'mean' in guess else ''} Columns: {listed}.")
+    return obs.iloc[:, columns.index(key)]
+
+
+def _missing(column: pd.Series) -> NDArray[np.bool_]:
+    blank = np.asarray([str(value).strip() == "" for value in column.astype(object)], dtype=bool)
+    missing: NDArray[np.bool_] = column.isna().to_numpy() | blank
+    return missing
 
 
 def silent_note(groups: pd.Categorical, key: str) -> str:
@@ -292,7 +299,7 @@ def silent_note(groups: pd.Categorical, key: str) -> str:
     )
 
 
-def check_labels(cells: LabelledCells, *, min_cells: int = 3) -> None:
+def check_labels(cells: AnyCells[Any], *, min_cells: int = 3) -> None:
     """Refuse labels that cannot be split into parts for training, validation and test.
 
     Args:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scgraph.data.files.soma import SomaMeasurement
-    from scgraph.data.files.stored import Source, StoredMatrix
+    from scgraph.data.files.stored import StoredMatrix
 
 __all__ = [
     "CountsForm",
@@ -36,7 +36,6 @@ __all__ = [
     "open_cells",
     "open_form",
     "path_text",
-    "read_file",
     "short_name",
 ]
 
@@ -235,16 +234,6 @@ def open_cells(path: Path, layer: str | None, obs_value_filter: str | None = Non
             opened = form.open(layer)
             check_matrix(opened.matrix, form.where)
         yield opened
-
-
-def read_file(path: Path, layer: str | None, obs_value_filter: str | None = None) -> Source:
-    """Read the matrix and the tables of a source of cells.
-
-    Raises:
-        DataError: A part is missing, damaged or in a form that is not known.
-    """
-    with open_cells(path, layer, obs_value_filter) as opened:
-        return opened.read()
 
 
 def path_text(path: Path) -> str:

@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from scgraph.data.cells import Cells
-from scgraph.data.files.checks import Compressed, canonical, categories, check_compressed, check_shape, silent_note
+from scgraph.data.files.checks import (
+    Compressed,
+    canonical,
+    categories,
+    check_compressed,
+    check_shape,
+    silent_note,
+    that_say,
+)
 from scgraph.data.files.evidence import obs_totals
 from scgraph.data.files.features import read_genes
-from scgraph.data.files.forms import file_sha256, read_file, short_name
+from scgraph.data.files.forms import file_sha256, open_cells, short_name
 from scgraph.data.files.names import check_unique, examples, plain
 from scgraph.data.files.normalize import ScaleSeen, check_values
 from scgraph.data.files.objects import open_object
+from scgraph.data.files.stored import damage
 from scgraph.errors import DataError, argument, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from scgraph.data.files.stored import Source
+    from scgraph.data.files.stored import Opened, Source
 
 __all__ = [
     "BUILT_IN",
     "as_text",
     "cell_names",
+    "check_columns",
     "check_filter",
+    "check_groups",
     "dropped_note",
     "is_bare_word",
     "read_cells",
     "read_groups",
+    "read_obs",
 ]
 
 BUILT_IN = "pbmc68k_reduced"
@@ -84,21 +97,17 @@ def read_cells(
     check_filter(source, obs_value_filter)
     origin: str | None = None
     if _is_built_in(source):
-        layer, label, name = layer or "raw", label or "bulk_labels", name or BUILT_IN
-        content = open_object(_built_in(), BUILT_IN, layer).read()
-    elif isinstance(source, str | Path):
-        path = Path(source)
-        if is_bare_word(source):
-            raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
-        content = read_file(path, layer, obs_value_filter)
-        name = name or short_name(path)
-        origin = file_sha256(path)
-    else:
+        layer, label = layer or "raw", label or "bulk_labels"
+    with _opened(source, layer, name=name, obs_value_filter=obs_value_filter) as opened:
+        content = opened.read(lambda obs: check_groups(obs, label, batch_key, opened.where))
+    if not isinstance(source, str | Path):
         name = name or "adata"
-        content = open_object(source, name, layer).read()
+    elif not _is_built_in(source):
+        name = name or short_name(Path(source))
+        origin = file_sha256(Path(source))
     return _assemble(
         content,
-        name,
+        name or BUILT_IN,
         layer=layer,
         values=values,
         label=label,
@@ -106,6 +115,35 @@ def read_cells(
         sha256=origin,
         obs_value_filter=obs_value_filter,
     )
+
+
+def read_obs(source: str | Path | AnnData, layer: str | None = None) -> pd.DataFrame:
+    """Read the table of the cells of a source, and nothing of a matrix that is stored as numbers.
+
+    Args:
+        source: As of `read_cells`.
+        layer: A layer that there has to be.
+
+    Raises:
+        DataError: The source cannot be used as it is.
+    """
+    with _opened(source, layer) as opened, damage(opened.where):
+        return opened.tables()[0]
+
+
+@contextmanager
+def _opened(
+    source: str | Path | AnnData, layer: str | None, *, name: str | None = None, obs_value_filter: str | None = None
+) -> Iterator[Opened]:
+    if _is_built_in(source):
+        yield open_object(_built_in(), BUILT_IN, layer)
+    elif not isinstance(source, str | Path):
+        yield open_object(source, name or "adata", layer)
+    elif is_bare_word(source):
+        raise DataError(f"{source}: there is no such file.{did_you_mean(source, [BUILT_IN])}")
+    else:
+        with open_cells(Path(source), layer, obs_value_filter) as opened:
+            yield opened
 
 
 def is_bare_word(source: str | Path | AnnData) -> TypeGuard[str]:
@@ -196,6 +234,34 @@ def _assemble(
         notes=tuple(notes),
         manifest=manifest,
     )
+
+
+def check_columns(source: str | Path | AnnData, layer: str | None, *, label: str | None, batch_key: str | None) -> None:
+    """Refuse a source for its columns of labels and batches, see `check_groups`, before anything else is done.
+
+    Raises:
+        DataError: As said, or the source cannot be opened.
+    """
+    with _opened(source, layer) as opened:
+        with damage(opened.where):
+            obs = opened.tables()[0]
+        check_groups(obs, label, batch_key, opened.where)
+
+
+def check_groups(obs: pd.DataFrame, label: str | None, batch_key: str | None, where: str) -> None:
+    """Refuse columns of labels and batches that are wrong whichever of the cells have a count.
+
+    So nothing of the matrix need be read to refuse them.
+
+    Raises:
+        DataError: A column is missing, holds numbers, says nothing of any cell, or has one class only.
+    """
+    if not len(obs):
+        return  # a matrix without cells is refused for that
+    if label is not None:
+        _labels(that_say(obs, label, where), label, where, [])
+    if batch_key is not None:
+        categories(that_say(obs, batch_key, where), batch_key, where, numbers=True)
 
 
 def read_groups(

@@ -129,15 +129,21 @@ class Opened:
     log_base: float | None = None
     notes: tuple[str, ...] = ()
 
-    def read(self) -> Source:
+    def read(self, check: Callable[[pd.DataFrame], None] = lambda obs: None) -> Source:
         """Read all of it.
+
+        Args:
+            check: Told the table of the cells before the matrix is read, to refuse it.
 
         Raises:
             DataError: It is damaged, or memory cannot hold it.
         """
         with damage(self.where):
+            obs, var = self.tables()
+        check(obs)
+        with damage(self.where):
             matrix = self.matrix.read(self.where)
-            return Source(self.where, matrix, *self.tables(), self.notes, self.log_base)
+        return Source(self.where, matrix, obs, var, self.notes, self.log_base)
 
 
 def _joined(blocks: list[Compressed | NDArray[Any]], shape: tuple[int, ...]) -> Compressed | NDArray[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 from scgraph.data.cells import Cells
 from scgraph.data.files.checks import (
@@ -29,6 +30,7 @@ from scgraph.data.files.reading import (
     as_text,
     cell_names,
     check_filter,
+    check_groups,
     dropped_note,
     is_bare_word,
     read_cells,
@@ -43,12 +45,11 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data.cells import Kind
     from scgraph.data.files.stored import Opened, StoredMatrix
 
-__all__ = ["CellStream", "cells_or_stream"]
+__all__ = ["CellStream", "cells_or_stream", "row_runs"]
 
 _ENTRIES = 2**20
 """Values of a block: the checks and the normalisation hold about a hundred bytes for each at a time."""
@@ -121,6 +122,7 @@ class CellStream:
             with damage(where):
                 obs, var = opened.tables()
             check_shape(opened.matrix.shape, len(obs), len(var), where)
+            check_groups(obs, label, batch_key, where)
             if not opened.matrix.by_row:
                 notes.append(BY_GENE)
             self._obs_names = cell_names(obs, where)
@@ -195,6 +197,24 @@ class CellStream:
     def sums(self) -> NDArray[np.float64]:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return self._sums
+
+    def without_values(self) -> Cells:
+        """Return the cells that have a count with all that is known of them but their values."""
+        rows = np.flatnonzero(self.counted)
+        none = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(len(rows) + 1, np.int32)
+        return Cells(
+            name=self.name,
+            matrix=sparse.csr_matrix(none, shape=(len(rows), len(self.symbols))),
+            kind=self.kind,
+            symbols=self.symbols,
+            ensembl=self.ensembl,
+            obs_names=self.obs_names[rows],
+            rows=rows,
+            labels=self.labels,
+            batches=self.batches,
+            notes=self.notes,
+            manifest=self.manifest,
+        )
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a count, block by block, in their order.
@@ -319,14 +339,23 @@ def _row_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[
         indptr = np.asarray(matrix.parts["indptr"][()]).astype(np.int64)
     cells, genes = matrix.shape
     check_row_starts(indptr, cells, indices.shape[0], where)
-    first = start
-    while first < cells:
-        # As many rows as fit, and one at least.
-        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
+    for first, last in row_runs(indptr, start):
         here = slice(int(indptr[first]), int(indptr[last]))
         with damage(where):
             part = np.asarray(data[here]), np.asarray(indices[here])
         starts = indptr[first : last + 1] - indptr[first]
         check_indices(part[1], starts, genes, where, first=first)
         yield first, Compressed(*part, starts, (last - first, genes), by_row=True)
+
+
+def row_runs(indptr: NDArray[np.int64], first: int = 0) -> Iterator[tuple[int, int]]:
+    """Cut rows into blocks of as many as hold `_ENTRIES` values, and one at least: yield where each begins and ends.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        first: Where the first block begins.
+    """
+    while first < len(indptr) - 1:
+        last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + _ENTRIES, side="right")) - 1)
+        yield first, last
         first = last

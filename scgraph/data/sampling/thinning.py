@@ -33,6 +33,7 @@ __all__ = [
     "kept_shares",
     "row_sums",
     "rows_without_counts",
+    "share_within",
     "thin_cells",
     "thin_counts",
     "thin_reference",
@@ -146,6 +147,16 @@ def thin_reference(
     return np.bincount(np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)).astype(np.int32)
 
 
+def share_within(indptr: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what share of its counts a cell has in the genes that are given, ``Σ (eᵛ - 1) / 10,000``, `[n]`.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        values: log1p of counts per 10,000 `[nnz]`.
+    """
+    return row_sums(indptr, np.expm1(values.astype(np.float64))) / SCALE
+
+
 def count_values(
     indptr: NDArray[np.int64], counts: NDArray[np.int32], within: NDArray[np.float64]
 ) -> NDArray[np.float32]:
@@ -154,7 +165,7 @@ def count_values(
     Args:
         indptr: Row starts `[n + 1]`.
         counts: Counts `[nnz]`.
-        within: What share of its counts a cell has in these genes `[n]`; thinning is taken to leave it as it is.
+        within: `share_within` of what was thinned `[n]`; thinning is taken to leave it as it is.
     """
     factor = SCALE * within / np.maximum(row_sums(indptr, counts), 1)
     values: NDArray[np.float32] = np.log1p(counts * np.repeat(factor, np.diff(indptr))).astype(np.float32)

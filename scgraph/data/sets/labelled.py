@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from scgraph.data import Cells, check_labels, read_cells
+from scgraph.data.cells import AnyCells
 from scgraph.data.files.checks import MOST_NAMED
-from scgraph.data.files.reading import BUILT_IN
+from scgraph.data.files.reading import BUILT_IN, check_columns
 from scgraph.data.files.stream import cells_or_stream
 from scgraph.data.sets.splits import make_split
 from scgraph.data.store.spool import SpooledCells, spool
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LABEL",
+    "LabelledSet",
     "ProbeSet",
     "SpooledSet",
+    "check_labelled",
     "notes_on_equal_splits",
     "read_labelled",
     "read_probe_sets",
@@ -38,7 +41,7 @@ __all__ = [
 ]
 
 
-_Some = TypeVar("_Some", Cells, SpooledCells)
+_Some = TypeVar("_Some", bound=AnyCells[Any])
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
@@ -46,22 +49,19 @@ DEFAULT_LABEL = "cell_type"
 
 @short_repr
 @dataclass(frozen=True)
-class ProbeSet:
+class LabelledSet(Generic[_Some]):
     """A labelled set: its cells, the names of the classes and the class code of every cell."""
 
-    cells: Cells
+    cells: _Some
     classes: tuple[str, ...]
     codes: NDArray[np.int64]
 
 
-@short_repr
-@dataclass(frozen=True)
-class SpooledSet:
-    """A labelled set whose cells are not held in memory, see `ProbeSet`."""
+ProbeSet = LabelledSet[Cells]
+"""One in memory."""
 
-    cells: SpooledCells
-    classes: tuple[str, ...]
-    codes: NDArray[np.int64]
+SpooledSet = LabelledSet[SpooledCells]
+"""One whose values are read when asked for."""
 
 
 def read_probe_sets(
@@ -80,17 +80,20 @@ def read_probe_sets(
     Raises:
         DataError: a set cannot be used as it is, or two sets have the same name.
     """
+    if len(sources) > 1:
+        for source in sources:
+            try:
+                check_labelled(source, layer=layer, label=label, batch_key=batch_key)
+            except DataError as error:
+                if batch_key and f"no column {batch_key!r}" in str(error):
+                    raise DataError(
+                        f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
+                        "their own."
+                    ) from error
+                raise
     sets: list[ProbeSet] = []
     for source in sources:
-        try:
-            read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
-        except DataError as error:
-            if len(sources) > 1 and batch_key and f"no column {batch_key!r}" in str(error):
-                raise DataError(
-                    f"{error} A batch column divides every set of a bench: give the sets without one to a bench of "
-                    "their own."
-                ) from error
-            raise
+        read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
         cells = _without_rare(read.cells, drop_classes_below)
         check_labels(cells)
         if any(other.cells.name == cells.name for other in sets):
@@ -118,10 +121,26 @@ def read_spooled_set(
     """
     column = _label(source, label)
     found = cells_or_stream(source, layer=layer, values=values, label=column, batch_key=batch_key)
+    # Before values are laid aside: the file would be read once more for nothing.
+    known = found if isinstance(found, Cells) else found.without_values()
+    check_labels(_without_rare(known, drop_classes_below))
     cells = SpooledCells.of(found) if isinstance(found, Cells) else spool(found)
     cells = _without_rare(cells, drop_classes_below)
-    check_labels(cells)
     return SpooledSet(cells, *_classes(cells))
+
+
+def check_labelled(
+    source: str | Path | AnnData, *, layer: str | None = None, label: str | None = None, batch_key: str | None = None
+) -> None:
+    """Refuse a labelled set for its columns, and read nothing but the table of its cells.
+
+    For where others are read before it: reading the set itself looks at the columns first too.
+
+    Raises:
+        DataError: a column is missing, holds numbers, says nothing of any cell or has one class only, or the source
+            cannot be opened.
+    """
+    check_columns(source, layer, label=_label(source, label), batch_key=batch_key)
 
 
 def read_labelled(
@@ -146,7 +165,7 @@ def _label(source: str | Path | AnnData, label: str | None) -> str | None:
     return label or (None if isinstance(source, str) and source == BUILT_IN else DEFAULT_LABEL)
 
 
-def _classes(cells: Cells | SpooledCells) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _classes(cells: AnyCells[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     labels = np.asarray(cells.labels).astype(str)
     classes, codes = np.unique(labels, return_inverse=True)
     return tuple(classes.tolist()), codes.astype(np.int64)
@@ -167,7 +186,7 @@ def _without_rare(cells: _Some, least: int) -> _Some:
     return replace(kept, notes=(*kept.notes, note))
 
 
-def split_of(probe: ProbeSet | SpooledSet, config: BenchConfig, *, seed: int) -> Split:
+def split_of(probe: LabelledSet[Any], config: BenchConfig, *, seed: int) -> Split:
     """Divide a labelled set as the settings say: by default by batch where it has batches, else at random.
 
     With `split_seed` every seed gets the same parts: what was chosen on them then never meets their test part.

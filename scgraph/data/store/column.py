@@ -12,13 +12,15 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["ArrayColumn", "Column", "DiskColumn", "read_column"]
@@ -134,6 +136,21 @@ class DiskColumn(Column[_Number]):
         self.first = first
         self._handles = handles or _Handles(paths)
 
+    @classmethod
+    def of_file(
+        cls, file: IO[bytes], where: Path, dtype: np.dtype[_Number], first: NDArray[np.int64]
+    ) -> DiskColumn[_Number]:
+        """Return the column of one open file, which need not have a name; it stays readable when `file` is closed.
+
+        Args:
+            file: The file, written to its end.
+            where: What messages name.
+            dtype: Type in the file.
+            first: Place of the first entry of every row `[n]`.
+        """
+        edges = np.asarray([0, file.seek(0, os.SEEK_END) // dtype.itemsize])
+        return cls([where], edges, dtype, first, handles=_Handles(numbers=[os.dup(file.fileno())]))
+
     def read(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[_Number]:
         """Read the entries of rows, adjacent ones in one go."""
         entries: NDArray[_Number] = np.empty(int(starts[-1]), dtype=self.dtype)
@@ -200,8 +217,8 @@ class DiskColumn(Column[_Number]):
 class _Handles:
     """Open files that are closed when nothing needs them any more."""
 
-    def __init__(self, paths: list[Path]) -> None:
-        self.numbers: list[int] = []
+    def __init__(self, paths: Sequence[Path] = (), *, numbers: Sequence[int] = ()) -> None:
+        self.numbers = list(numbers)
         weakref.finalize(self, _close, self.numbers)
         for path in paths:
             try:

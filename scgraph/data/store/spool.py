@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scgraph.data.cells import Cells
+from scgraph.data.cells import AnyCells, Cells
+from scgraph.data.files.stream import row_runs
 from scgraph.data.store.column import ArrayColumn, DiskColumn
 from scgraph.display import short_repr
 from scgraph.errors import OutputError
@@ -19,53 +20,64 @@ from scgraph.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
     from numpy.typing import NDArray
 
-    from scgraph.data.cells import Kind
     from scgraph.data.files.stream import CellStream
     from scgraph.data.store.column import Column
 
-__all__ = ["SpooledCells", "spool"]
+__all__ = ["SpooledCells", "SpooledMatrix", "spool"]
 
 _IN_MEMORY = 2**24
 """Values of a source that are kept in memory, 8 bytes each; those of a larger one go to the disk."""
 
-_ENTRIES = 2**20
-"""Values of a block, as of `scgraph.data.files.stream`."""
 
-
-@short_repr
 @dataclass(frozen=True, eq=False)
-class SpooledCells:
-    """Cells of one source as `Cells` describes them; their values may lie on the disk, and are read when asked for.
+class SpooledMatrix:
+    """Rows of values that may lie on the disk, and are read when asked for.
 
     Attributes:
         columns: Gene of every value, by its place in the file, of all cells that were laid aside.
         values: The values.
         at: Which of those cells these are `[n]`.
         lengths: Values of each of these cells `[n]`.
-        name, kind, symbols, ensembl, obs_names, rows, labels, batches, notes, manifest: As of `Cells`.
+        genes: How many there are.
     """
 
     columns: Column[np.int32]
     values: Column[np.float32]
     at: NDArray[np.int64]
     lengths: NDArray[np.int64]
-    name: str
-    kind: Kind
-    symbols: NDArray[np.str_]
-    ensembl: NDArray[np.str_]
-    obs_names: NDArray[np.str_]
-    rows: NDArray[np.int64]
-    labels: pd.Categorical | None
-    batches: pd.Categorical | None
-    notes: tuple[str, ...]
-    manifest: dict[str, Any]
+    genes: int
 
-    def __len__(self) -> int:
-        """Return the number of cells."""
-        return len(self.at)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and genes."""
+        return len(self.at), self.genes
+
+    @property
+    def indptr(self) -> NDArray[np.int64]:
+        """Row starts `[n + 1]`."""
+        return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+    def __getitem__(self, rows: NDArray[np.integer[Any]]) -> SpooledMatrix:
+        """Return some rows; no value is read."""
+        return replace(self, at=self.at[rows], lengths=self.lengths[rows])
+
+    def read(self) -> sparse.csr_matrix:
+        """Read the values.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        indptr = self.indptr
+        parts = self.values.read(self.at, indptr), self.columns.read(self.at, indptr), indptr
+        return sparse.csr_matrix(parts, shape=self.shape)
+
+
+@short_repr
+@dataclass(frozen=True, eq=False)
+class SpooledCells(AnyCells[SpooledMatrix]):
+    """Cells of one source whose values are read when asked for; `subset` reads none."""
 
     @classmethod
     def of(cls, cells: Cells) -> SpooledCells:
@@ -73,21 +85,8 @@ class SpooledCells:
         indptr = cells.matrix.indptr.astype(np.int64)
         indices = cells.matrix.indices.astype(np.int32, copy=False)
         columns = ArrayColumn(indices, indptr), ArrayColumn(cells.matrix.data, indptr)
-        return cls(*columns, np.arange(len(cells)), np.diff(indptr), **_described(cells))
-
-    def subset(self, rows: NDArray[np.integer[Any]]) -> SpooledCells:
-        """Return the cells `rows`, in that order; no value is read, and categories stay."""
-        rows = np.asarray(rows)
-        return replace(
-            self,
-            at=self.at[rows],
-            lengths=self.lengths[rows],
-            obs_names=self.obs_names[rows],
-            rows=self.rows[rows],
-            labels=None if self.labels is None else self.labels[rows],
-            batches=None if self.batches is None else self.batches[rows],
-            manifest={**self.manifest, "cells": len(rows)},
-        )
+        matrix = SpooledMatrix(*columns, np.arange(len(cells)), np.diff(indptr), len(cells.symbols))
+        return cls(**(vars(cells) | {"matrix": matrix}))
 
     def blocks(self) -> Iterator[Cells]:
         """Read the cells, a block at a time, in their order.
@@ -95,14 +94,9 @@ class SpooledCells:
         Raises:
             DataError: The disk cannot be read.
         """
-        ends = np.cumsum(self.lengths)
-        first = 0
-        while first < len(self):
-            before = int(ends[first] - self.lengths[first])
-            # As many cells as fit, and one at least.
-            last = max(first + 1, int(np.searchsorted(ends, before + _ENTRIES, side="right")))
-            yield self.subset(np.arange(first, last))._read()
-            first = last
+        for first, last in row_runs(self.matrix.indptr):
+            block = self.subset(np.arange(first, last))
+            yield Cells(**(vars(block) | {"matrix": block.matrix.read()}))
 
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""
@@ -112,17 +106,11 @@ class SpooledCells:
         """Add up the values of each gene `[n_genes]`, as they are stored."""
         return sum((block.sums() for block in self.blocks()), np.zeros(len(self.symbols)))
 
-    def _read(self) -> Cells:
-        starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
-        parts = self.values.read(self.at, starts), self.columns.read(self.at, starts), starts
-        matrix = sparse.csr_matrix(parts, shape=(len(self), len(self.symbols)))
-        return Cells(matrix=matrix, **_described(self))
-
 
 def spool(stream: CellStream) -> SpooledCells:
     """Read the cells of a source once more and lay them aside, in memory where they are few.
 
-    The files on the disk have no name once they are written: they go with the last use of them, however it ends.
+    The files on the disk never have a name: they go with the last use of them, or with the process, however it ends.
 
     Args:
         stream: The source, whose labels and batches are taken over.
@@ -131,20 +119,7 @@ def spool(stream: CellStream) -> SpooledCells:
         DataError: The file has changed since it was read first.
         OutputError: The disk of temporary files is full or cannot be written; names its folder.
     """
-    rows = np.flatnonzero(stream.counted)
-    lengths = np.zeros(len(rows), np.int64)
-    described: dict[str, Any] = {
-        "name": stream.name,
-        "kind": stream.kind,
-        "symbols": stream.symbols,
-        "ensembl": stream.ensembl,
-        "obs_names": stream.obs_names[rows],
-        "rows": rows,
-        "labels": stream.labels,
-        "batches": stream.batches,
-        "notes": stream.notes,
-        "manifest": stream.manifest,
-    }
+    lengths = np.zeros(len(stream), np.int64)
     columns: Column[np.int32]
     values: Column[np.float32]
     if stream.entries <= _IN_MEMORY:
@@ -159,39 +134,34 @@ def spool(stream: CellStream) -> SpooledCells:
         columns, values = ArrayColumn(arrays[0], indptr), ArrayColumn(arrays[1], indptr)
     else:
         columns, values = _on_disk(stream, lengths)
-    return SpooledCells(columns, values, np.arange(len(rows)), lengths, **described)
+    spooled = SpooledMatrix(columns, values, np.arange(len(lengths)), lengths, len(stream.symbols))
+    return SpooledCells(**(vars(stream.without_values()) | {"matrix": spooled}))
 
 
 def _on_disk(stream: CellStream, lengths: NDArray[np.int64]) -> tuple[DiskColumn[np.int32], DiskColumn[np.float32]]:
     """Write the values of a source into two files without a name, and the number of each cell into `lengths`."""
-    where = tempfile.gettempdir()
-    needed, free = 8 * stream.entries, shutil.disk_usage(where).free
     remedy = "Free some space, or name a folder on another disk in the variable TMPDIR."
-    if free < needed:
-        raise OutputError(
-            f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
-            f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
-        )
+    where = "the folder of temporary files"
     try:
-        with tempfile.TemporaryDirectory(prefix="scgraph-") as folder:
-            paths = Path(folder, "columns"), Path(folder, "values")
+        where = tempfile.gettempdir()
+        needed, free = 8 * stream.entries, shutil.disk_usage(where).free
+        if free < needed:
+            raise OutputError(
+                f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
+                f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
+            )
+        # Without a name from the first byte on: a kill leaves nothing either.
+        with tempfile.TemporaryFile() as columns, tempfile.TemporaryFile() as values:
             cell = 0
-            with paths[0].open("xb") as columns, paths[1].open("xb") as values:
-                for block in stream.blocks():
-                    lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
-                    columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
-                    values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
-                    cell += len(block)
-            edges = np.asarray([0, lengths.sum()])
+            for block in stream.blocks():
+                lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
+                columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
+                values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
+                cell += len(block)
             first = np.cumsum(lengths) - lengths
             return (
-                DiskColumn([paths[0]], edges, np.dtype(np.int32), first),
-                DiskColumn([paths[1]], edges, np.dtype(np.float32), first),
+                DiskColumn.of_file(columns, Path(where), np.dtype(np.int32), first),
+                DiskColumn.of_file(values, Path(where), np.dtype(np.float32), first),
             )
     except OSError as error:
         raise OutputError(f"{where}: cannot be written ({error.strerror or error}). {remedy}") from error
-
-
-def _described(cells: Cells | SpooledCells) -> dict[str, Any]:
-    names = ("name", "kind", "symbols", "ensembl", "obs_names", "rows", "labels", "batches", "notes", "manifest")
-    return {name: getattr(cells, name) for name in names}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data.files.forms import file_sha256
+from scgraph.data.files.stream import row_runs
 from scgraph.data.store.disk import MANIFEST
 from scgraph.data.store.store import CellStore
 from scgraph.errors import DataError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from scgraph.data.cells import Cells
 
 __all__ = ["StoreStream"]
-
-_ENTRIES = 2**20
 
 
 class StoreStream:
@@ -102,15 +101,11 @@ class StoreStream:
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.int64]]:
         """Cut the cells that have a value into blocks, from the row `start` on up to `stop`."""
-        indptr = self.store.indptr
         end = len(self.store) if stop is None else stop
-        while start < end:
-            last = max(start + 1, int(np.searchsorted(indptr, indptr[start] + _ENTRIES, side="right")) - 1)
-            last = min(last, end)
-            rows = start + np.flatnonzero(self.counted[start:last])
+        for first, last in row_runs(self.store.indptr[: end + 1], start):
+            rows = first + np.flatnonzero(self.counted[first:last])
             if len(rows):
                 yield rows
-            start = last
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Cells]:
         """Read the cells that have a value, block by block, in their order.

@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 from scgraph.data import check_labels, read_cells
+from scgraph.data.files.stream import CellStream
 from scgraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,6 +98,17 @@ def test_one_class_is_refused(make_adata: Make) -> None:
     adata.obs["cell_type"] = pd.Categorical(["T"] * 40, categories=["T", "unused"])
     with pytest.raises(DataError, match=r"one class only .'T'"):
         read_cells(adata, label="cell_type")
+
+
+def test_cells_without_a_count_need_no_label(h5ad: Path, make_adata: Make) -> None:
+    adata = make_adata()
+    adata.X = sparse.vstack([adata.X[:2] * 0, adata.X[2:]]).tocsr()  # zeros that are stored
+    adata.obs["cell_type"] = pd.Categorical([None, " ", *TWO[2:]])
+    adata.obs["donor"] = pd.array([None, None, *([1, 2] * 19)], dtype="Int64")
+    adata.write_h5ad(h5ad)
+    for cells in (read_cells(h5ad, label="cell_type", batch_key="donor"), CellStream(h5ad, label="cell_type")):
+        assert cells.labels is not None
+        assert cells.labels.tolist() == TWO[2:]
 
 
 def test_class_of_one_cell_is_read_and_refused_for_splitting(make_adata: Make) -> None:
