@@ -164,8 +164,8 @@ def _graph(features: Benches) -> tuple[str, str, str]:
     texts = [f"{use} {_said(one)}" for use, one in found.items()]
     return (
         "it is the graph that does it",
-        f"{len(features.sets)} sets, what is trained by `none`, whose genes hear nothing of each other, minus what is "
-        f"trained by `gnn`, in points: {', '.join(texts)}",
+        f"{len(features.sets)} sets, `none`, whose genes hear nothing of each other, minus `gnn`, in points: "
+        f"{', '.join(texts)}",
         graph_verdict(found),
     )
 

@@ -30,7 +30,7 @@ class Newest:
         costs: of `benchmarks.table2`, with costs.csv.
         accuracy: of `scgraph bench` with gnn and tf, the same settings on other sets.
         features: of `benchmarks.embeddings`: what each bench of it names is read beside it.
-        graph: the same of benches with the control `none`, of the trained part of the vectors alone.
+        graph: the same of benches with the control `none`.
         batches: the same of benches whose models bring batches together.
     """
 

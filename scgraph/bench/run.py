@@ -12,14 +12,15 @@ from scgraph.bench.results import BenchResult, results_frame, summarise
 from scgraph.bench.uses import chosen_uses
 from scgraph.bench.uses.summary import uses_frame
 from scgraph.bench.uses.transfer import TRANSFER, check_genes, read_targets, transfer_use
-from scgraph.bench.writing import OWNED, notes_on_letters, write_bench
-from scgraph.config_files import as_bench_config
+from scgraph.bench.writing import OWNED, notes_on_letters, write_bench, write_origin
+from scgraph.config_files import as_bench_config, yaml_text
 from scgraph.data import is_store
 from scgraph.data.sets.corpus import read_corpus, read_gene_network
 from scgraph.data.sets.labelled import check_labelled, read_probe_sets
 from scgraph.errors import ConfigError, argument
 from scgraph.files import output_folder
 from scgraph.models.settings import settings_by_model
+from scgraph.reporting.environment import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,8 +117,10 @@ def run_bench(
     check_genes(targets, known, min_matched=settings.min_matched)
     for note in (*plan.notes, *(f"{one.probe.cells.name}: {one.splits[0].how}" for one in plan.sets)):
         say(note)
-    # What earlier models have reached outlives a later one's failure.
+    # What earlier models have reached outlives a later one's failure, and says where it comes from.
     with output_folder(out, overwrite=overwrite, owned=OWNED, worth_keeping="results.csv") as folder:
+        if folder is not None:
+            write_origin(folder, config_yaml=yaml_text(settings), environment=environment())
         try:
             measured = measure(plan, folder=folder, say=say, show_progress=show_progress)
         except KeyboardInterrupt:

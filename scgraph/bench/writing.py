@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scgraph.bench.plan import BenchPlan
     from scgraph.bench.results import BenchResult
 
-__all__ = ["OWNED", "notes_on_letters", "write_bench", "write_tables"]
+__all__ = ["OWNED", "notes_on_letters", "write_bench", "write_origin", "write_tables"]
 
 OWNED = (
     "results.csv",
@@ -62,9 +62,18 @@ def write_tables(
     write_atomic(folder / "results.csv", results_csv(result.results))
     if len(result.uses):
         write_atomic(folder / "uses.csv", uses_csv(result.uses))
+    write_origin(folder, config_yaml=config_yaml, environment=environment)
+    write_atomic(folder / "summary.md", markdown)
+
+
+def write_origin(folder: Path, *, config_yaml: str, environment: Mapping[str, object]) -> None:
+    """Write what rows come from, `config.yaml` and `environment.json`, into an existing folder.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
     write_atomic(folder / "config.yaml", config_yaml)
     write_atomic(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False, default=str) + "\n")
-    write_atomic(folder / "summary.md", markdown)
 
 
 def write_bench(folder: Path, result: BenchResult, measured: Measured, plan: BenchPlan) -> None:

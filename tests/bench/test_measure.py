@@ -452,6 +452,8 @@ def test_ctrl_c_keeps_finished_rows(cells_file: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         scgraph.bench(["none", "mean"], [cells_file], config=QUICK, out=out, say=interrupt)
     assert pd.read_csv(out / "results.csv")["model"].tolist() == ["majority", "pca+logreg", "none untrained", "none"]
+    assert yaml.safe_load((out / "config.yaml").read_text())["seeds"] == 1
+    assert "scgraph" in json.loads((out / "environment.json").read_text())["versions"]
 
 
 def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> None:
