@@ -88,6 +88,7 @@ def run_annotate(
     _check_sources(reference, model, save, config)
     _check_save(save, overwrite=overwrite)
     check_adata(adata, config)
+    _check_reference(reference, config)
     cells = cells_or_stream(adata, layer=config.layer, values=config.values)
     columns, record = _labelled(
         cells, adata.n_obs, reference, config, model=model, save=save, overwrite=overwrite, say=say
@@ -123,6 +124,7 @@ def annotate_file(
     check_place(out, overwrite=overwrite)
     _check_save(save, overwrite=overwrite)
     check_file(data, out, config)
+    _check_reference(reference, config)
     stream = CellStream(data, layer=config.layer, values=config.values)
     columns, record = _labelled(
         stream, len(stream.obs_names), reference, config, model=model, save=save, overwrite=overwrite, say=say
@@ -201,10 +203,15 @@ def _config(options: dict[str, Any], **named: Any) -> AnnotateConfig:
     return AnnotateConfig(**named, **options)
 
 
-def _check_sources(reference: str | Path | AnnData | None, model: object, save: object, config: AnnotateConfig) -> None:
-    """Refuse, before any matrix is read, what no classifier can come from."""
+def _check_reference(reference: str | Path | AnnData | None, config: AnnotateConfig) -> None:
+    """Refuse, before any matrix is read, columns that nothing can be learned from."""
     if reference is not None:
         check_labelled(reference, layer=config.reference_layer, label=config.label, batch_key=config.batch_key)
+
+
+def _check_sources(reference: object, model: object, save: object, config: AnnotateConfig) -> None:
+    """Refuse, before anything is read, what no classifier can come from."""
+    if reference is not None:
         return
     if model is None:
         raise ConfigError(
