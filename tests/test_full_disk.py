@@ -174,8 +174,13 @@ def forms(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("command", "form"),
     [
-        *(("embed", form) for form in ("zarr", "10x", "mtx")),
-        *((command, form) for command in ("denoise", "annotate") for form in ("h5ad", "zarr")),
+        ("embed", "mtx"),
+        ("denoise", "zarr"),
+        ("annotate", "h5ad"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)  # by the same paths
+            for one in (("embed", "zarr"), ("embed", "10x"), ("denoise", "h5ad"), ("annotate", "zarr"))
+        ),
     ],
 )
 def test_a_copy_that_does_not_fit_ends_with_one_line_and_nothing(

@@ -53,10 +53,11 @@ def embed_markdown(rows: Rows, threads: int, busy: Sequence[str]) -> str:
     kinds = "\n".join(f"- {how}: {what}." for how, what in HOW.items() if how in there)
     text = [
         *busy,
-        f"Real cells, drawn with replacement; C 64, 2 layers, rank 32, {threads} thread{'s' * (threads != 1)}. Each row is a process of its "
-        "own that has loaded PyTorch and the compiled code; memory is the most that was resident, and what there was "
-        "before the first cell, in MB. A CPU second is one of any thread: where other work shares the machine the rate "
-        f"by the clock is too low, and the cells a CPU second times the threads say what the machine gives alone.\n",
+        f"Real cells, drawn with replacement; C 64, 2 layers, rank 32, {threads} thread{'s' * (threads != 1)}. Each "
+        "row is a process of its own that has loaded PyTorch and the compiled code; memory is the most that was "
+        "resident, and what there was before the first cell, in MB. A CPU second is one of any thread: where other "
+        "work shares the machine the rate by the clock is too low, and the cells a CPU second times the threads say "
+        "what the machine gives alone.\n",
         kinds + "\n",
     ]
     if first:
