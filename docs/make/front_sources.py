@@ -45,7 +45,7 @@ NEWEST = Newest(
     costs="table2/2026-11-21-costs",
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
     features="embeddings/2026-11-27-reliability-eleven-sets",
-    graph="embeddings/2026-11-26-likelihood-eleven-sets",
+    graph="embeddings/2026-11-27-reliability-controls-seven-sets",
     batches="embeddings/2026-11-27-reliability-with-batches",
 )
 COMPONENTS = ("pca+logreg", "pca-sqrt", "pca-scaled", "pca-pearson", "pca-pearson-hvg", "pca-sqrt+pearson")
