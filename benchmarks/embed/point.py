@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "HOW", "IN_MEMORY", "LABELLED", "measure"]
 
 COMMANDS = ("scgraph embed gnn-linear", "scgraph embed gnn", "PCA of scanpy and sklearn")
-LABELLED = ("scgraph probe gnn-linear", "scgraph annotate")
+PROBE, ANNOTATE = "scgraph probe gnn-linear", "scgraph annotate"
+LABELLED = (PROBE, ANNOTATE)
 LEAST_CELLS = 10
 """Cells of a class that `probe` divides."""
 
@@ -29,14 +30,10 @@ HOW = {
     "scgraph embed gnn": "the same",
     "PCA of scanpy and sklearn": "`read_h5ad`, `normalize_total`, `log1p`, `transform` of a PCA fitted on 2,000 cells "
     "before, `write_h5ad` of the vectors",
-    LABELLED[
-        0
-    ]: "`scgraph.api.probe` of the file with one seed: vectors, components and both classifiers, of classes of "
+    PROBE: "`scgraph.api.probe` of the file with one seed: vectors, components and both classifiers, of classes of "
     f"{LEAST_CELLS} cells or more",
-    LABELLED[
-        1
-    ]: "`annotate_file` of the file from the cells that it was drawn from, with components alone, to a copy with "
-    "labels; choosing and training the classifier, the same for all files, is timed too",
+    ANNOTATE: "`annotate_file` of the file from the cells that it was drawn from, with components alone, to a copy "
+    "with labels; choosing and training the classifier, the same for all files, is timed too",
     "gnn-linear": "cells in memory, the compiled loop over whole cells",
     "gnn": "the same",
     "gnn-linear, a call a cell": "cells in memory, the model called with one cell after another, the plain form",
@@ -110,7 +107,7 @@ def _labelled(
         import_module(package)
     with h5py.File(path) as file:
         cells = len(file["X/indptr"]) - 1
-    if how == LABELLED[1]:
+    if how == ANNOTATE:
         from scgraph.annotate import annotate_file
 
         def work() -> Iterator[int]:

@@ -232,7 +232,6 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
     """
     import pandas as pd
 
-    columns = [str(name) for name in obs.columns]
     column = _column(obs, key, where)
     text = column.astype(object)
     missing = _missing(column)
@@ -245,6 +244,7 @@ def categories(obs: pd.DataFrame, key: str, where: str, *, numbers: bool = False
     # The type of the values, not of the column: numbers may sit in a categorical or an object column.
     kind = np.asarray(text.tolist()).dtype.kind
     if kind in "fc" or (kind in "iu" and not numbers and not isinstance(column.dtype, pd.CategoricalDtype)):
+        columns = [str(name) for name in obs.columns]
         groups = [name for name in columns if not pd.api.types.is_numeric_dtype(obs.iloc[:, columns.index(name)])]
         raise DataError(
             f"{where}: obs[{key!r}] holds numbers. If they are names of classes, convert them: "
