@@ -151,7 +151,7 @@ def test_prepare_leaves_nothing_and_an_old_store_alone(source: Path, tmp_path: P
 def test_probe_leaves_nothing(
     source: Path, quick_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scgraph.data.store.spool._IN_MEMORY", 100)
+    monkeypatch.setattr("scgraph.data.store.entries.IN_MEMORY", 100)
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     words = ["probe", quick_models / "gnn-linear", source, "--seeds", "1"]

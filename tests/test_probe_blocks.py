@@ -48,7 +48,7 @@ def some_cells() -> AnnData:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same in a file that is laid on the disk, in blocks of a few cells."""
-    for name in ("files.stream._ENTRIES", "store.spool._IN_MEMORY"):
+    for name in ("files.stream._ENTRIES", "store.entries.IN_MEMORY"):
         monkeypatch.setattr(f"scgraph.data.{name}", 100)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -151,7 +151,7 @@ def test_a_kill_leaves_nothing_on_the_disk(
 def test_memory_does_not_grow_with_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (
         ("files.stream._ENTRIES", 2**16),
-        ("store.spool._IN_MEMORY", 2**20),
+        ("store.entries.IN_MEMORY", 2**20),
     ):
         monkeypatch.setattr(f"scgraph.data.{name}", size)
     entries = 400 * 20_000

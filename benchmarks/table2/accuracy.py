@@ -25,7 +25,7 @@ from scgraph.models.settings import settings_by_model
 from scgraph.train import resolve_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -140,7 +140,7 @@ def run_accuracy(
 def _measure(
     name: str,
     models: dict[str, BenchConfig],
-    sets: list[ProbeSet],
+    sets: Sequence[ProbeSet],
     corpus: Corpus,
     config: BenchConfig,
     *,

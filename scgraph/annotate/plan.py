@@ -10,14 +10,12 @@ import numpy as np
 from scgraph.annotate.features import shared_genes, store_on
 from scgraph.annotate.folds import make_folds
 from scgraph.data import check_labels
-from scgraph.data.components import known_counts
+from scgraph.data.components import counts_known
 from scgraph.data.files.names import examples
-from scgraph.data.files.stream import CellStream
 from scgraph.data.sets.labelled import read_labelled
 from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from anndata import AnnData
@@ -25,10 +23,11 @@ if TYPE_CHECKING:
     from scgraph.annotate.config import AnnotateConfig
     from scgraph.annotate.folds import Folds
     from scgraph.data import Cells, CellStore, Vocabulary
-    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.files.stream import CellStream
+    from scgraph.data.sets.labelled import LabelledSet
     from scgraph.models import SavedModel
 
-__all__ = ["Plan", "blocks_of", "make_plan"]
+__all__ = ["Plan", "make_plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +44,13 @@ class Plan:
         notes: what must be said before the work.
     """
 
-    reference: ProbeSet
+    reference: LabelledSet[Cells]
     genes: Vocabulary
     store: CellStore
     folds: Folds
     counts_known: bool
     saved: SavedModel | None
     notes: tuple[str, ...]
-
-
-def blocks_of(query: Cells | CellStream) -> Iterator[Cells]:
-    """Give the cells of a query in parts that memory holds."""
-    return query.blocks() if isinstance(query, CellStream) else iter([query])
 
 
 def make_plan(
@@ -101,18 +95,9 @@ def make_plan(
         f"{where}: {len(cells):,} cells of {len(labelled.classes)} classes to learn from, each held out once: "
         f"{folds.how}"
     )
-    counts_known = _counts_known(store) and (
-        query.kind == "counts"
-        or all(_counts_known(store_on(block, genes, own_totals=True)) for block in blocks_of(query))
+    known = counts_known(store) and (
+        query.kind == "counts" or all(counts_known(store_on(block, genes, own_totals=True)) for block in query.blocks())
     )
-    if not counts_known:
+    if not known:
         notes.append("the counts of some cells are not known: no components of Pearson residuals are tried")
-    return Plan(labelled, genes, store, folds, counts_known, saved, tuple(notes))
-
-
-def _counts_known(store: CellStore) -> bool:
-    try:
-        known_counts(store)
-    except DataError:
-        return False
-    return True
+    return Plan(labelled, genes, store, folds, known, saved, tuple(notes))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scgraph.annotate.classifier import vote
 from scgraph.annotate.config import AnnotateConfig
 from scgraph.annotate.features import check_genes
-from scgraph.annotate.plan import blocks_of, make_plan
+from scgraph.annotate.plan import make_plan
 from scgraph.annotate.results import Limits, choice_note, label_columns, query_record
 from scgraph.annotate.saved import is_classifier, load_classifier, save_classifier
 from scgraph.annotate.training import train_classifier
@@ -164,7 +164,7 @@ def _labelled(
             save_classifier(save, classifier, model=saved, overwrite=overwrite)
     limits, own = Limits.of(classifier, config), Limits.of(classifier, AnnotateConfig())
     say(choice_note({**classifier.record, "classifier": classifier.name, **asdict(own)}))
-    predicted = classifier.predict(blocks_of(query), size)
+    predicted = classifier.predict(query.blocks(), size)
     probability = vote(predicted) if config.majority else predicted.probability
     columns = label_columns(predicted, probability, classifier.classes, config, limits)
     record = query_record(classifier, predicted, columns[config.label_column], config, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from scgraph.representations.classifier import mean_log_probability
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
 
 __all__ = ["GENE_PENALTIES", "gene_regression", "majority"]
 
@@ -32,9 +34,8 @@ def gene_regression(
     train_y: ArrayLike,
     validation_x: csr_matrix,
     validation_y: ArrayLike,
-    test_x: csr_matrix,
-) -> tuple[NDArray[np.int64], float]:
-    """Multinomial logistic regression on the values of all genes, which stay sparse and are not scaled.
+) -> LogisticRegression:
+    """Fit a multinomial logistic regression on the values of all genes, which stay sparse and are not scaled.
 
     The penalty of `GENE_PENALTIES` with the highest likelihood of the validation part is taken, the strongest on a
     tie, as `fit_classifier` does for features; cells of classes that the train part lacks are left out of it.
@@ -44,15 +45,14 @@ def gene_regression(
         train_y: class codes, `[n_train]`.
         validation_x: `[n_validation, V]`.
         validation_y: `[n_validation]`.
-        test_x: `[n_test, V]`; looked at once, after the choice.
 
     Returns:
-        Predicted class codes of the test part `[n_test]`, and C.
+        The regression, whose classes are codes and whose C was chosen.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    best: tuple[float, float, NDArray[np.int64]] | None = None
+    best: tuple[float, LogisticRegression] | None = None
     # Each penalty starts where the stronger one ended, and a gradient of 1e-3 moves no prediction that matters.
     regression = LogisticRegression(solver="newton-cg", warm_start=True, tol=1e-3)
     with threadpool_limits(1):
@@ -62,6 +62,6 @@ def gene_regression(
                 regression.predict_log_proba(validation_x), regression.classes_, validation_y
             )
             if best is None or reached > best[0]:
-                best = (reached, penalty, regression.predict(test_x).astype(np.int64))
+                best = reached, deepcopy(regression)
     assert best is not None
-    return best[2], best[1]
+    return best[1]

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scgraph.bench.baselines import gene_regression, majority
 from scgraph.bench.results import results_csv, results_frame
 from scgraph.bench.uses.base import UseContext
 from scgraph.bench.uses.measure import measure_uses
 from scgraph.bench.uses.summary import uses_csv, uses_frame
 from scgraph.config import ProbeConfig
-from scgraph.data.components import known_counts
+from scgraph.data.components import counts_known, fitted_rows
 from scgraph.errors import DataError
 from scgraph.files import file_name, write_atomic
 from scgraph.memory import memory_of_model
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PENALTIES", "Measured", "measure", "penalties_note"]
 
+
+_BLOCK = 2**12
+"""Cells whose genes are in memory at a time."""
 
 PENALTIES = "C chosen on the validation part"
 """What the note on penalties begins with, behind the name of a set."""
@@ -204,28 +208,29 @@ class _Run:
 
     def baselines(self) -> None:
         """Add the rows that no model is needed for."""
-        split, store = self.split, self.prepared.probe
-        train_y, validation_y = self._codes(split.train), self._codes(split.validation)
         for name in (name for name in BASELINES if name in self.plan.settings.baselines):
             if name == "majority":
-                self._add(name, majority(train_y, len(split.test)))
+                self._add(name, majority(self._codes(self.split.train), len(self.split.test)))
             elif name == "logreg":
-                train, validation, test = (
-                    store.subset(part).matrix() for part in (split.train, split.validation, split.test)
-                )
-                predictions, penalty = gene_regression(train, train_y, validation, validation_y, test)
-                self._add(name, predictions, inverse_penalty=penalty)
+                self._gene_regression_row(name)
             else:
                 self._components_row(name)
+
+    def _gene_regression_row(self, name: str) -> None:
+        """Add the row of the genes themselves, fitted on as many cells as components are at most."""
+        split, store = self.split, self.prepared.probe
+        train, validation = (part[fitted_rows(len(part), seed=self.seed)] for part in (split.train, split.validation))
+        known = store.subset(train).matrix(), self._codes(train)
+        chosen_on = store.subset(validation).matrix(), self._codes(validation)
+        regression = gene_regression(*known, *chosen_on)
+        blocks = [split.test[first : first + _BLOCK] for first in range(0, len(split.test), _BLOCK)]
+        predictions = np.concatenate([regression.predict(store.subset(rows).matrix()) for rows in blocks])
+        self._add(name, predictions.astype(np.int64), inverse_penalty=regression.C)
 
     @cached_property
     def _counts_known(self) -> bool:
         """Whether the counts of all labelled cells are known."""
-        try:
-            known_counts(self.prepared.probe)
-        except DataError:
-            return False
-        return True
+        return counts_known(self.prepared.probe)
 
     def _components_row(self, name: str, *, beside: Representation | None = None) -> None:
         """Add a row of components, alone or those of `PAIR` beside another representation."""

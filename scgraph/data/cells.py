@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
@@ -11,6 +12,8 @@ from scipy import sparse
 from scgraph.display import short_repr
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -37,7 +40,7 @@ _Matrix = TypeVar("_Matrix", bound=_Rows)
 
 
 @dataclass(frozen=True, eq=False)
-class AnyCells(Generic[_Matrix]):
+class AnyCells(ABC, Generic[_Matrix]):
     """Cells of one source as `Cells` describes them, whatever holds their values."""
 
     name: str
@@ -55,6 +58,27 @@ class AnyCells(Generic[_Matrix]):
     def __len__(self) -> int:
         """Return the number of cells."""
         return int(self.matrix.shape[0])
+
+    @abstractmethod
+    def blocks(self) -> Iterator[Cells]:
+        """Give the cells in their order, as many at a time as memory holds with what is made of them.
+
+        Raises:
+            DataError: The disk that they lie on cannot be read.
+        """
+
+    def expressed(self) -> NDArray[np.int64]:
+        """Count the cells that express each gene `[n_genes]`."""
+        return sum((block.expressed() for block in self.blocks()), np.zeros(len(self.symbols), np.int64))
+
+    def sums(self) -> NDArray[np.float64]:
+        """Add up the values of each gene `[n_genes]`, as they are stored."""
+        return sum((block.sums() for block in self.blocks()), np.zeros(len(self.symbols)))
+
+    @property
+    @abstractmethod
+    def entries(self) -> int:
+        """Values in all, zeros not counted."""
 
     def subset(self, rows: NDArray[np.integer[Any]]) -> Self:
         """Return the cells `rows`, in that order; categories stay, so codes keep their meaning."""
@@ -91,6 +115,15 @@ class Cells(AnyCells[sparse.csr_matrix]):
         notes: What a person must be told about this source.
         manifest: Where the cells came from: source, sha256, cells, genes, layer, kind.
     """
+
+    @property
+    def entries(self) -> int:
+        """Values in all, zeros not counted."""
+        return int(self.matrix.nnz)
+
+    def blocks(self) -> Iterator[Cells]:
+        """Give them all at once."""
+        yield self
 
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""

@@ -23,6 +23,7 @@ __all__ = [
     "THETA",
     "ComponentValues",
     "Components",
+    "counts_known",
     "fit_components",
     "fitted_rows",
     "known_counts",
@@ -243,6 +244,15 @@ def known_counts(store: CellStore) -> sparse.csr_matrix:
             f"of one unit. {store.describe(lost[:3].tolist())}"
         )
     return sparse.csr_matrix((counts.astype(np.float64), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def counts_known(store: CellStore) -> bool:
+    """Tell whether the counts of all cells of a store are known."""
+    for first in range(0, len(store), _BLOCK):
+        starts, _, values = store.entries(np.arange(first, min(first + _BLOCK, len(store))))
+        if len(rows_without_counts(starts, counts_of(starts, values))):
+            return False
+    return True
 
 
 def _variable(matrix: sparse.csr_matrix, n_top: int | None) -> NDArray[np.int64]:

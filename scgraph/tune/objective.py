@@ -24,7 +24,7 @@ from scgraph.tune.config import DIRECTIONS
 from scgraph.tune.space import trial_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scgraph.config import BenchConfig, ProbeConfig, TrainConfig
     from scgraph.data import CellStore, GeneEdges, Network
     from scgraph.data.sets.corpus import Corpus
-    from scgraph.data.sets.labelled import ProbeSet
+    from scgraph.data.sets.labelled import ProbeSet, SpooledSet
     from scgraph.nn import CellModel
     from scgraph.train import Pretrained
     from scgraph.tune.plan import SearchPlan
@@ -71,7 +71,7 @@ class Parts:
     how: str = ""
 
 
-def read_data(job: SearchPlan) -> tuple[list[ProbeSet], Corpus]:
+def read_data(job: SearchPlan) -> tuple[list[SpooledSet], Corpus]:
     """Read the labelled sets and the corpus of a job.
 
     Raises:
@@ -88,7 +88,7 @@ def read_data(job: SearchPlan) -> tuple[list[ProbeSet], Corpus]:
     return sets, read_corpus(job.corpus, layer=job.layer, values=job.values)
 
 
-def data_identity(sets: list[ProbeSet], corpus: Corpus, graph: GeneEdges | None = None) -> dict[str, str]:
+def data_identity(sets: Sequence[ProbeSet], corpus: Corpus, graph: GeneEdges | None = None) -> dict[str, str]:
     """Return what the data of a study are: name, number of cells, hash of file, classes, batches, gene network."""
     identity = {}
     for number, probe in enumerate(sets, 1):

@@ -14,7 +14,7 @@ from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
 from scgraph.cli.options import bench_settings
 from scgraph.config_files import as_bench_config
-from scgraph.data.components import fit_components, known_counts
+from scgraph.data.components import counts_known, fit_components
 from scgraph.data.sets.corpus import NO_CORPUS, store_of, vocabulary_of
 from scgraph.data.sets.labelled import read_probe_sets
 from scgraph.errors import ConfigError, DataError
@@ -74,9 +74,9 @@ def test_what_needs_counts_is_left_out_and_said_where_there_are_none(monkeypatch
 
     def watched(store: CellStore) -> Any:
         asked.append(len(store))
-        return known_counts(store)
+        return counts_known(store)
 
-    monkeypatch.setattr("scgraph.bench.measure.known_counts", watched)
+    monkeypatch.setattr("scgraph.bench.measure.counts_known", watched)
     adata = make_cells()
     adata.X = adata.X * np.random.default_rng(0).uniform(0.5, 1, size=adata.shape)
     whole = as_bench_config({**ALL.model_dump(), "train": {**ALL.train.model_dump(), "thinning": None}})
@@ -144,12 +144,13 @@ def test_the_regression_on_genes_chooses_on_the_validation_part() -> None:
     for penalty in (1e-2, 1.0):
         alone = LogisticRegression(C=penalty, max_iter=2000).fit(x[:120], y)
         labels = (rng.random((2880, 1)) > alone.predict_proba(x[120:3000]).cumsum(axis=1)).sum(axis=1)
-        predictions, chosen = gene_regression(x[:120], y, x[120:3000], labels, x[3000:])
-        assert chosen == pytest.approx(penalty)
-        assert (predictions == alone.predict(x[3000:])).mean() > 0.95
+        chosen = gene_regression(x[:120], y, x[120:3000], labels)
+        assert chosen.C / penalty == pytest.approx(1)
+        assert (chosen.predict(x[3000:]) == alone.predict(x[3000:])).mean() > 0.95
     # A validation part of classes that the train part lacks chooses nothing: the strongest.
     unseen = np.full(9, 7)
-    assert gene_regression(x[:120], y, x[120:129], unseen, x[3000:])[1] == min(GENE_PENALTIES)
+    chosen = gene_regression(x[:120], y, x[120:129], unseen)
+    assert chosen.C / min(GENE_PENALTIES) == pytest.approx(1)
 
 
 def store_of_cells() -> CellStore:

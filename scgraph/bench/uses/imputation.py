@@ -9,7 +9,7 @@ import numpy as np
 from scgraph.bench.reconstruction import components_of_visible, reconstruct, vectors_of_visible
 from scgraph.bench.uses.base import Column, Use, use_row
 from scgraph.bench.uses.hidden import hide_in_parts
-from scgraph.data.sampling.thinning import thin_cells
+from scgraph.data.sampling.thinning import check_thinnable
 from scgraph.errors import DataError
 from scgraph.representations.base import ModelRepresentation, SideBySide
 from scgraph.representations.components import ComponentRepresentation
@@ -115,7 +115,7 @@ def _features(representation: Representation, part: HiddenPart) -> NDArray[np.fl
 def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
     """Say why cells have no counts that could be predicted."""
     try:
-        thin_cells(probe.cells, 1.0, seed=0)
+        check_thinnable(probe.cells)
     except DataError as error:
         return str(error)
     return None

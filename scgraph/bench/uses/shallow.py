@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scgraph.bench.uses.base import Column, Use, use_row
+from scgraph.data import CellStore
 from scgraph.data.cells import SCALE
-from scgraph.data.sampling.thinning import count_values, thin_cells
-from scgraph.data.sets.corpus import store_of
+from scgraph.data.sampling.thinning import check_thinnable, count_values, thin_cells
 from scgraph.errors import DataError
 from scgraph.reporting.statistics import score
 
 if TYPE_CHECKING:
     from scgraph.bench.uses.base import UseContext
     from scgraph.config import BenchConfig
-    from scgraph.data import Cells, CellStore
+    from scgraph.data import Cells
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.representations.base import Representation
 
@@ -44,13 +45,17 @@ def thinned_store(context: UseContext, share: float) -> CellStore:
     """Return the test cells at a share of their depth, the same cells for every representation."""
     key = ("shallow", share)
     if key not in context.shared:
-        thinned = thinned_test_cells(context.probe.cells.subset(context.split.test), share, seed=context.seed)
-        context.shared[key] = store_of([thinned], context.stores.train.vocabulary, context.settings)
+        context.shared[key] = CellStore.from_cells(
+            context.probe.cells.subset(context.split.test),
+            context.stores.train.vocabulary,
+            min_matched=context.settings.min_matched,
+            change=partial(thinned_cells, share=share, seed=context.seed),
+        )
     store: CellStore = context.shared[key]
     return store
 
 
-def thinned_test_cells(cells: Cells, share: float, *, seed: int) -> Cells:
+def thinned_cells(cells: Cells, share: float, *, seed: int) -> Cells:
     """Return cells at a share of their depth, on the scale of what was read.
 
     Values that were read as log1p may be of cells whose other genes the file lacks, or scaled to another total than
@@ -70,10 +75,8 @@ def thinned_test_cells(cells: Cells, share: float, *, seed: int) -> Cells:
 
 def refuse(probe: ProbeSet, settings: BenchConfig) -> str | None:
     """Say why cells have no counts that could be thinned."""
-    if probe.cells.kind == "counts":
-        return None
     try:
-        thin_cells(probe.cells, SHARES[0], seed=0)
+        check_thinnable(probe.cells)
     except DataError as error:
         return str(error).removeprefix(f"{probe.cells.name}: ")
     return None

@@ -13,7 +13,7 @@ from scgraph.data import find_leaks
 from scgraph.data.files.names import examples
 from scgraph.data.sets.classes import check_pairs, read_pairs, share_classes
 from scgraph.data.sets.corpus import store_of
-from scgraph.data.sets.labelled import read_labelled
+from scgraph.data.sets.labelled import read_spooled_set
 from scgraph.errors import DataError, argument
 from scgraph.reporting.statistics import score
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.bench.uses.base import UseContext
-    from scgraph.data import Cells, CellStore, Vocabulary
+    from scgraph.data import CellStore, Vocabulary
+    from scgraph.data.cells import AnyCells
     from scgraph.data.sets.classes import Pairs, SharedClasses
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.representations.base import Representation
@@ -44,7 +45,7 @@ class Target:
         note: what was left out.
     """
 
-    cells: Cells
+    cells: AnyCells[Any]
     truth: NDArray[np.int64]
     shared: SharedClasses
     note: str
@@ -77,7 +78,7 @@ def read_targets(
         DataError: a file or the table cannot be used, or fewer than two classes are shared; names the file and the set.
     """
     pairs = None if classes is None else read_pairs(classes)
-    files = [read_labelled(source, layer=layer, values=values, label=label) for source in sources]
+    files = [read_spooled_set(source, layer=layer, values=values, label=label, divided=False) for source in sources]
     names = [one.cells.name for one in files]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scgraph.data.cells import SCALE, Cells
+from scgraph.data.cells import SCALE
 from scgraph.data.sampling.genes import in_threads, start_of
 from scgraph.data.sampling.hashing import GOLDEN, kernel, mix, mix_array, row_hashes, stream
 from scgraph.errors import DataError
@@ -26,7 +26,10 @@ from scgraph.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from scgraph.data.cells import AnyCells, Cells
+
 __all__ = [
+    "check_thinnable",
     "count_values",
     "counts_of",
     "counts_reference",
@@ -185,23 +188,45 @@ def thin_cells(cells: Cells, share: float, *, seed: int) -> Cells:
     Raises:
         DataError: Some cells hold values that are no counts, and none that counts can be had from.
     """
+    counts, lost = _counts_of_cells(cells)
+    if len(lost):
+        raise DataError(_uncounted(cells, len(lost), str(cells.obs_names[lost[0]])))
     matrix = cells.matrix
     indptr, genes = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
-    if cells.kind == "counts":
-        counts = np.rint(matrix.data).astype(np.int32)
-    else:
-        counts = counts_of(indptr, np.ascontiguousarray(matrix.data, dtype=np.float32))
-        lost = rows_without_counts(indptr, counts)
-        if len(lost):
-            raise DataError(
-                f"{cells.name}: {len(lost):,} of {len(cells):,} cells (such as {cells.obs_names[lost[0]]}) have values "
-                "that are no whole multiples of one unit, so their counts are not known and cannot be thinned."
-            )
     keys = row_hashes(indptr, genes, np.ascontiguousarray(matrix.data, dtype=np.float32).view(np.uint32))
     kept = thin_counts(indptr, genes, counts, keys, np.full(len(cells), share), seed=seed, epoch=0)
     thinned = sparse.csr_matrix((kept.astype(np.float32), matrix.indices.copy(), matrix.indptr.copy()), matrix.shape)
     thinned.eliminate_zeros()
     return replace(cells, matrix=thinned, kind="counts")
+
+
+def check_thinnable(cells: AnyCells[Any]) -> None:
+    """Refuse cells that `thin_cells` refuses, all of them at once.
+
+    Raises:
+        DataError: As there.
+    """
+    if cells.kind == "counts":
+        return
+    lost = [name for block in cells.blocks() for name in block.obs_names[_counts_of_cells(block)[1]]]
+    if lost:
+        raise DataError(_uncounted(cells, len(lost), lost[0]))
+
+
+def _counts_of_cells(cells: Cells) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the counts `[nnz]`, and the cells whose counts are not known."""
+    if cells.kind == "counts":
+        return np.rint(cells.matrix.data).astype(np.int32), np.zeros(0, np.int64)
+    indptr = cells.matrix.indptr.astype(np.int64)
+    counts = counts_of(indptr, np.ascontiguousarray(cells.matrix.data, dtype=np.float32))
+    return counts, rows_without_counts(indptr, counts)
+
+
+def _uncounted(cells: AnyCells[Any], lost: int, example: str) -> str:
+    return (
+        f"{cells.name}: {lost:,} of {len(cells):,} cells (such as {example}) have values that are no whole multiples "
+        "of one unit, so their counts are not known and cannot be thinned."
+    )
 
 
 @kernel

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scgraph.config import PretrainConfig
     from scgraph.data import Cells, GeneEdges, Network
-    from scgraph.data.store.spool import SpooledCells
+    from scgraph.data.cells import AnyCells
 
 __all__ = [
     "NO_CORPUS",
@@ -231,13 +231,14 @@ def stores_to_train_on(
     return corpus.divided(train, held_out, config)
 
 
-def vocabulary_of(parts: Sequence[Cells] | Sequence[SpooledCells], config: PretrainConfig) -> Vocabulary:
+def vocabulary_of(parts: Sequence[AnyCells[Any]], config: PretrainConfig) -> Vocabulary:
     """Return the genes that cells express, or so many highly variable ones of them."""
     if config.n_top_genes is None:
         return Vocabulary.from_cells(parts)
     return highly_variable(parts, config.n_top_genes)
 
 
-def store_of(parts: Sequence[Cells], vocabulary: Vocabulary, config: PretrainConfig) -> CellStore:
-    """Return cells as one store on a vocabulary."""
-    return CellStore.concat([CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts])
+def store_of(parts: Sequence[AnyCells[Any]], vocabulary: Vocabulary, config: PretrainConfig) -> CellStore:
+    """Return cells as one store on a vocabulary; several parts are put together in memory."""
+    stores = [CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts]
+    return stores[0] if len(stores) == 1 else CellStore.concat(stores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,17 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from scgraph.data.cells import AnyCells
     from scgraph.data.files.stream import CellStream
-    from scgraph.data.store.spool import SpooledCells
 
 __all__ = ["highly_variable", "normalized_dispersion"]
 
 _BINS = 20
 
 
-def highly_variable(
-    sources: Sequence[Cells | CellStream | SpooledCells], n_top: int, *, min_cells: int = 1
-) -> Vocabulary:
+def highly_variable(sources: Sequence[AnyCells[Any] | CellStream], n_top: int, *, min_cells: int = 1) -> Vocabulary:
     """Choose the genes whose dispersion is highest among genes of like mean.
 
     With several files each ranks the genes it expresses, as scanpy does with a `batch_key`; a gene that is among the
@@ -85,7 +83,7 @@ def _of_matrix(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     return _of_moments(mean, np.asarray(linear.mean(axis=0)).ravel(), matrix.shape[0])
 
 
-def _dispersion(cells: Cells | CellStream | SpooledCells, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+def _dispersion(cells: AnyCells[Any] | CellStream, columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """Compute `normalized_dispersion` of some genes, NaN where the variance is 0."""
     if isinstance(cells, Cells):
         return _of_matrix(cells.normalized()[:, columns])

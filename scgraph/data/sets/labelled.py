@@ -42,6 +42,7 @@ __all__ = [
 
 
 _Some = TypeVar("_Some", bound=AnyCells[Any])
+_Held = TypeVar("_Held", bound=AnyCells[Any], covariant=True)
 
 DEFAULT_LABEL = "cell_type"
 """The column of the CELLxGENE schema."""
@@ -49,16 +50,16 @@ DEFAULT_LABEL = "cell_type"
 
 @short_repr
 @dataclass(frozen=True)
-class LabelledSet(Generic[_Some]):
+class LabelledSet(Generic[_Held]):
     """A labelled set: its cells, the names of the classes and the class code of every cell."""
 
-    cells: _Some
+    cells: _Held
     classes: tuple[str, ...]
     codes: NDArray[np.int64]
 
 
-ProbeSet = LabelledSet[Cells]
-"""One in memory."""
+ProbeSet = LabelledSet[AnyCells[Any]]
+"""One whose values are in memory or not."""
 
 SpooledSet = LabelledSet[SpooledCells]
 """One whose values are read when asked for."""
@@ -72,13 +73,14 @@ def read_probe_sets(
     label: str | None = None,
     batch_key: str | None = None,
     drop_classes_below: int = 0,
-) -> list[ProbeSet]:
-    """Read labelled sets and refuse labels that cannot be split.
+) -> list[SpooledSet]:
+    """Read labelled sets, without holding the values of large files in memory, and refuse labels that cannot be split.
 
     Cells of classes with fewer than `drop_classes_below` cells are left out, with a note.
 
     Raises:
         DataError: a set cannot be used as it is, or two sets have the same name.
+        OutputError: the disk of temporary files cannot hold the values, see `scgraph.data.store.entries.EntryWriter`.
     """
     if len(sources) > 1:
         for source in sources:
@@ -91,16 +93,21 @@ def read_probe_sets(
                         "their own."
                     ) from error
                 raise
-    sets: list[ProbeSet] = []
+    sets: list[SpooledSet] = []
     for source in sources:
-        read = read_labelled(source, layer=layer, values=values, label=label, batch_key=batch_key)
-        cells = _without_rare(read.cells, drop_classes_below)
-        check_labels(cells)
-        if any(other.cells.name == cells.name for other in sets):
+        read = read_spooled_set(
+            source,
+            layer=layer,
+            values=values,
+            label=label,
+            batch_key=batch_key,
+            drop_classes_below=drop_classes_below,
+        )
+        if any(other.cells.name == read.cells.name for other in sets):
             raise DataError(
-                f"Two sets are called {cells.name!r}; the results could not be told apart. Rename one file."
+                f"Two sets are called {read.cells.name!r}; the results could not be told apart. Rename one file."
             )
-        sets.append(ProbeSet(cells, *_classes(cells)))
+        sets.append(read)
     return sets
 
 
@@ -112,18 +119,22 @@ def read_spooled_set(
     label: str | None = None,
     batch_key: str | None = None,
     drop_classes_below: int = 0,
+    divided: bool = True,
 ) -> SpooledSet:
-    """Read one set as `read_probe_sets` does, without holding the values of a large file in memory.
+    """Read a labelled set without holding the values of a large file in memory.
+
+    With `divided`, labels that cannot be split are refused.
 
     Raises:
         DataError: the set cannot be used as it is.
-        OutputError: the disk of temporary files cannot hold the values, see `scgraph.data.store.spool.spool`.
+        OutputError: the disk of temporary files cannot hold the values, see `scgraph.data.store.entries.EntryWriter`.
     """
     column = _label(source, label)
     found = cells_or_stream(source, layer=layer, values=values, label=column, batch_key=batch_key)
     # Before values are laid aside: the file would be read once more for nothing.
-    known = found if isinstance(found, Cells) else found.without_values()
-    check_labels(_without_rare(known, drop_classes_below))
+    known = _without_rare(found if isinstance(found, Cells) else found.without_values(), drop_classes_below)
+    if divided:
+        check_labels(known)
     cells = SpooledCells.of(found) if isinstance(found, Cells) else spool(found)
     cells = _without_rare(cells, drop_classes_below)
     return SpooledSet(cells, *_classes(cells))
@@ -150,7 +161,7 @@ def read_labelled(
     values: str | None = None,
     label: str | None = None,
     batch_key: str | None = None,
-) -> ProbeSet:
+) -> LabelledSet[Cells]:
     """Read a labelled set that need not be divided: classes may be of any size.
 
     Raises:
@@ -158,7 +169,7 @@ def read_labelled(
     """
     column = _label(source, label)
     cells = read_cells(source, layer=layer, values=values, label=column, batch_key=batch_key)
-    return ProbeSet(cells, *_classes(cells))
+    return LabelledSet(cells, *_classes(cells))
 
 
 def _label(source: str | Path | AnnData, label: str | None) -> str | None:

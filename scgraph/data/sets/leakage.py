@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from scgraph.data.cells import Cells
+    from scgraph.data.cells import AnyCells, Cells
 
 __all__ = ["LEAST_GENES", "Comparison", "cell_hashes", "compare", "counts_of", "find_leaks"]
 
@@ -84,7 +84,7 @@ def cell_hashes(cells: Cells, genes: Vocabulary) -> NDArray[np.uint64]:
     return _hashes(cells, genes)[0]
 
 
-def compare(probe: Cells, corpus: Cells) -> Comparison:
+def compare(probe: AnyCells[Any], corpus: AnyCells[Any]) -> Comparison:
     """Compare the cells of two sources, on all genes that both have.
 
     Cells are the same where their counts are, as far as the files show counts; cells of which neither has counts,
@@ -108,7 +108,7 @@ def compare(probe: Cells, corpus: Cells) -> Comparison:
     return Comparison(leaks, unlike)
 
 
-def find_leaks(probe: Cells, corpus: Cells) -> NDArray[np.bool_]:
+def find_leaks(probe: AnyCells[Any], corpus: AnyCells[Any]) -> NDArray[np.bool_]:
     """Tell which cells of the corpus stand in the probe set too, as far as `compare` can tell.
 
     Returns:
@@ -117,9 +117,15 @@ def find_leaks(probe: Cells, corpus: Cells) -> NDArray[np.bool_]:
     return compare(probe, corpus).leaks
 
 
-def _hashes(cells: Cells, genes: Vocabulary) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+def _hashes(cells: AnyCells[Any], genes: Vocabulary) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Return the hashes of cells, and which are of counts."""
     ids = genes.match(cells).ids
+    parts = [(np.zeros(0, np.uint64), np.zeros(0, np.bool_)), *(_block_hashes(block, ids) for block in cells.blocks())]
+    hashes, counted = zip(*parts, strict=True)
+    return np.concatenate(hashes), np.concatenate(counted)
+
+
+def _block_hashes(cells: Cells, ids: NDArray[np.int32]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     columns = np.flatnonzero(ids)
     matrix, counted = counts_of(cells)
     part = matrix[:, columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from scgraph.errors import flag
 
 if TYPE_CHECKING:
     from scgraph.config import PretrainConfig
-    from scgraph.data import Cells, CellStore
+    from scgraph.data import CellStore
+    from scgraph.data.cells import AnyCells
     from scgraph.data.sets.corpus import Corpus
     from scgraph.data.sets.labelled import ProbeSet
     from scgraph.data.sets.splits import Split
@@ -68,6 +69,7 @@ def make_stores(
         unlike = sum(int(one.unlike.sum()) for one in compared)
         allowed = [np.flatnonzero(~one.leaks) if drop_leaks else np.arange(len(one.leaks)) for one in compared]
         train, validation = stores_to_train_on(corpus, config, seed=seed, allowed=allowed)
+        whole = store_of([probe.cells], train.vocabulary, config)
         outcome = "left out" if drop_leaks else f"kept, as {flag('drop_leaks', value=False)} asks (without labels)"
         if unlike < sum(len(one.unlike) for one in compared):
             notes.append(
@@ -80,16 +82,14 @@ def make_stores(
                 "has no counts, or they share too few genes. Whether they are the same cells is not known."
             )
     else:
-        part, held_out = probe.cells.subset(split.train), probe.cells.subset(split.validation)
-        vocabulary = vocabulary_of([part], config)
-        train, validation = (store_of([cells], vocabulary, config) for cells in (part, held_out))
-    whole = store_of([probe.cells], train.vocabulary, config)
+        whole = store_of([probe.cells], vocabulary_of([probe.cells.subset(split.train)], config), config)
+        train, validation = whole.subset(split.train), whole.subset(split.validation)
     notes.append(f"{probe.cells.name}: {whole.match_note}.")
     whole_corpus = bool(corpus.names) and not (leaks and drop_leaks)
     return SetStores(train, validation, whole, leaks, tuple(notes), whole_corpus)
 
 
-def _compared(test: Cells, corpus: Corpus) -> list[Comparison]:
+def _compared(test: AnyCells[Any], corpus: Corpus) -> list[Comparison]:
     """Compare the cells of every source with the test part."""
     blocks = [compare(test, block) for block in corpus.blocks()]
     borders = np.cumsum(corpus.sizes)[:-1]

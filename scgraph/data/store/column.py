@@ -27,6 +27,8 @@ __all__ = ["ArrayColumn", "Column", "DiskColumn", "read_column"]
 
 _Number = TypeVar("_Number", np.int32, np.float32)
 _FIRST = "first.npy"
+_COPIED = 2**24
+"""Bytes of a file that are copied at a time."""
 
 
 class Column(ABC, Generic[_Number]):
@@ -114,11 +116,12 @@ class DiskColumn(Column[_Number]):
     """A column that stays in the files of its shards.
 
     Args:
-        paths: File of every shard.
+        paths: File of every shard; where it has no name, its folder.
         edges: Entries before each shard, and of all, `[shards + 1]`.
         dtype: Type in the files.
         first: Place of the first entry of every row `[n]`.
-        handles: Open files, where another column has opened them already.
+        handles: Open files, where they are open already.
+        named: Whether another process can open the files.
     """
 
     def __init__(
@@ -129,12 +132,14 @@ class DiskColumn(Column[_Number]):
         first: NDArray[np.int64],
         *,
         handles: _Handles | None = None,
+        named: bool = True,
     ) -> None:
         self.paths = paths
         self.edges = edges
         self.dtype: np.dtype[_Number] = dtype
         self.first = first
         self._handles = handles or _Handles(paths)
+        self._named = named
 
     @classmethod
     def of_file(
@@ -149,7 +154,7 @@ class DiskColumn(Column[_Number]):
             first: Place of the first entry of every row `[n]`.
         """
         edges = np.asarray([0, file.seek(0, os.SEEK_END) // dtype.itemsize])
-        return cls([where], edges, dtype, first, handles=_Handles(numbers=[os.dup(file.fileno())]))
+        return cls([where], edges, dtype, first, handles=_Handles(numbers=[os.dup(file.fileno())]), named=False)
 
     def read(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[_Number]:
         """Read the entries of rows, adjacent ones in one go."""
@@ -170,7 +175,9 @@ class DiskColumn(Column[_Number]):
     def subset(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> DiskColumn[_Number]:
         """Return the column of rows of the same files; nothing is read."""
         del starts
-        return DiskColumn(self.paths, self.edges, self.dtype, self.first[rows], handles=self._handles)
+        return DiskColumn(
+            self.paths, self.edges, self.dtype, self.first[rows], handles=self._handles, named=self._named
+        )
 
     def prefetch(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
         """Ask for the pages of the files."""
@@ -180,9 +187,17 @@ class DiskColumn(Column[_Number]):
             os.posix_fadvise(self._handles.numbers[shard], place, high - low, os.POSIX_FADV_WILLNEED)
 
     def save(self, folder: Path, name: str) -> None:
-        """Write where the files are, and the places of the rows, which the columns of a store share."""
+        """Write where the files are, and the places of the rows, which the columns of a store share.
+
+        Files without a name are copied into the folder.
+        """
+        paths = self.paths
+        if not self._named:
+            paths = [folder / f"{name}-{shard}.bin" for shard in range(len(self.paths))]
+            for number, path in zip(self._handles.numbers, paths, strict=True):
+                _copy(number, path)
         described = {
-            "paths": [str(path.absolute()) for path in self.paths],
+            "paths": [str(path.absolute()) for path in paths],
             "edges": self.edges.tolist(),
             "dtype": self.dtype.str,
         }
@@ -212,6 +227,13 @@ class DiskColumn(Column[_Number]):
         if not done:
             raise DataError(f"{self.paths[shard]}: was cut off while it was in use. Prepare the store again.")
         return done
+
+
+def _copy(number: int, path: Path) -> None:
+    with path.open("xb") as copy:
+        place = 0
+        while part := os.pread(number, _COPIED, place):
+            place += copy.write(part)
 
 
 class _Handles:

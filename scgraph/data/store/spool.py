@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +10,9 @@ from scipy import sparse
 
 from scgraph.data.cells import AnyCells, Cells
 from scgraph.data.files.stream import row_runs
-from scgraph.data.store.column import ArrayColumn, DiskColumn
+from scgraph.data.store.column import ArrayColumn
+from scgraph.data.store.entries import EntryWriter
 from scgraph.display import short_repr
-from scgraph.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
     from scgraph.data.store.column import Column
 
 __all__ = ["SpooledCells", "SpooledMatrix", "spool"]
-
-_IN_MEMORY = 2**24
-"""Values of a source that are kept in memory, 8 bytes each; those of a larger one go to the disk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +82,11 @@ class SpooledCells(AnyCells[SpooledMatrix]):
         matrix = SpooledMatrix(*columns, np.arange(len(cells)), np.diff(indptr), len(cells.symbols))
         return cls(**(vars(cells) | {"matrix": matrix}))
 
+    @property
+    def entries(self) -> int:
+        """Values in all, zeros not counted."""
+        return int(self.matrix.lengths.sum())
+
     def blocks(self) -> Iterator[Cells]:
         """Read the cells, a block at a time, in their order.
 
@@ -97,14 +96,6 @@ class SpooledCells(AnyCells[SpooledMatrix]):
         for first, last in row_runs(self.matrix.indptr):
             block = self.subset(np.arange(first, last))
             yield Cells(**(vars(block) | {"matrix": block.matrix.read()}))
-
-    def expressed(self) -> NDArray[np.int64]:
-        """Count the cells that express each gene `[n_genes]`."""
-        return sum((block.expressed() for block in self.blocks()), np.zeros(len(self.symbols), np.int64))
-
-    def sums(self) -> NDArray[np.float64]:
-        """Add up the values of each gene `[n_genes]`, as they are stored."""
-        return sum((block.sums() for block in self.blocks()), np.zeros(len(self.symbols)))
 
 
 def spool(stream: CellStream) -> SpooledCells:
@@ -119,49 +110,12 @@ def spool(stream: CellStream) -> SpooledCells:
         DataError: The file has changed since it was read first.
         OutputError: The disk of temporary files is full or cannot be written; names its folder.
     """
-    lengths = np.zeros(len(stream), np.int64)
-    columns: Column[np.int32]
-    values: Column[np.float32]
-    if stream.entries <= _IN_MEMORY:
-        arrays = np.empty(stream.entries, np.int32), np.empty(stream.entries, np.float32)
-        at = cell = 0
+    with EntryWriter(stream.entries, str(stream.manifest["source"])) as entries:
         for block in stream.blocks():
             matrix = block.matrix
-            lengths[cell : cell + len(block)] = np.diff(matrix.indptr)
-            arrays[0][at : at + matrix.nnz], arrays[1][at : at + matrix.nnz] = matrix.indices, matrix.data
-            at, cell = at + matrix.nnz, cell + len(block)
-        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        columns, values = ArrayColumn(arrays[0], indptr), ArrayColumn(arrays[1], indptr)
-    else:
-        columns, values = _on_disk(stream, lengths)
+            genes = matrix.indices.astype(np.int32, copy=False)
+            entries.add(np.diff(matrix.indptr).astype(np.int64), genes, matrix.data)
+        indptr, columns, values = entries.columns()
+    lengths = np.diff(indptr)
     spooled = SpooledMatrix(columns, values, np.arange(len(lengths)), lengths, len(stream.symbols))
     return SpooledCells(**(vars(stream.without_values()) | {"matrix": spooled}))
-
-
-def _on_disk(stream: CellStream, lengths: NDArray[np.int64]) -> tuple[DiskColumn[np.int32], DiskColumn[np.float32]]:
-    """Write the values of a source into two files without a name, and the number of each cell into `lengths`."""
-    remedy = "Free some space, or name a folder on another disk in the variable TMPDIR."
-    where = "the folder of temporary files"
-    try:
-        where = tempfile.gettempdir()
-        needed, free = 8 * stream.entries, shutil.disk_usage(where).free
-        if free < needed:
-            raise OutputError(
-                f"{where}: the cells of {stream.manifest['source']} are laid aside there while they are used; "
-                f"{needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are left. {remedy}"
-            )
-        # Without a name from the first byte on: a kill leaves nothing either.
-        with tempfile.TemporaryFile() as columns, tempfile.TemporaryFile() as values:
-            cell = 0
-            for block in stream.blocks():
-                lengths[cell : cell + len(block)] = np.diff(block.matrix.indptr)
-                columns.write(np.ascontiguousarray(block.matrix.indices, np.int32).data)
-                values.write(np.ascontiguousarray(block.matrix.data, np.float32).data)
-                cell += len(block)
-            first = np.cumsum(lengths) - lengths
-            return (
-                DiskColumn.of_file(columns, Path(where), np.dtype(np.int32), first),
-                DiskColumn.of_file(values, Path(where), np.dtype(np.float32), first),
-            )
-    except OSError as error:
-        raise OutputError(f"{where}: cannot be written ({error.strerror or error}). {remedy}") from error

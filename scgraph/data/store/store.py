@@ -16,14 +16,16 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.sampling.zeros import sample_zeros
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.disk import open_store
+from scgraph.data.store.entries import EntryWriter
 from scgraph.display import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from scgraph.data.cells import AnyCells
     from scgraph.data.store.column import Column
     from scgraph.data.vocabulary import GeneMatch, Vocabulary
 
@@ -80,26 +82,41 @@ class CellStore:
         return cls(indptr, *columns, keys, vocabulary, match_note, origin=origin, batches=batches)
 
     @classmethod
-    def from_cells(cls, cells: Cells, vocabulary: Vocabulary, *, min_matched: float = 0.3) -> CellStore:
+    def from_cells(
+        cls,
+        cells: AnyCells[Any],
+        vocabulary: Vocabulary,
+        *,
+        min_matched: float = 0.3,
+        change: Callable[[Cells], Cells] = lambda block: block,
+    ) -> CellStore:
         """Keep of each cell the genes of `vocabulary`; values are normalised over all its genes before.
+
+        What is made of cells in memory stays there; of others it does where it is little, see `EntryWriter`.
 
         Args:
             cells: What was read.
             vocabulary: Genes of the model.
             min_matched: Least share of the vocabulary, or else of the file's genes and values, that must match.
+            change: What is done to the cells of a block before, to each by itself; none is left out.
 
         Raises:
             DataError: Fewer genes match; the message gives matched/total, examples and a hint.
+            OutputError: The disk of temporary files cannot hold the values; names its folder.
         """
         match = vocabulary.require(cells, min_matched=min_matched)
-        indptr, genes, values = rows_on(match, cells)
-        empty = int((np.diff(indptr) == 0).sum())
-        keys = row_hashes(indptr, genes, values.view(np.uint32))
-        origin = Origin.of([str(cells.manifest.get("source", cells.name))], [len(cells)], cells.obs_names)
-        note = match_note(match, empty)
-        return cls.from_arrays(
-            indptr, genes, values, keys, vocabulary, note, origin=origin, batches=_batch_hashes(cells)
-        )
+        source = str(cells.manifest.get("source", cells.name))
+        keys = [np.zeros(0, np.uint64)]
+        with EntryWriter(cells.entries, source, in_memory=isinstance(cells, Cells)) as entries:
+            for block in cells.blocks():
+                starts, ids, logged = rows_on(match, change(block))
+                keys.append(row_hashes(starts, ids, logged.view(np.uint32)))
+                entries.add(np.diff(starts), ids, logged)
+            indptr, genes, values = entries.columns()
+        note = match_note(match, int((np.diff(indptr) == 0).sum()))
+        origin = Origin.of([source], [len(cells)], cells.obs_names)
+        batches = _batch_hashes(cells)
+        return cls(indptr, genes, values, np.concatenate(keys), vocabulary, note, origin=origin, batches=batches)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
@@ -296,7 +313,7 @@ class CellStore:
         return inside
 
 
-def _batch_hashes(cells: Cells) -> NDArray[np.int64] | None:
+def _batch_hashes(cells: AnyCells[Any]) -> NDArray[np.int64] | None:
     """Return one number a batch, the same wherever cells of that source and batch are read; missing ones are one."""
     if cells.batches is None:
         return None

@@ -63,7 +63,7 @@ class CellValues:
     def _blocks(self) -> Iterator[sparse.csr_matrix]:
         from scipy import sparse
 
-        for cells in [self._source] if isinstance(self._source, Cells) else self._source.blocks():
+        for cells in self._source.blocks():
             indptr, genes, values = rows_on(self._match, cells)
             yield sparse.csr_matrix((values, genes - 1, indptr), shape=(len(cells), self._size))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scgraph.bench.uses import chosen_uses, shallow
-from scgraph.bench.uses.shallow import SHALLOW, SHARES, thinned_test_cells
+from scgraph.bench.uses.shallow import SHALLOW, SHARES, thinned_cells
 from scgraph.data import read_cells
 from scgraph.data.sets.labelled import read_probe_sets
 from tests.bench.uses.helpers import GeneValues, make_context
@@ -78,7 +78,7 @@ def test_a_file_without_all_genes_stays_on_its_scale(tmp_path: Path) -> None:
     adata.obs["n_counts"] = totals
     adata[:, :25].copy().write_h5ad(tmp_path / "part.h5ad")
     cells = read_cells(tmp_path / "part.h5ad", label="cell_type")
-    thinned = thinned_test_cells(cells, 0.5, seed=0)
+    thinned = thinned_cells(cells, 0.5, seed=0)
     sums = [np.expm1(one.matrix.toarray()).sum(1) for one in (cells, thinned)]
     assert sums[0].max() < 9000
     np.testing.assert_allclose(sums[1], sums[0], rtol=1e-3)
