@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from scgraph.data import Cells, Vocabulary
 
-__all__ = ["LABEL", "pool_vocabulary", "write_cells", "write_model"]
+__all__ = ["LABEL", "TARGET", "pool_vocabulary", "write_cells", "write_model"]
 
 LABEL = "cell_type"
 """Column of obs with the classes of the cells, where there are any."""
+
+TARGET = "perturbation"
+"""Column of obs with a gene for every second cell, the others being controls, where there are classes."""
+
+_TARGETS = 10
 
 _BLOCK = 5000
 
@@ -30,7 +38,7 @@ def write_cells(pool: Cells, cells: int, genes: int, path: Path) -> float:
     """Write an .h5ad file of cells of the pool, drawn with replacement, a block at a time.
 
     Args:
-        pool: counts; where it has labels the file has them too, in `LABEL`.
+        pool: counts; where it has labels the file has them too, in `LABEL`, and targets drawn at random in `TARGET`.
         cells: how many.
         genes: most expressed genes of a cell, drawn without replacement; 0 keeps all.
         path: the file.
@@ -72,8 +80,18 @@ def write_cells(pool: Cells, cells: int, genes: int, path: Path) -> float:
         group.create_dataset("indptr", data=starts)
         if pool.labels is not None:
             del file["obs"]
-            write_elem(file, "obs", obs.assign(**{LABEL: pool.labels[np.concatenate(drawn)]}))
+            columns = {LABEL: pool.labels[np.concatenate(drawn)], TARGET: _targets(pool, names, cells, random)}
+            write_elem(file, "obs", obs.assign(**columns))
     return float(starts[-1] / cells)
+
+
+def _targets(pool: Cells, names: Sequence[str], cells: int, random: np.random.Generator) -> pd.Categorical:
+    """Give every second cell one of the genes that most cells express, at random; the others are controls."""
+    import pandas as pd
+
+    most = [names[at] for at in np.argsort(-pool.expressed(), kind="stable")[:_TARGETS]]
+    codes = np.where(np.arange(cells) % 2, random.integers(1, _TARGETS + 1, size=cells), 0)
+    return pd.Categorical.from_codes(codes.tolist(), pd.Index(["control", *most]))
 
 
 def write_model(folder: Path, name: str, vocabulary: Vocabulary) -> None:

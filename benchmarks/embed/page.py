@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY, LABELLED
+from benchmarks.embed.labelled import LABELLED
+from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
 from benchmarks.harness.text import markdown_table, number
 from scgraph.reporting.drawing import FAINT, INK, PETROFF, log_axis, new_figure, open_axis
 

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.embed.cells import LABEL
+from benchmarks.embed.labelled import LABELLED, labelled
 from benchmarks.embed.peers import CELLS, PEERS, TRANSFORMER, transformer
 from benchmarks.harness.children import peak_mb, resident_mb, restart_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["COMMANDS", "HOW", "IN_MEMORY", "LABELLED", "measure"]
+__all__ = ["COMMANDS", "HOW", "IN_MEMORY", "measure"]
 
 COMMANDS = ("scgraph embed gnn-linear", "scgraph embed gnn", "PCA of scanpy and sklearn")
-PROBE, ANNOTATE = "scgraph probe gnn-linear", "scgraph annotate"
-LABELLED = (PROBE, ANNOTATE)
-LEAST_CELLS = 10
-"""Cells of a class that `probe` divides."""
-
 IN_MEMORY = ("gnn-linear", "gnn", "gnn-linear, a call a cell", "gnn, a call a cell", TRANSFORMER, *PEERS)
 HOW = {
     "scgraph embed gnn-linear": "from the file to a file of vectors, `embed_file(..., vectors=...)`, read twice",
     "scgraph embed gnn": "the same",
     "PCA of scanpy and sklearn": "`read_h5ad`, `normalize_total`, `log1p`, `transform` of a PCA fitted on 2,000 cells "
     "before, `write_h5ad` of the vectors",
-    PROBE: "`scgraph.api.probe` of the file with one seed: vectors, components and both classifiers, of classes of "
-    f"{LEAST_CELLS} cells or more",
-    ANNOTATE: "`annotate_file` of the file from the cells that it was drawn from, with components alone, to a copy "
-    "with labels; choosing and training the classifier, the same for all files, is timed too",
+    **LABELLED,
     "gnn-linear": "cells in memory, the compiled loop over whole cells",
     "gnn": "the same",
     "gnn-linear, a call a cell": "cells in memory, the model called with one cell after another, the plain form",
@@ -56,7 +47,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(request["threads"])
     how, path = str(request["how"]), Path(request["path"])
     models = Path(request["models"])
-    work = _labelled(how, path, models, *request["reference"]) if how in LABELLED else _work(how, path, models)
+    if how in LABELLED:
+        work = labelled(how, path, models, request["reference"], lambda model: _load_loops(path, model))
+    else:
+        work = _work(how, path, models)
     start_mb = resident_mb()
     restart_peak()
     clock, worked = time.perf_counter(), time.process_time()
@@ -96,38 +90,6 @@ def _load_loops(path: Path, model: Path) -> None:
     from scgraph.train import embed
 
     embed(load_model(model).model, _first_cells(path, model, 4), genes=None, device="cpu")
-
-
-def _labelled(
-    how: str, path: Path, models: Path, reference: str, layer: str | None, label: str
-) -> Callable[[], Iterator[int]]:
-    import h5py
-
-    for package in ("sklearn.decomposition", "sklearn.linear_model"):
-        import_module(package)
-    with h5py.File(path) as file:
-        cells = len(file["X/indptr"]) - 1
-    if how == ANNOTATE:
-        from scgraph.annotate import annotate_file
-
-        def work() -> Iterator[int]:
-            out = path.with_name("annotated.h5ad")
-            options: dict[str, Any] = {"reference_layer": layer, "device": "cpu"}
-            annotate_file(path, reference, out=out, label=label, overwrite=True, **options)
-            yield cells
-
-        return work
-    from scgraph.api import probe
-
-    model = models / how.rpartition(" ")[2]
-    _load_loops(path, model)
-
-    def probed() -> Iterator[int]:
-        settings = {"seeds": 1, "drop_classes_below": LEAST_CELLS}
-        probe(path, model, config=settings, label=LABEL, device="cpu")
-        yield cells
-
-    return probed
 
 
 def _components(path: Path) -> Callable[[], Iterator[int]]:

@@ -1,7 +1,7 @@
 """How fast cells become vectors, and in how much memory, against PCA, scvi-tools and a plain Transformer encoder.
 
 Usage: python -m benchmarks.embed.run --data POOL.h5ad --cells 10000,100000 --out FOLDER
-With --label COLUMN of labelled cells: what `probe` and `annotate` need of the same files, in place of all that.
+With --label COLUMN of labelled cells: what commands that need labels take, in place of all that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.embed.cells import pool_vocabulary, write_cells, write_model
+from benchmarks.embed.labelled import LABELLED
 from benchmarks.embed.page import draw_embed, embed_markdown
 from benchmarks.embed.peers import is_installed
-from benchmarks.embed.point import COMMANDS, IN_MEMORY, LABELLED, measure
+from benchmarks.embed.point import COMMANDS, IN_MEMORY, measure
 from benchmarks.harness.children import NOT_INSTALLED, reported_child
 from benchmarks.harness.folder import Results, new_folder
 from benchmarks.harness.options import Out, whole_numbers
@@ -67,7 +68,8 @@ def embed(
     failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         place = Path(temporary)
-        copies = 1 if label is None else 2  # `annotate` writes one, and `probe` lays the values aside
+        # The file, its values and those on the genes of a model, which `bench` lays aside.
+        copies = 1 if label is None else 3
         check_space(place, copies * pool.matrix.nnz / len(pool), sizes, copies * max(sparse) * sparse_genes)
         for name in ("gnn-linear", "gnn"):
             write_model(place / "models" / name, name, pool_vocabulary(pool))

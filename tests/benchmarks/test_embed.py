@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 @pytest.mark.timeout(400)
 def test_every_way_is_measured(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embed import run
+    from benchmarks.embed.labelled import LABELLED
     from benchmarks.embed.peers import is_installed
-    from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY, LABELLED
+    from benchmarks.embed.point import COMMANDS, HOW, IN_MEMORY
 
     out, scratch = tmp_path / "out", tmp_path / "scratch"
     scratch.mkdir()
@@ -42,7 +43,8 @@ def test_commands_that_need_labels_have_rows_of_their_own(
     cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from benchmarks.embed import run
-    from benchmarks.embed.point import HOW, LABELLED
+    from benchmarks.embed.labelled import LABELLED
+    from benchmarks.embed.point import HOW
 
     out, scratch = tmp_path / "out", tmp_path / "scratch"
     scratch.mkdir()
@@ -52,7 +54,7 @@ def test_commands_that_need_labels_have_rows_of_their_own(
     assert not ended.value.code, capsys.readouterr().err
     frame = pd.read_csv(out / "embed.csv")
     assert frame["how"].tolist() == [*LABELLED, *LABELLED]
-    assert frame["measured_cells"].tolist() == [300, 300, 400, 400]
+    assert frame["measured_cells"].tolist() == [300] * len(LABELLED) + [400] * len(LABELLED)
     assert (frame[["cells_per_second", "peak_mb", "start_mb"]] > 0).all(axis=None)
     page = (out / "embed.md").read_text()
     assert "| scgraph annotate | 400 | 20 |" in page
