@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from scgraph.data.cells import AnyCells, Cells
+from scgraph.data.files.reading import content_sha256
 from scgraph.data.files.stream import row_runs
 from scgraph.data.store.column import ArrayColumn, DiskColumn
 from scgraph.display import short_repr
@@ -95,8 +96,25 @@ class SpooledCells(AnyCells[SpooledMatrix]):
             DataError: The disk cannot be read.
         """
         for first, last in row_runs(self.matrix.indptr):
-            block = self.subset(np.arange(first, last))
-            yield Cells(**(vars(block) | {"matrix": block.matrix.read()}))
+            yield self.subset(np.arange(first, last)).read()
+
+    def read(self) -> Cells:
+        """Read all of these cells at once: a sample, or a block.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        return Cells(**(vars(self) | {"matrix": self.matrix.read()}))
+
+    def sha256(self) -> str:
+        """Hash the cells as `read_cells` hashes those of an object, which has no file to be told by.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        indices = (block.matrix.indices for block in self.blocks())
+        values = (block.matrix.data for block in self.blocks())
+        return content_sha256(self.matrix.indptr, indices, values, self.symbols, self.ensembl, self.obs_names)
 
     def expressed(self) -> NDArray[np.int64]:
         """Count the cells that express each gene `[n_genes]`."""
