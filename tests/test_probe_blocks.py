@@ -19,7 +19,7 @@ from scgraph.data.sets.corpus import NO_CORPUS
 from scgraph.data.sets.labelled import read_probe_sets, read_spooled_set, split_of
 from scgraph.data.sets.stores import make_stores
 from scgraph.data.store.column import DiskColumn
-from scgraph.data.store.spool import SpooledCells, spool
+from scgraph.data.store.spool import SpooledCells, lay_aside
 from scgraph.errors import DataError, OutputError
 from scgraph.memory import status_bytes
 from scgraph.reporting.rows import REGRESSION
@@ -59,7 +59,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("labels", [{"label": "cell_type", "batch_key": "donor"}, {}])
 def test_cells_that_are_laid_aside_are_those_of_the_file(source: Path, labels: dict[str, Any]) -> None:
-    whole, aside = read_cells(source, **labels), spool(CellStream(source, **labels))
+    whole, aside = read_cells(source, **labels), lay_aside(CellStream(source, **labels))
     assert isinstance(aside.matrix.values, DiskColumn)
     assert list((source.parent / "scratch").iterdir()) == []  # the files have no name any more
     rows = np.random.default_rng(0).permutation(len(whole))[:50]
@@ -116,7 +116,7 @@ def test_what_cannot_be_probed_is_refused(source: Path, quick_models: Path, monk
     adata.obs["own"] = [f"c{at}" for at in range(180)]
     adata.write_h5ad(source)
     with monkeypatch.context() as patched:
-        patched.setattr("scgraph.data.sets.labelled.spool", lambda _: pytest.fail("values are laid aside for nothing"))
+        patched.setattr("scgraph.data.sets.labelled.lay_aside", lambda _: pytest.fail("laid aside for nothing"))
         with pytest.raises(DataError, match="177 of 177 classes in column 'own' have fewer than 3 cells"):
             probe(source, model, config=QUICK, label="own")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10}))
@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_values(tmp_path: Path, monkeypatch: pytes
 
     def measure(in_memory: bool) -> None:
         before = status_bytes("VmRSS") or 0
-        cells = SpooledCells.of(read_cells(source)) if in_memory else spool(CellStream(source))
+        cells = SpooledCells.of(read_cells(source)) if in_memory else lay_aside(CellStream(source))
         total = sum(float(block.normalized().data.sum()) for block in cells.blocks())
         assert total > 0
         grown = (status_bytes("VmRSS") or 0) - before

@@ -33,8 +33,9 @@ def shared_controls(
     from scgraph.data import read_network
     from scgraph.models import load_model
     from scgraph.perturb.config import PerturbConfig
+    from scgraph.perturb.measure import measure
     from scgraph.perturb.scores import score_changes
-    from scgraph.perturb.screen import measure, read_screen
+    from scgraph.perturb.screen import read_screen
 
     config = as_config(PerturbConfig, dict(settings))
     edges = None if network is None else read_network(network)

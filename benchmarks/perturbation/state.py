@@ -19,14 +19,16 @@ from scgraph.errors import DataError
 from scgraph.models import build_model
 from scgraph.perturb.baselines import kernel_ridge, ridge
 from scgraph.perturb.config import NetworkConfig
-from scgraph.perturb.covariates import joined_levels, make_strata, mean_expression
+from scgraph.perturb.covariates import joined_levels, make_strata
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables
+from scgraph.perturb.expression import mean_expression
 from scgraph.perturb.methods import NOTHING
 from scgraph.perturb.names import find_column, find_controls
 from scgraph.perturb.regressor import fit_network
 from scgraph.perturb.scores import CEILING, MEAN, score_changes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -93,14 +95,13 @@ def read_treated(data: Path, patient: str, perturbation: str | None = None) -> T
     treatments = [label for label in found if label not in controls]
     if len(treatments) != 1:
         raise DataError(f"{data}: {len(treatments)} treatments ({', '.join(treatments)}), and one is needed.")
-    values = cells.normalized()
     control = np.flatnonzero(np.isin(labels, controls)).astype(np.int64)
     levels = joined_levels(obs.iloc[cells.rows], [patient], str(data))
     assert levels is not None
-    strata = make_strata(values, control, levels, name=patient, least=LEAST_CELLS, where=str(data))
+    strata = make_strata(len(cells), control, levels, name=patient, least=LEAST_CELLS, where=str(data))
     control = strata.usable(control)
     rows = strata.usable(np.flatnonzero(labels == treatments[0]).astype(np.int64))
-    treated = tuple(rows[strata.codes[rows] == code] for code in range(len(strata.means)))
+    treated = tuple(rows[strata.codes[rows] == code] for code in range(strata.levels))
     if len(treated) < LEAST_PATIENTS or min(map(len, treated)) < LEAST_CELLS:
         raise DataError(
             f"{data}: at least {LEAST_PATIENTS} levels of obs[{patient!r}] with {LEAST_CELLS} treated and as many "
@@ -144,10 +145,10 @@ def held_out(found: Treated, saved: SavedModel, *, genes: int | None, seeds: int
     for number in range(seed, seed + seeds):
         rng = np.random.default_rng(number)
         compared, described = found.strata.halves(found.control, rng)
-        sides = [found.strata.averaged(values, rows).means for rows in (described, compared)]
+        sides = [_means(values, found.strata.split(rows)) for rows in (described, compared)]
         halves = [np.array_split(rng.permutation(rows), 2) for rows in found.treated]
-        change = np.stack([mean_expression(values, rows) for rows in found.treated]) - sides[1]
-        apart = [np.stack([mean_expression(values, pair[at]) for pair in halves]) - sides[at] for at in (0, 1)]
+        change = _means(values, found.treated) - sides[1]
+        apart = [_means(values, [pair[at] for pair in halves]) - sides[at] for at in (0, 1)]
         codes = found.strata.codes[described]
         tables = {RANDOM: rng.normal(size=(len(change), 64)), PSEUDOBULK: sides[0]}
         tables |= {
@@ -166,8 +167,7 @@ def held_out(found: Treated, saved: SavedModel, *, genes: int | None, seeds: int
             )
             for one, model in models.items()
         }
-        linear = [np.stack([mean_expression(counts, rows) for rows in found.treated])]
-        linear.append(found.strata.averaged(counts, compared).means)
+        linear = [_means(counts, found.treated), _means(counts, found.strata.split(compared))]
         ratios = np.log((linear[0] + 1) / (linear[1] + 1))
         own = [described[codes == code] for code in range(len(change))]
         measured = change.astype(np.float32)
@@ -195,6 +195,11 @@ def ratio_change(counts: sparse.csr_matrix, ratio: NDArray[np.float64]) -> NDArr
     treated = sparse.csr_matrix(counts.multiply(ratio[None])).log1p().mean(axis=0) - counts.log1p().mean(axis=0)
     change: NDArray[np.float32] = np.asarray(treated, dtype=np.float32).ravel()
     return change
+
+
+def _means(values: sparse.csr_matrix, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Mean expression of each group of cells."""
+    return np.stack([mean_expression(values, rows) for rows in groups])
 
 
 def _guesses(

@@ -132,11 +132,18 @@ def fit_components(
     return Components(transform, pca.components_.T.astype(np.float64), pca.mean_.astype(np.float64))
 
 
-def fitted_rows(cells: int, *, seed: int) -> NDArray[np.int64]:
-    """Return which of so many cells components are fitted on, ascending: all, or 20,000 that the seed draws."""
-    if cells <= MOST_CELLS:
+def fitted_rows(cells: int, *, seed: int, most: int | None = None) -> NDArray[np.int64]:
+    """Return which of so many cells components are fitted on, ascending: all, or those that the seed draws.
+
+    Args:
+        cells: How many there are.
+        seed: Of the draw.
+        most: How many are drawn where there are more; 20,000 if None.
+    """
+    most = MOST_CELLS if most is None else most
+    if cells <= most:
         return np.arange(cells)
-    return np.sort(np.random.default_rng(seed).choice(cells, MOST_CELLS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(cells, most, replace=False))
 
 
 def _dense_values(store: CellStore, transform: ScaledValues | Residuals) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-    from scipy import sparse
 
-__all__ = ["COVARIATES", "Strata", "imbalance_notes", "joined_levels", "make_strata", "mean_expression"]
+__all__ = ["COVARIATES", "Strata", "imbalance_notes", "joined_levels", "make_strata"]
 
 COVARIATES = (
     "cell_type",
@@ -72,16 +71,16 @@ _SHOWN = 8
 
 @dataclass(frozen=True, eq=False)
 class Strata:
-    """Levels of a covariate, and the mean of the controls of each.
+    """Levels of a covariate that have controls.
 
     Attributes:
         codes: level of every cell, -1 where its level has too few controls, `[n]`.
-        means: mean expression of the controls of each level, `[L, n_genes]`.
+        levels: their number L.
         notes: what must be said aloud.
     """
 
     codes: NDArray[np.int64]
-    means: NDArray[np.float64]
+    levels: int
     notes: tuple[str, ...] = ()
 
     def usable(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -91,30 +90,24 @@ class Strata:
 
     def shares(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Shares of the levels among `rows`, `[L]`."""
-        found: NDArray[np.float64] = np.bincount(self.codes[rows], minlength=len(self.means)) / len(rows)
+        found: NDArray[np.float64] = np.bincount(self.codes[rows], minlength=self.levels) / len(rows)
         return found
 
-    def expected(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Mean of controls in which the levels have the shares that they have among `rows`, `[n_genes]`."""
-        mean: NDArray[np.float64] = self.shares(rows) @ self.means
-        return mean
+    def split(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Divide cells by their level, L groups; cells of no level are in none."""
+        return [rows[self.codes[rows] == level] for level in range(self.levels)]
 
     def halves(
         self, controls: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Divide control cells into two halves of every level; a level of one cell stands in both."""
         parts: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = ([], [])
-        for level in range(len(self.means)):
-            own = rng.permutation(controls[self.codes[controls] == level])
+        for level in self.split(controls):
+            own = rng.permutation(level)
             middle = len(own) // 2
             parts[0].append(own[:middle] if middle else own)
             parts[1].append(own[middle:])
         return np.sort(np.concatenate(parts[0])), np.sort(np.concatenate(parts[1]))
-
-    def averaged(self, values: sparse.csr_matrix, controls: NDArray[np.int64]) -> Strata:
-        """Return the same levels with the means of some of the controls."""
-        rows = [controls[self.codes[controls] == level] for level in range(len(self.means))]
-        return replace(self, means=np.stack([mean_expression(values, own) for own in rows]))
 
 
 def joined_levels(obs: pd.DataFrame, columns: Sequence[str], where: str) -> pd.Categorical | None:
@@ -138,7 +131,7 @@ def joined_levels(obs: pd.DataFrame, columns: Sequence[str], where: str) -> pd.C
 
 
 def make_strata(
-    values: sparse.csr_matrix,
+    cells: int,
     controls: NDArray[np.int64],
     covariate: pd.Categorical | None,
     *,
@@ -146,10 +139,10 @@ def make_strata(
     least: int,
     where: str,
 ) -> Strata:
-    """Average the control cells, of each level of a covariate where there is one.
+    """Find the levels of a covariate, where there is one, that have enough control cells.
 
     Args:
-        values: log-normalised expression, `[n, n_genes]`.
+        cells: number n of all cells.
         controls: rows of the control cells.
         covariate: level of every cell, None for one level.
         name: column of obs, for messages.
@@ -160,7 +153,7 @@ def make_strata(
         DataError: no level has so many controls.
     """
     if covariate is None:
-        return Strata(np.zeros(values.shape[0], dtype=np.int64), mean_expression(values, controls)[None])
+        return Strata(np.zeros(cells, dtype=np.int64), 1)
     codes = np.asarray(covariate.codes, dtype=np.int64)
     counts = np.bincount(codes[controls], minlength=len(covariate.categories))
     kept = np.flatnonzero(counts >= least)
@@ -183,9 +176,7 @@ def make_strata(
         )
     new = np.full(len(covariate.categories), -1, dtype=np.int64)
     new[kept] = np.arange(len(kept))
-    codes = new[codes]
-    means = np.stack([mean_expression(values, controls[codes[controls] == level]) for level in range(len(kept))])
-    return Strata(codes, means, tuple(notes))
+    return Strata(new[codes], len(kept), tuple(notes))
 
 
 def imbalance_notes(
@@ -294,11 +285,6 @@ def _codes(column: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def mean_expression(values: sparse.csr_matrix, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean log-normalised expression of some cells, `[n_genes]`, summed in double precision."""
-    return np.asarray(values[rows].astype(np.float64).mean(axis=0)).ravel()
 
 
 def _some(names: list[str]) -> str:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scgraph.data.components import fitted_rows
 from scgraph.errors import ConfigError
 from scgraph.nn import CellGraph, FactorizedAdjacency
+from scgraph.perturb.expression import expression_matrix
 from scgraph.train.embedding import batches_by_length
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data import CellStore
+    from scgraph.data.store.spool import SpooledCells
     from scgraph.nn import CellModel
 
 __all__ = ["GeneDescriptions", "affected_features", "control_features", "gene_tables", "pca_loadings"]
@@ -155,23 +157,24 @@ def _standard(block: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[n
     return scaled
 
 
-def pca_loadings(values: sparse.csr_matrix, components: int, *, seed: int) -> NDArray[np.float32]:
+def pca_loadings(cells: SpooledCells, components: int, *, seed: int) -> NDArray[np.float32]:
     """Return the loadings of the genes on principal components of cells, times the deviation along each.
 
     Args:
-        values: log-normalised expression of the cells that may be learned from, `[n, n_genes]`; of more than 5,000 a
-            sample is taken.
+        cells: those that may be learned from; of more than 5,000 a sample is taken, and only that is read.
         components: at most so many.
         seed: of the sample and of the starting vector.
 
     Returns:
         float32 `[n_genes, K]`.
+
+    Raises:
+        DataError: the disk cannot be read.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    if values.shape[0] > MOST_CELLS:
-        values = values[np.sort(np.random.default_rng(seed).choice(values.shape[0], MOST_CELLS, replace=False))]
+    values = expression_matrix(cells.subset(fitted_rows(len(cells), seed=seed, most=MOST_CELLS)))
     kept = max(1, min(components, min(values.shape) - 1))
     with threadpool_limits(1):
         solver: Literal["arpack", "covariance_eigh"] = "arpack" if values.shape[1] > 2_000 else "covariance_eigh"

@@ -14,8 +14,8 @@ from scgraph.nn import FactorizedAdjacency
 from scgraph.perturb.baselines import additive, kernel_ridge, nearest, ridge, summed
 from scgraph.perturb.descriptions import Description, network_embedding, random_vectors, shuffled
 from scgraph.perturb.embeddings import affected_features, control_features, gene_tables, pca_loadings
+from scgraph.perturb.measure import Measured, measure
 from scgraph.perturb.scores import MEAN
-from scgraph.perturb.screen import Measured, measure
 
 if TYPE_CHECKING:
     import torch
@@ -173,7 +173,7 @@ class Experiment:
         """Loadings of the genes on components of the cells that may be learned from; genes not measured have none."""
         screen = self.screen
         rows = np.concatenate([measured.controls, *(screen.perturbations[at].cells for at in learn)])
-        loadings = pca_loadings(screen.values[np.sort(rows)], self.settings.components, seed=seed)
+        loadings = pca_loadings(screen.cells.subset(np.sort(rows)), self.settings.components, seed=seed)
         table = np.zeros((len(screen.genes), loadings.shape[1]), dtype=np.float32)
         table[: len(loadings)] = loadings
         return Description(table, np.arange(len(table)) < screen.genes.measured)
@@ -183,7 +183,7 @@ class Experiment:
         most = self.settings.control_cells
         if len(rows) > most:
             rows = np.sort(np.random.default_rng(self.training.seed).choice(rows, most, replace=False))
-        return CellStore.from_cells(self.screen.cells.subset(rows), self.saved.vocabulary, min_matched=0)
+        return CellStore.from_cells(self.screen.cells.subset(rows).read(), self.saved.vocabulary, min_matched=0)
 
     def _network(
         self,

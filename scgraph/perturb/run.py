@@ -118,7 +118,8 @@ def run_perturb(
         DataError: the file cannot be used: no controls, no perturbation of a known gene, too few of them.
         ConfigError: an impossible setting, or a table that the model does not have.
         ModelFileError: the model cannot be read.
-        OutputError: the folder cannot be written to; said before the work starts.
+        OutputError: the folder cannot be written to, said before the work starts; or the disk of temporary files cannot
+            hold the values of a large file.
         TrainingError: a loss is not finite.
     """
     settings = as_config(PerturbConfig, config or {})

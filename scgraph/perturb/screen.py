@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scgraph.data import read_cells
+from scgraph.data import Cells
 from scgraph.data.files.names import examples
 from scgraph.data.files.reading import check_groups, read_obs
+from scgraph.data.files.stream import cells_or_stream
+from scgraph.data.store.spool import SpooledCells, lay_aside
 from scgraph.data.store.store import match_note
 from scgraph.errors import ConfigError, DataError
-from scgraph.perturb.covariates import Strata, imbalance_notes, joined_levels, make_strata, mean_expression
+from scgraph.perturb.covariates import Strata, imbalance_notes, joined_levels, make_strata
+from scgraph.perturb.expression import expression_sums
 from scgraph.perturb.genes import GeneNames
 from scgraph.perturb.labels import EXPECTED, read_label
 from scgraph.perturb.names import find_column, find_controls
@@ -23,13 +26,12 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-    from scipy import sparse
 
-    from scgraph.data import Cells, Vocabulary
+    from scgraph.data import Vocabulary
     from scgraph.data.network.network import GeneEdges
     from scgraph.perturb.config import PerturbConfig
 
-__all__ = ["LEAST_PERTURBATIONS", "Measured", "Perturbation", "Screen", "measure", "read_screen"]
+__all__ = ["LEAST_PERTURBATIONS", "Perturbation", "Screen", "read_screen"]
 
 LEAST_PERTURBATIONS = 5
 """Three to learn from, one to choose on, one to test."""
@@ -57,15 +59,14 @@ class Screen:
     """What was read.
 
     Attributes:
-        cells: all cells of the file.
-        values: their log-normalised expression, `[n, n_genes]`.
+        cells: all cells of the file, whose values are read when asked for.
         genes: those that can be named; `genes.ids` are their vocabulary ids, those of the file first.
         control: rows of the control cells.
         perturbations: those that can be used, by name.
         new: those that are to be predicted besides.
         scored: columns of the genes whose change is predicted, `[G]`.
         change: δ of every perturbation, against all controls, `[P, G]`.
-        strata: levels of the covariates, and the mean of the controls of each.
+        strata: levels of the covariates.
         state: mean log-normalised expression of the control cells, `[G]`.
         column: of obs, with the perturbations.
         control_labels: of the control cells.
@@ -74,8 +75,7 @@ class Screen:
         notes: what must be said aloud.
     """
 
-    cells: Cells
-    values: sparse.csr_matrix
+    cells: SpooledCells
     genes: GeneNames
     control: NDArray[np.int64]
     perturbations: tuple[Perturbation, ...]
@@ -104,53 +104,6 @@ class Screen:
         return np.asarray([np.isin(self.scored, one.genes) for one in self.perturbations])
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Changes as one repetition measures them.
-
-    Attributes:
-        learned: what may be learned from, `[P, G]`.
-        truth: what predictions are compared with, against other control cells, `[P, G]`.
-        halves: the change of one half of the cells of each perturbation against the controls of `learned`, and of the
-            other half against those of `truth`, `[2, P, G]`.
-        controls: rows of the control cells that `learned` uses.
-        state: mean log-normalised expression of these, `[G]`.
-    """
-
-    learned: NDArray[np.float32]
-    truth: NDArray[np.float32]
-    halves: NDArray[np.float32]
-    controls: NDArray[np.int64]
-    state: NDArray[np.float32]
-
-
-def measure(screen: Screen, *, seed: int, separate_controls: bool) -> Measured:
-    """Measure changes with the control cells divided into two halves, one to learn from and one to test.
-
-    All changes of a screen share the mean of the control cells, and so its sampling error. Where the same controls
-    serve both sides, whatever reproduces this error seems to predict: the mean of the other perturbations most of all.
-
-    Args:
-        screen: of `read_screen`.
-        seed: of the halves.
-        separate_controls: whether controls are divided; if not, both sides use all.
-    """
-    rng = np.random.default_rng(seed)
-    tested, learned = screen.strata.halves(screen.control, rng)
-    if not separate_controls:
-        tested = learned = screen.control
-    sides = [screen.strata.averaged(screen.values, rows) for rows in (learned, tested)]
-    found = np.empty((4, len(screen.perturbations), len(screen.scored)), dtype=np.float32)
-    for at, one in enumerate(screen.perturbations):
-        cells = rng.permutation(one.cells)
-        middle = max(1, len(cells) // 2)
-        parts = [one.cells, one.cells, cells[:middle], cells[middle:] if len(cells) > 1 else cells]
-        for place, (rows, side) in enumerate(zip(parts, sides * 2, strict=True)):
-            found[place, at] = (mean_expression(screen.values, rows) - side.expected(rows))[screen.scored]
-    state = mean_expression(screen.values, learned)[screen.scored].astype(np.float32)
-    return Measured(found[0], found[1], found[2:], learned, state)
-
-
 def read_screen(
     data: str | Path | AnnData,
     vocabulary: Vocabulary,
@@ -174,6 +127,9 @@ def read_screen(
     or the network must know it. Left out, with a note, are labels that name a gene neither knows, more than two genes,
     or fewer than `min_cells` cells, and labels that are in no known form.
 
+    A file is read twice, and a block at a time: once to know what is in it, and once to lay its values aside, on the
+    disk where they are many; see `scgraph.data.store.spool.spool`.
+
     Args:
         data: cells, as `scgraph.data.read_cells` takes them.
         vocabulary: the genes of the model.
@@ -188,6 +144,7 @@ def read_screen(
     Raises:
         DataError: the file cannot be read, has no controls, none in any level of the covariate, or too few
             perturbations of known genes are left.
+        OutputError: the disk of temporary files cannot hold the values.
         ConfigError: a perturbation to predict names a gene that the file or the model does not know.
     """
     where = str(data) if isinstance(data, str | Path) else "adata"
@@ -198,10 +155,12 @@ def read_screen(
         raise DataError(f"{where}: obs[{column!r}] names the perturbations and cannot be the covariate too.")
     for covariate_column in covariates:
         check_groups(obs, None, covariate_column, where)
-    cells = read_cells(data, layer=layer, values=values, label=column)
-    assert cells.labels is not None
-    labels = np.asarray(cells.labels).astype(str)
-    measured = GeneNames(cells)
+    source = cells_or_stream(data, layer=layer, values=values, label=column)
+    # All that can be refused is refused before values are laid aside: the file would be read once more for nothing.
+    known = source if isinstance(source, Cells) else source.without_values()
+    assert known.labels is not None
+    labels = np.asarray(known.labels).astype(str)
+    measured = GeneNames(known)
     control_labels = find_controls(np.unique(labels).tolist(), _names(control), measured.is_symbol, where)
     shown = control_labels[0]
     names, codes = np.unique(np.where(np.isin(labels, control_labels), shown, labels), return_inverse=True)
@@ -212,23 +171,28 @@ def read_screen(
             f"{where}: {len(controls)} control cells ({shown!r}), and at least {config.min_cells} are needed. "
             "Give more, or lower min_cells."
         )
-    logged = cells.normalized()
-    levels = joined_levels(obs.iloc[cells.rows], covariates, where)
-    strata = make_strata(logged, controls, levels, name=" and ".join(covariates), least=config.min_cells, where=where)
+    levels = joined_levels(obs.iloc[known.rows], covariates, where)
+    joined, least = " and ".join(covariates), config.min_cells
+    strata = make_strata(len(known), controls, levels, name=joined, least=least, where=where)
     groups = obs.iloc[:, [str(name) for name in obs.columns].index(column)].astype(str).to_numpy().astype(str)
     groups = np.where(np.isin(groups, control_labels), shown, groups)
     warned = imbalance_notes(obs, groups, shown, least=config.min_cells, chosen=covariates)
     controls, rows = strata.usable(controls), [strata.usable(own) for own in rows]
-    match = vocabulary.require(cells, min_matched=config.min_matched)
-    genes = GeneNames(cells, match.ids, vocabulary, network)
+    match = vocabulary.require(source, min_matched=config.min_matched)
+    genes = GeneNames(known, match.ids, vocabulary, network)
     labelled = {name: own for name, own in zip(names.tolist(), rows, strict=True) if name != shown}
     found, notes = _perturbations(genes, labelled, control_labels, config, where)
     new = _new(genes, config.predict, control_labels)
-    state = mean_expression(logged, controls)
+    cells = lay_aside(source)
+    by_level = strata.split(controls)
+    sums = expression_sums(cells, by_level)
+    state = sums.sum(axis=0) / len(controls)
     scored = _scored(state, config.most_expressed)
+    means = sums[:, scored] / np.asarray([[len(own)] for own in by_level])
+    sums = expression_sums(cells, [one.cells for one in found], scored)
     change = np.empty((len(found), len(scored)), dtype=np.float32)
     for at, one in enumerate(found):
-        change[at] = (mean_expression(logged, one.cells) - strata.expected(one.cells))[scored]
+        change[at] = sums[at] / len(one.cells) - strata.shares(one.cells) @ means
     said = (
         f"{len(found)} perturbations of obs[{column!r}] ({sum(len(one.genes) > 1 for one in found)} of two genes), "
         f"{sum(len(one.cells) for one in found):,} cells, against {len(controls):,} controls "
@@ -248,7 +212,6 @@ def read_screen(
         notes += genes.network.notes[:2]
     return Screen(
         cells=cells,
-        values=logged,
         genes=genes,
         control=controls,
         perturbations=found,
@@ -261,7 +224,7 @@ def read_screen(
         control_labels=control_labels,
         covariates=covariates,
         match_note=match_note(match, 0),
-        notes=(*cells.notes, said, *strata.notes, *notes, *warned),
+        notes=(*known.notes, said, *strata.notes, *notes, *warned),
     )
 
 

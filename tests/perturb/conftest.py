@@ -16,6 +16,9 @@ from tests.perturb.forms import MEASURED, PATHWAY
 if TYPE_CHECKING:
     from pathlib import Path
 
+BLOCK = 400
+"""Values of a block of cells that a test forces small."""
+
 SIZES = {"n_genes": 80, "singles": 40, "doubles": 12, "cells": 25, "controls": 150, "programs": 3}
 
 
@@ -48,3 +51,13 @@ def graph_model_of_pathway(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training = TrainConfig(embed_genes="all").model_dump(mode="json")
     save_model(folder, model, Vocabulary(names, ("",) * len(names)), config, metadata={"training": training})
     return folder
+
+
+@pytest.fixture
+def laid_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of files are laid on the disk, and read in small blocks."""
+    monkeypatch.setattr("scgraph.data.files.stream._ENTRIES", BLOCK)
+    monkeypatch.setattr("scgraph.data.store.entries.IN_MEMORY", 0)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))

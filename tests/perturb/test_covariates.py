@@ -13,6 +13,7 @@ import scgraph
 from scgraph.data import Vocabulary
 from scgraph.errors import DataError
 from scgraph.perturb.config import PerturbConfig
+from scgraph.perturb.expression import expression_matrix
 from scgraph.perturb.screen import Screen, read_screen
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_no_change_is_measured_where_only_the_cell_types_differ() -> None:
 def test_what_is_left_with_a_covariate_is_noise() -> None:
     adata = mixed(UNEQUAL)
     screen = read(adata, "cell_type")
-    values = screen.values.toarray()
+    values = expression_matrix(screen.cells).toarray()
     kinds = adata.obs["cell_type"].to_numpy()
     for one, change in zip(screen.perturbations, screen.change, strict=True):
         variance = np.zeros(len(GENES))

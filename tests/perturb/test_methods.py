@@ -13,9 +13,10 @@ from scgraph.config import TrainConfig
 from scgraph.data import Vocabulary
 from scgraph.models import load_model
 from scgraph.perturb.config import NetworkConfig, PerturbConfig
+from scgraph.perturb.measure import measure
 from scgraph.perturb.methods import ADDITIVE, PCA, Experiment
 from scgraph.perturb.scores import MEAN
-from scgraph.perturb.screen import measure, read_screen
+from scgraph.perturb.screen import read_screen
 from scgraph.perturb.splits import split_perturbations
 from tests.perturb.forms import MEASURED, PATHWAY, labelled_screen
 from tests.perturb.test_run import ROWS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -29,12 +30,11 @@ from scgraph.data.files.stored import damage
 from scgraph.errors import DataError, argument, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from scgraph.data.files.stored import Opened, Source
 
@@ -45,6 +45,7 @@ __all__ = [
     "check_columns",
     "check_filter",
     "check_groups",
+    "content_sha256",
     "dropped_note",
     "is_bare_word",
     "read_cells",
@@ -211,7 +212,7 @@ def _assemble(
     labels, batches = read_groups(obs, label, batch_key, where, notes)
     manifest: dict[str, Any] = {
         "source": where,
-        "sha256": sha256 or _digest(matrix, symbols, ensembl, obs_names),
+        "sha256": sha256 or content_sha256(matrix.indptr, [matrix.indices], [matrix.data], symbols, ensembl, obs_names),
         "cells": len(obs_names),
         "genes": len(symbols),
         "layer": layer,
@@ -323,16 +324,23 @@ def as_text(index: pd.Index) -> NDArray[np.str_]:
     return np.asarray([plain(name) for name in index], dtype=np.str_)
 
 
-def _digest(
-    matrix: sparse.csr_matrix,
-    symbols: NDArray[np.str_],
-    ensembl: NDArray[np.str_],
-    obs_names: NDArray[np.str_],
+def content_sha256(
+    indptr: NDArray[np.integer[Any]],
+    indices: Iterable[NDArray[np.integer[Any]]],
+    values: Iterable[NDArray[np.float32]],
+    *names: NDArray[np.str_],
 ) -> str:
-    """Hash what was read, for sources that are not a file."""
+    """Hash what was read, for sources that are not a file.
+
+    Args:
+        indptr: Row starts `[n + 1]`.
+        indices: Gene of every value, in blocks.
+        values: The values, in blocks.
+        names: Symbols, Ensembl ids and names of cells.
+    """
     digest = hashlib.sha256()
-    for array in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data):
+    for array in chain([indptr.astype(np.int64)], (part.astype(np.int64) for part in indices), values):
         digest.update(np.ascontiguousarray(array).data)
-    for names in (symbols, ensembl, obs_names):
-        digest.update("\n".join(names.tolist()).encode("utf-8", "surrogatepass"))
+    for texts in names:
+        digest.update("\n".join(texts.tolist()).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -13,7 +13,7 @@ from scgraph.data.files.checks import MOST_NAMED
 from scgraph.data.files.reading import BUILT_IN, check_columns
 from scgraph.data.files.stream import cells_or_stream
 from scgraph.data.sets.splits import make_split
-from scgraph.data.store.spool import SpooledCells, spool
+from scgraph.data.store.spool import SpooledCells, lay_aside
 from scgraph.display import short_repr
 from scgraph.errors import ConfigError, DataError, argument
 
@@ -135,8 +135,7 @@ def read_spooled_set(
     known = _without_rare(found if isinstance(found, Cells) else found.without_values(), drop_classes_below)
     if divided:
         check_labels(known)
-    cells = SpooledCells.of(found) if isinstance(found, Cells) else spool(found)
-    cells = _without_rare(cells, drop_classes_below)
+    cells = _without_rare(lay_aside(found), drop_classes_below)
     return SpooledSet(cells, *_classes(cells))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from scgraph.data.cells import AnyCells, Cells
+from scgraph.data.files.reading import content_sha256
 from scgraph.data.files.stream import row_runs
 from scgraph.data.store.column import ArrayColumn
 from scgraph.data.store.entries import EntryWriter
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scgraph.data.files.stream import CellStream
     from scgraph.data.store.column import Column
 
-__all__ = ["SpooledCells", "SpooledMatrix", "spool"]
+__all__ = ["SpooledCells", "SpooledMatrix", "lay_aside"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,28 +95,51 @@ class SpooledCells(AnyCells[SpooledMatrix]):
             DataError: The disk cannot be read.
         """
         for first, last in row_runs(self.matrix.indptr):
-            block = self.subset(np.arange(first, last))
-            yield Cells(**(vars(block) | {"matrix": block.matrix.read()}))
+            yield self.subset(np.arange(first, last)).read()
+
+    def read(self) -> Cells:
+        """Read all of these cells at once: a sample, or a block.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        return Cells(**(vars(self) | {"matrix": self.matrix.read()}))
+
+    def sha256(self) -> str:
+        """Hash the cells as `read_cells` hashes those of an object, which has no file to be told by.
+
+        Raises:
+            DataError: The disk cannot be read.
+        """
+        indices = (block.matrix.indices for block in self.blocks())
+        values = (block.matrix.data for block in self.blocks())
+        return content_sha256(self.matrix.indptr, indices, values, self.symbols, self.ensembl, self.obs_names)
 
 
-def spool(stream: CellStream) -> SpooledCells:
-    """Read the cells of a source once more and lay them aside, in memory where they are few.
+def lay_aside(source: Cells | CellStream) -> SpooledCells:
+    """Make the cells of a source ones that can be read again in any order.
 
-    The files on the disk never have a name: they go with the last use of them, or with the process, however it ends.
+    Those of an object in memory stay where they are; those of a file or of an object that is backed by one are read
+    once more and written down, see `EntryWriter`.
 
     Args:
-        stream: The source, whose labels and batches are taken over.
+        source: The source, whose labels and batches are taken over.
 
     Raises:
         DataError: The file has changed since it was read first.
         OutputError: The disk of temporary files is full or cannot be written; names its folder.
     """
-    with EntryWriter(stream.entries, str(stream.manifest["source"])) as entries:
-        for block in stream.blocks():
-            matrix = block.matrix
-            genes = matrix.indices.astype(np.int32, copy=False)
-            entries.add(np.diff(matrix.indptr).astype(np.int64), genes, matrix.data)
+    if isinstance(source, Cells):
+        return SpooledCells.of(source)
+    with EntryWriter(source.entries, str(source.manifest["source"])) as entries:
+        for block in source.blocks():
+            read = block.matrix
+            genes = read.indices.astype(np.int32, copy=False)
+            entries.add(np.diff(read.indptr).astype(np.int64), genes, read.data)
         indptr, columns, values = entries.columns()
     lengths = np.diff(indptr)
-    spooled = SpooledMatrix(columns, values, np.arange(len(lengths)), lengths, len(stream.symbols))
-    return SpooledCells(**(vars(stream.without_values()) | {"matrix": spooled}))
+    matrix = SpooledMatrix(columns, values, np.arange(len(lengths)), lengths, len(source.symbols))
+    cells = SpooledCells(**(vars(source.without_values()) | {"matrix": matrix}))
+    if cells.manifest["sha256"] is not None:
+        return cells
+    return replace(cells, manifest=cells.manifest | {"sha256": cells.sha256()})
