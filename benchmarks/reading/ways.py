@@ -36,7 +36,7 @@ def from_memory(request: Request) -> Iterator[int]:
         yield len(batch.rows)
 
 
-def into_memory(request: Request) -> Iterator[int]:
+def laid_aside(request: Request) -> Iterator[int]:
     """All cells, as `pretrain` and `bench --corpus` read them before the first step."""
     from scgraph.data.sets import corpus  # noqa: F401 - before the clock starts
 
@@ -83,23 +83,26 @@ _SOMA = ("tiledbsoma",)
 
 OWN = {
     "memory, random": Way(
-        "CellLoader on the cells of files, which `pretrain` has in memory", "h5ad", from_memory, threads=True
+        "CellLoader on the cells of files, which `pretrain` has in memory where they are few",
+        "h5ad",
+        from_memory,
+        threads=True,
     ),
     "pretrain, h5ad": Way(
         "what `pretrain` and `bench --corpus` do with a file before the first step: all cells are read, checked, "
-        "divided and in memory; once, not in every epoch",
+        "laid aside and divided; once, not in every epoch",
         "h5ad",
-        into_memory,
+        laid_aside,
         whole=True,
         samples=False,
     ),
     "pretrain, zarr": Way(
-        "the same with a .zarr as anndata writes it, compressed", "zarr", into_memory, whole=True, samples=False
+        "the same with a .zarr as anndata writes it, compressed", "zarr", laid_aside, whole=True, samples=False
     ),
     "pretrain, soma": Way(
         "the same with a TileDB-SOMA experiment as tiledbsoma writes it",
         "soma",
-        into_memory,
+        laid_aside,
         _SOMA,
         whole=True,
         samples=False,

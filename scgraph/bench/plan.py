@@ -37,7 +37,7 @@ class PlannedSet:
         probe: the set.
         splits: its parts, one split a seed.
         first: the stores of seed 0, which were made to see that they can be; None where they would be a further copy
-            of a corpus in memory, and are made again.
+            of the files of a corpus, and are made again.
         on_first: the gene network on the vocabulary of seed 0.
         uses: what representations of it are asked.
     """
@@ -146,7 +146,7 @@ def plan_bench(
         if note := integration_note(trainings, first.train, batches_named=named, corpus=bool(corpus.names)):
             corrected = any(integrates(training, first.train) for training in trainings)
             warnings.append(f"{probe.cells.name}: {note}" + ("; baselines are told no batch" if corrected else ""))
-        light = not corpus.in_memory or not planned
+        light = not corpus.copied or not planned
         refused = {use.name: use.refuse(probe, settings) for use in uses}
         warnings += [f"{probe.cells.name}: {name} is left out: {why}" for name, why in refused.items() if why]
         served = tuple(use for use in uses if refused[use.name] is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from scipy import sparse
 from scgraph.bench.run import run_bench
 from scgraph.bench.uses import hidden
 from scgraph.config_files import as_bench_config
-from scgraph.data.sets.corpus import NO_CORPUS
+from scgraph.data.sets.corpus import NO_CORPUS, Corpus, read_corpus
 from scgraph.data.sets.labelled import read_probe_sets, split_of
 from scgraph.data.sets.stores import SetStores, make_stores
 from scgraph.data.store.column import ArrayColumn, DiskColumn
@@ -91,10 +92,10 @@ def test_a_part_of_the_cells_is_read_at_a_time(files: list[Path], monkeypatch: p
     assert 30 <= most <= 64
 
 
-def stores_of(path: Path) -> SetStores:
+def stores_of(path: Path, corpus: Corpus = NO_CORPUS) -> SetStores:
     config = as_bench_config(QUICK)
     (probe,) = read_probe_sets([path], batch_key="donor")
-    return make_stores(probe, split_of(probe, config, seed=0), NO_CORPUS, config, seed=0, drop_leaks=True)
+    return make_stores(probe, split_of(probe, config, seed=0), corpus, config, seed=0, drop_leaks=True)
 
 
 def test_stores_on_the_disk_are_those_in_memory(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +110,22 @@ def test_stores_on_the_disk_are_those_in_memory(files: list[Path], monkeypatch: 
         same_cells(other, one)
         assert other.vocabulary.sha256 == one.vocabulary.sha256
         assert other.describe([0, 1]) == one.describe([0, 1])
+
+
+def test_a_corpus_on_the_disk_is_that_in_memory(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two files, one of which holds the cells that are scored."""
+    stores = stores_of(files[0], read_corpus(files))
+    on_disk(monkeypatch)
+    corpus = read_corpus(files)
+    there = stores_of(files[0], corpus)
+    assert there.leaks == stores.leaks > 0
+    assert there.notes == stores.notes
+    for name in ("train", "validation", "probe"):
+        one, other = getattr(stores, name), getattr(there, name)
+        assert isinstance(other.values, DiskColumn)
+        same_cells(other, one)
+        assert other.describe([0, len(other) - 1]) == one.describe([0, len(one) - 1])
+    same_cells(corpus.whole(), read_corpus([ad.read_h5ad(path) for path in files]).whole())
 
 
 def test_cells_without_a_file_name_reach_other_processes(
@@ -129,6 +146,5 @@ def same_cells(one: CellStore, other: CellStore) -> None:
         assert first.dtype == second.dtype
         assert np.array_equal(first, second)
     assert np.array_equal(one.keys, other.keys)
-    assert one.batches is not None
-    assert other.batches is not None
-    assert np.array_equal(one.batches, other.batches)
+    assert (one.batches is None) == (other.batches is None)
+    assert one.batches is None or np.array_equal(one.batches, other.batches)

@@ -273,6 +273,7 @@ def cells_or_stream(
     values: str | None = None,
     label: str | None = None,
     batch_key: str | None = None,
+    obs_value_filter: str | None = None,
 ) -> Cells | CellStream:
     """Read the cells of an AnnData object that is in memory, or open those of a file to be read in blocks.
 
@@ -282,6 +283,7 @@ def cells_or_stream(
         values: What the values are, where they do not show it themselves.
         label: Column of obs with the class of every cell.
         batch_key: Column of obs with the batch or donor of every cell.
+        obs_value_filter: Cells of a TileDB-SOMA experiment.
 
     Raises:
         DataError: The source cannot be used as it is, see `scgraph.data.read_cells`.
@@ -291,7 +293,7 @@ def cells_or_stream(
     else:
         stream = open_object(source, "adata", layer).matrix.on_disk
     read = CellStream if stream else read_cells
-    return read(source, layer=layer, values=values, label=label, batch_key=batch_key)
+    return read(source, layer=layer, values=values, label=label, batch_key=batch_key, obs_value_filter=obs_value_filter)
 
 
 def _raw_blocks(matrix: StoredMatrix, where: str, start: int) -> Iterator[tuple[int, Compressed | NDArray[Any]]]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scgraph.data import CellStore, Vocabulary, highly_variable, is_store, read_cells, read_network
+from scgraph.data import CellStore, Vocabulary, highly_variable, is_store, read_network
 from scgraph.data.files.patterns import expand_patterns
+from scgraph.data.files.stream import cells_or_stream
+from scgraph.data.store.spool import lay_aside
 from scgraph.errors import ConfigError, DataError, argument
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from scgraph.config import PretrainConfig
-    from scgraph.data import Cells, GeneEdges, Network
+    from scgraph.data import GeneEdges, Network
     from scgraph.data.cells import AnyCells
 
 __all__ = [
@@ -46,22 +48,22 @@ class Corpus(ABC):
         sizes: number of its cells.
         notes: what must be said of the sources, each under its name.
         manifests: where the cells of every source come from.
-        in_memory: whether there are cells in memory, so that each division copies them.
+        copied: whether each division copies the cells.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     notes: tuple[str, ...]
     manifests: tuple[dict[str, Any], ...]
-    in_memory: bool
+    copied: bool
 
     @abstractmethod
     def whole(self) -> CellStore:
         """Return all cells as one store, those of files on all genes they express."""
 
     @abstractmethod
-    def blocks(self) -> Iterator[Cells]:
-        """Give all cells in their order, a part that memory holds at a time."""
+    def parts(self) -> Iterator[AnyCells[Any]]:
+        """Give all cells in their order, in parts whose own `blocks` memory holds."""
 
     @abstractmethod
     def divided(
@@ -75,22 +77,21 @@ class Corpus(ABC):
 
 
 class FileCorpus(Corpus):
-    """Files that were read into memory; none where nothing but the train part is learned from."""
+    """Files that were laid aside; none where nothing but the train part is learned from."""
 
-    def __init__(self, files: Sequence[Cells] = ()) -> None:
+    def __init__(self, files: Sequence[AnyCells[Any]] = ()) -> None:
         self.files = tuple(files)
         self.names = tuple(cells.name for cells in files)
         self.sizes = tuple(len(cells) for cells in files)
         self.notes = tuple(f"{cells.name}: {note}" for cells in files for note in cells.notes)
         self.manifests = tuple(cells.manifest for cells in files)
-        self.in_memory = len(self.files) > 0
+        self.copied = len(self.files) > 0
 
     def whole(self) -> CellStore:
         """Return all cells on all genes they express."""
-        vocabulary = Vocabulary.from_cells(self.files)
-        return CellStore.concat([CellStore.from_cells(cells, vocabulary, min_matched=0) for cells in self.files])
+        return CellStore.from_parts(self.files, Vocabulary.from_cells(self.files), min_matched=0)
 
-    def blocks(self) -> Iterator[Cells]:
+    def parts(self) -> Iterator[AnyCells[Any]]:
         """Give the files."""
         return iter(self.files)
 
@@ -108,7 +109,7 @@ class FileCorpus(Corpus):
 class StoreCorpus(Corpus):
     """A store on disk, which has its own genes."""
 
-    in_memory = False
+    copied = False
 
     def __init__(self, store: CellStore) -> None:
         self.store = store
@@ -121,7 +122,7 @@ class StoreCorpus(Corpus):
         """Return the store."""
         return self.store
 
-    def blocks(self) -> Iterator[Cells]:
+    def parts(self) -> Iterator[AnyCells[Any]]:
         """Read the cells in blocks."""
         for start in range(0, len(self.store), _BLOCK):
             yield self.store.subset(np.arange(start, min(start + _BLOCK, len(self.store)))).cells()
@@ -154,19 +155,20 @@ def read_corpus(
     batch_key: str | None = None,
     obs_value_filter: str | None = None,
 ) -> Corpus:
-    """Read the cells to pretrain on, or open the store that holds them; labels are not looked at.
+    """Lay the cells to pretrain on aside, or open the store that holds them; labels are not looked at.
 
     A text such as `"atlas/*.h5ad"` stands for the files that match, sorted by name.
 
     Raises:
         DataError: a source cannot be used as it is, no file matches, or a store stands beside other sources.
         ConfigError: a store is asked for a layer or for batches, or its values are declared.
+        OutputError: the disk of temporary files cannot hold the values, see `scgraph.data.store.entries.EntryWriter`.
     """
     sources = expand_patterns(sources)
     stores = [source for source in sources if is_store(source)]
     if not stores:
         options = {"layer": layer, "values": values, "batch_key": batch_key, "obs_value_filter": obs_value_filter}
-        return FileCorpus([read_cells(source, **options) for source in sources])
+        return FileCorpus([lay_aside(cells_or_stream(source, **options)) for source in sources])
     if len(sources) > 1:
         raise DataError(
             f"{stores[0]}: a store stands alone, not beside other cells. Prepare one store from all files: scgraph "
@@ -239,6 +241,5 @@ def vocabulary_of(parts: Sequence[AnyCells[Any]], config: PretrainConfig) -> Voc
 
 
 def store_of(parts: Sequence[AnyCells[Any]], vocabulary: Vocabulary, config: PretrainConfig) -> CellStore:
-    """Return cells as one store on a vocabulary; several parts are put together in memory."""
-    stores = [CellStore.from_cells(part, vocabulary, min_matched=config.min_matched) for part in parts]
-    return stores[0] if len(stores) == 1 else CellStore.concat(stores)
+    """Return cells as one store on a vocabulary."""
+    return CellStore.from_parts(parts, vocabulary, min_matched=config.min_matched)

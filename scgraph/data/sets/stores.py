@@ -91,7 +91,7 @@ def make_stores(
 
 def _compared(test: AnyCells[Any], corpus: Corpus) -> list[Comparison]:
     """Compare the cells of every source with the test part."""
-    blocks = [compare(test, block) for block in corpus.blocks()]
+    blocks = [compare(test, block) for block in corpus.parts()]
     borders = np.cumsum(corpus.sizes)[:-1]
     leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
     unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)

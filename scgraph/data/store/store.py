@@ -104,19 +104,50 @@ class CellStore:
             DataError: Fewer genes match; the message gives matched/total, examples and a hint.
             OutputError: The disk of temporary files cannot hold the values; names its folder.
         """
-        match = vocabulary.require(cells, min_matched=min_matched)
-        source = str(cells.manifest.get("source", cells.name))
-        keys = [np.zeros(0, np.uint64)]
-        with EntryWriter(cells.entries, source, in_memory=isinstance(cells, Cells)) as entries:
-            for block in cells.blocks():
-                starts, ids, logged = rows_on(match, change(block))
-                keys.append(row_hashes(starts, ids, logged.view(np.uint32)))
-                entries.add(np.diff(starts), ids, logged)
+        return cls.from_parts([cells], vocabulary, min_matched=min_matched, change=change)
+
+    @classmethod
+    def from_parts(
+        cls,
+        parts: Sequence[AnyCells[Any]],
+        vocabulary: Vocabulary,
+        *,
+        min_matched: float = 0.3,
+        change: Callable[[Cells], Cells] = lambda block: block,
+    ) -> CellStore:
+        """Put the cells of several sources one after another, each as `from_cells` takes it.
+
+        Where some have batches, one without is a batch of its own.
+
+        Raises:
+            DataError: As `from_cells`.
+            OutputError: As `from_cells`.
+        """
+        matches = [vocabulary.require(cells, min_matched=min_matched) for cells in parts]
+        sources = [str(cells.manifest.get("source", cells.name)) for cells in parts]
+        keys, notes = [np.zeros(0, np.uint64)], []
+        most, in_memory = sum(cells.entries for cells in parts), all(isinstance(cells, Cells) for cells in parts)
+        with EntryWriter(most, ", ".join(sources), in_memory=in_memory) as entries:
+            for cells, match in zip(parts, matches, strict=True):
+                empty = 0
+                for block in cells.blocks():
+                    starts, ids, logged = rows_on(match, change(block))
+                    keys.append(row_hashes(starts, ids, logged.view(np.uint32)))
+                    entries.add(np.diff(starts), ids, logged)
+                    empty += int((np.diff(starts) == 0).sum())
+                notes.append(match_note(match, empty))
             indptr, genes, values = entries.columns()
-        note = match_note(match, int((np.diff(indptr) == 0).sum()))
-        origin = Origin.of([source], [len(cells)], cells.obs_names)
-        batches = _batch_hashes(cells)
-        return cls(indptr, genes, values, np.concatenate(keys), vocabulary, note, origin=origin, batches=batches)
+        names = np.concatenate([cells.obs_names for cells in parts])
+        return cls(
+            indptr,
+            genes,
+            values,
+            np.concatenate(keys),
+            vocabulary,
+            "; ".join(dict.fromkeys(notes)),
+            origin=Origin.of(sources, [len(cells) for cells in parts], names),
+            batches=_concat_batches([_batch_hashes(cells) for cells in parts], [len(cells) for cells in parts]),
+        )
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> CellStore:
@@ -159,7 +190,7 @@ class CellStore:
             stores[0].vocabulary,
             "; ".join(dict.fromkeys(store.match_note for store in stores if store.match_note)),
             origin=Origin.concat([store.origin for store in stores]),
-            batches=_concat_batches(stores),
+            batches=_concat_batches([store.batches for store in stores], [len(store) for store in stores]),
         )
 
     def subset(self, rows: NDArray[np.integer[Any]]) -> CellStore:
@@ -324,13 +355,13 @@ def _batch_hashes(cells: AnyCells[Any]) -> NDArray[np.int64] | None:
     return batches
 
 
-def _concat_batches(stores: Sequence[CellStore]) -> NDArray[np.int64] | None:
-    if all(store.batches is None for store in stores):
+def _concat_batches(batches: Sequence[NDArray[np.int64] | None], cells: Sequence[int]) -> NDArray[np.int64] | None:
+    if all(own is None for own in batches):
         return None
     return np.concatenate(
         [
-            np.full(len(store), _hash_text(str(number))) if store.batches is None else store.batches
-            for number, store in enumerate(stores)
+            np.full(number, _hash_text(str(place))) if own is None else own
+            for place, (own, number) in enumerate(zip(batches, cells, strict=True))
         ]
     )
 
