@@ -12,12 +12,14 @@ from scgraph.data.sampling.hashing import row_hashes
 from scgraph.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
     from scipy import sparse
 
     from scgraph.data.cells import AnyCells, Cells
 
-__all__ = ["LEAST_GENES", "Comparison", "cell_hashes", "compare", "counts_of", "find_leaks"]
+__all__ = ["LEAST_GENES", "Comparison", "cell_hashes", "compare", "compare_parts", "counts_of", "find_leaks"]
 
 LEAST_GENES = 10
 """A cell that expresses fewer of the shared genes says too little to be called the same."""
@@ -90,22 +92,37 @@ def compare(probe: AnyCells[Any], corpus: AnyCells[Any]) -> Comparison:
     Cells are the same where their counts are, as far as the files show counts; cells of which neither has counts,
     where their rounded values are.
     """
+    return compare_parts(probe, [corpus])[0]
+
+
+def compare_parts(probe: AnyCells[Any], parts: Iterable[AnyCells[Any]]) -> list[Comparison]:
+    """Compare the cells of a probe set with those of every part of a corpus, as `compare` does.
+
+    Parts of the same genes, such as those of a store, share what is computed of the probe set.
+    """
     # min_cells=0: a gene that one file never sees expressed still tells its cells from others.
     genes = Vocabulary.from_cells([probe], min_cells=0)
-    ids = np.unique(genes.match(corpus).ids)
-    shared = ids[ids > 0]
-    if not len(shared):
-        return Comparison(np.zeros(len(corpus), dtype=np.bool_), np.ones(len(corpus), dtype=np.bool_))
-    common = genes.subset(shared)
-    ours, ours_counted = _hashes(probe, common)
-    theirs, theirs_counted = _hashes(corpus, common)
-    leaks, unlike = np.zeros(len(corpus), dtype=np.bool_), theirs == 0
-    for counted in (True, False):
-        known = ours[(ours > 0) & (ours_counted == counted)]
-        here = theirs_counted == counted
-        leaks |= here & np.isin(theirs, known)
-        unlike |= here & (not len(known))
-    return Comparison(leaks, unlike)
+    hashed: dict[str, tuple[NDArray[np.uint64], NDArray[np.bool_]]] = {}
+    found = []
+    for corpus in parts:
+        ids = np.unique(genes.match(corpus).ids)
+        shared = ids[ids > 0]
+        if not len(shared):
+            found.append(Comparison(np.zeros(len(corpus), dtype=np.bool_), np.ones(len(corpus), dtype=np.bool_)))
+            continue
+        common = genes.subset(shared)
+        if common.sha256 not in hashed:
+            hashed[common.sha256] = _hashes(probe, common)
+        ours, ours_counted = hashed[common.sha256]
+        theirs, theirs_counted = _hashes(corpus, common)
+        leaks, unlike = np.zeros(len(corpus), dtype=np.bool_), theirs == 0
+        for counted in (True, False):
+            known = ours[(ours > 0) & (ours_counted == counted)]
+            here = theirs_counted == counted
+            leaks |= here & np.isin(theirs, known)
+            unlike |= here & (not len(known))
+        found.append(Comparison(leaks, unlike))
+    return found
 
 
 def find_leaks(probe: AnyCells[Any], corpus: AnyCells[Any]) -> NDArray[np.bool_]:

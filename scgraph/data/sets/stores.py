@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgraph.data.sets.corpus import store_of, stores_to_train_on, vocabulary_of
-from scgraph.data.sets.leakage import Comparison, compare
+from scgraph.data.sets.leakage import Comparison, compare_parts
 from scgraph.errors import flag
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def make_stores(
 
 def _compared(test: AnyCells[Any], corpus: Corpus) -> list[Comparison]:
     """Compare the cells of every source with the test part."""
-    blocks = [compare(test, block) for block in corpus.parts()]
+    blocks = compare_parts(test, corpus.parts())
     borders = np.cumsum(corpus.sizes)[:-1]
     leaks = np.split(np.concatenate([block.leaks for block in blocks]), borders)
     unlike = np.split(np.concatenate([block.unlike for block in blocks]), borders)

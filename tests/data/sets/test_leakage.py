@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata
 import numpy as np
@@ -12,7 +12,8 @@ import pytest
 import scanpy as sc
 
 from scgraph.data import CellStore, cell_hashes, find_leaks, prepare, read_cells
-from scgraph.data.sets.leakage import LEAST_GENES, compare
+from scgraph.data.sets import leakage
+from scgraph.data.sets.leakage import LEAST_GENES, compare, compare_parts
 from scgraph.data.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -127,3 +128,26 @@ def test_a_store_is_compared_by_the_counts_that_its_values_hold(make_adata: Make
     compared = compare(read_cells(probe), CellStore.open(tmp_path / "store").cells())
     assert compared.leaks.all()
     assert not compare(read_cells(make_adata(cells=100, genes=200, seed=1)), read_cells(probe)).leaks.any()
+
+
+def test_the_parts_of_a_store_share_the_hashes_of_the_probe_set(
+    make_adata: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = read_cells(make_adata(cells=100, genes=200))
+    whole, other = cells.subset(np.arange(60)), read_cells(make_adata(cells=100, genes=200, seed=1)[:30, :150].copy())
+    parts = [whole.subset(np.arange(30)), other, whole.subset(np.arange(30, 60))]
+    hashed: list[int] = []
+    real = leakage._hashes
+
+    def noted(of: Any, genes: Any) -> Any:
+        hashed.append(len(of))
+        return real(of, genes)
+
+    monkeypatch.setattr(leakage, "_hashes", noted)
+    compared = compare_parts(cells, parts)
+    assert hashed == [100, 30, 100, 30, 30]
+    for part, found in zip(parts, compared, strict=True):
+        alone = compare(cells, part)
+        np.testing.assert_array_equal(found.leaks, alone.leaks)
+        np.testing.assert_array_equal(found.unlike, alone.unlike)
+    assert compared[2].leaks.all()
