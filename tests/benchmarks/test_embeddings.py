@@ -96,4 +96,6 @@ def test_benches_without_uses_and_unknown_sets_are_refused(tmp_path: Path, capsy
     _uses(sets).to_csv(bench / "uses.csv", index=False)
     assert "no bench has the set c" in asked("--chosen", "c")
     assert asked("--chosen", "a").startswith("0: ")
-    assert "# Are the embeddings worth taking?" in (tmp_path / "out" / "embeddings.md").read_text()
+    page = (tmp_path / "out" / "embeddings.md").read_text()
+    assert "# Are the embeddings worth taking?" in page
+    assert "| 5 labels a class |" in page  # a level that is a number in a file of numbers
