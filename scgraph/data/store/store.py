@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from scgraph.data.cells import Cells
+from scgraph.data.files.names import examples
 from scgraph.data.files.origin import Origin
 from scgraph.data.sampling.genes import sample_genes
 from scgraph.data.sampling.hashing import row_hashes
@@ -127,7 +128,7 @@ class CellStore:
         sources = [str(cells.manifest.get("source", cells.name)) for cells in parts]
         keys, notes = [np.zeros(0, np.uint64)], []
         most, in_memory = sum(cells.entries for cells in parts), all(isinstance(cells, Cells) for cells in parts)
-        with EntryWriter(most, ", ".join(sources), in_memory=in_memory) as entries:
+        with EntryWriter(most, examples(sources, 3), in_memory=in_memory) as entries:
             for cells, match in zip(parts, matches, strict=True):
                 empty = 0
                 for block in cells.blocks():
