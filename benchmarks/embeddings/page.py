@@ -11,10 +11,11 @@ from scgraph.reporting.statistics import paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
-__all__ = ["QUESTIONS", "differences", "embeddings_markdown", "one_value_a_seed"]
+__all__ = ["QUESTIONS", "differences", "embeddings_markdown", "one_value_a_seed", "read_table"]
 
 QUESTIONS = {
     ("labels", "", "macro_f1"): "all labels",
@@ -32,6 +33,13 @@ QUESTIONS = {
     ("imputation", "neighbors", "deviance_explained"): "imputation, neighbors",
 }
 """What was asked, by use, level and metric, in the order of the tables."""
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return a table that a bench wrote: "none" is a model, no missing value, and levels stay as they are written."""
+    import pandas as pd
+
+    return pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], dtype={"level": str})
 
 
 def one_value_a_seed(results: pd.DataFrame, uses: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.embeddings.page import embeddings_markdown, one_value_a_seed
+from benchmarks.embeddings.page import embeddings_markdown, one_value_a_seed, read_table
 from benchmarks.harness.folder import new_folder
 from benchmarks.harness.options import Out
 from benchmarks.harness.script import command_line, entry_point
@@ -46,8 +46,7 @@ def embeddings(
             path = folder / name
             if not path.is_file():
                 raise DataError(f"{path}: is not there. Give the results folder of a bench with uses.")
-            # "none" is a model, and no missing value; levels that are all numbers stay as they are written.
-            read.append(pd.read_csv(path, keep_default_na=False, na_values=["", "nan"], dtype={"level": str}))
+            read.append(read_table(path))
         commands.append(json.loads((folder / "environment.json").read_text(encoding="utf-8"))["command"])
     values = one_value_a_seed(*(pd.concat(read) for read in frames.values()))
     sets = [name.strip() for name in chosen.split(",") if name.strip()]

@@ -25,6 +25,7 @@ __all__ = [
     "graph_verdict",
     "memory_verdict",
     "use_verdict",
+    "vectors_verdict",
 ]
 
 MARGIN = 0.01
@@ -52,7 +53,7 @@ def front_rows() -> list[tuple[str, str, str]]:
     costs = pd.read_csv(RESULTS / NEWEST.costs / "costs.csv")
     names = (NEWEST.features, NEWEST.batches, NEWEST.graph)
     features, batches, trained = (read_benches(name, RESULTS) for name in names)
-    return [*_costs(costs), _accuracy(), _features(features, batches), _beside(features), _graph(trained)]
+    return [*_costs(costs), _accuracy(trained), _features(features, batches), _beside(features), _graph(trained)]
 
 
 def compute_verdict(ratios: pd.Series) -> str:
@@ -78,6 +79,18 @@ def accuracy_verdict(low: float, high: float, *, equivalent: bool) -> str:
     if low > 0:
         return "the GNN is ahead"
     return "the GNN is behind" if high < 0 else "no difference shown, nor equality"
+
+
+def vectors_verdict(found: dict[str, PairedDifference]) -> str:
+    """In which uses the vectors of gnn and tf are equal over sets, and in which one of them is ahead."""
+    equal = [use for use, one in found.items() if one.equivalent]
+    apart = [use for use, one in found.items() if not one.equivalent and (one.low > 0 or one.high < 0)]
+    said = [f"of vectors too {', '.join(equal)}"] if equal else []
+    if apart:
+        said.append("not " + ", ".join(apart))
+    if len(equal) + len(apart) < len(found):
+        said.append("no difference shown " + ("else" if said else "in any use"))
+    return "; ".join(said)
 
 
 def use_verdict(found: dict[str, PairedDifference]) -> str:
@@ -120,16 +133,20 @@ def _costs(costs: pd.DataFrame) -> list[tuple[str, str, str]]:
     ]
 
 
-def _accuracy() -> tuple[str, str, str]:
+def _accuracy(trained: Benches) -> tuple[str, str, str]:
     tables = [pd.read_csv(RESULTS / name / "results.csv") for name in NEWEST.accuracy]
     rows = across_sets(pd.concat(tables), margin=MARGIN)
     (row,) = rows[(rows["model"] == "gnn") & (rows["over"] == "sets")].to_dict("records")
     mean, low, high = (100 * float(row[f"accuracy_{name}"]) for name in ("difference", "low", "high"))
+    found = {use: _difference(trained, "gnn", "tf", question) for use, question in USES.items()}
+    texts = [f"{use} {_said(one)}" for use, one in found.items()]
+    seeds = trained.values["seed"].nunique()
     return (
         "both reach the same accuracy",
         f"{row['sets']} sets, {row['seeds']} seeds, small sizes, masked value prediction: `gnn` minus `tf` "
-        f"{_interval(mean, low, high, '.2f')} points of accuracy over sets",
-        accuracy_verdict(low, high, equivalent=bool(row["accuracy_equivalent"])),
+        f"{_interval(mean, low, high, '.2f')} points of accuracy over sets; default settings, "
+        f"{len(trained.sets)} sets, {seeds} seeds, points of macro-F1: {', '.join(texts)}",
+        f"{accuracy_verdict(low, high, equivalent=bool(row['accuracy_equivalent']))}; {vectors_verdict(found)}",
     )
 
 

@@ -30,7 +30,7 @@ class Newest:
         costs: of `benchmarks.table2`, with costs.csv.
         accuracy: of `scgraph bench` with gnn and tf, the same settings on other sets.
         features: of `benchmarks.embeddings`: what each bench of it names is read beside it.
-        graph: the same of benches with the control `none`.
+        graph: the same of benches with the control `none` and with `tf`.
         batches: the same of benches whose models bring batches together.
     """
 
@@ -45,7 +45,7 @@ NEWEST = Newest(
     costs="table2/2026-11-21-costs",
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
     features="embeddings/2026-11-27-reliability-eleven-sets",
-    graph="embeddings/2026-11-27-reliability-controls-seven-sets",
+    graph="embeddings/2026-11-27-reliability-controls-tf-seven-sets",
     batches="embeddings/2026-11-27-reliability-with-batches",
 )
 COMPONENTS = ("pca+logreg", "pca-sqrt", "pca-scaled", "pca-pearson", "pca-pearson-hvg", "pca-sqrt+pearson")
@@ -88,18 +88,14 @@ def read_benches(name: str, results: Path = RESULTS) -> Benches:
         ValueError: the command of the folder names no bench.
     """
     # The source archive has the documents but not the benchmarks.
-    from benchmarks.embeddings.page import one_value_a_seed
+    from benchmarks.embeddings.page import one_value_a_seed, read_table
 
     command = str(environment(name)["command"])
     folders = [results.parents[1] / path for path in re.findall(r"--benches (\S+)", command)]
     if not folders:
         raise ValueError(f"{name}: its command names no --benches")
-    # "none" is a model, and no missing value.
     read = {
-        table: pd.concat(
-            [pd.read_csv(folder / table, keep_default_na=False, na_values=["", "nan"]) for folder in folders]
-        )
-        for table in ("results.csv", "uses.csv")
+        table: pd.concat([read_table(folder / table) for folder in folders]) for table in ("results.csv", "uses.csv")
     }
     config = yaml.safe_load((results / name / "config.yaml").read_text(encoding="utf-8"))
     return Benches(one_value_a_seed(read["results.csv"], read["uses.csv"]), tuple(config["chosen"]))
