@@ -255,8 +255,9 @@ class _Run:
         train_config = settings.train_for(len(prepared.train), seed=self.seed)
         if train_config.epochs < settings.train.epochs:
             of = f" of {name}" if name in self.plan.settings.train_per_model else ""
+            runs = f"{train_config.epochs} epoch{'s' * (train_config.epochs != 1)}"
             self.measured.note(
-                f"{self.name}: pretraining{of} runs for {train_config.epochs} epochs instead of "
+                f"{self.name}: pretraining{of} runs for {runs} instead of "
                 f"{settings.train.epochs}, to take about {settings.max_steps:,} steps (max_steps)."
             )
         learned = self.shared.get((name, self.seed))

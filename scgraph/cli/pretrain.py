@@ -111,8 +111,9 @@ def pretrain(
         license=license_,
     )
     last = trained.history.iloc[-1]
+    epochs = len(trained.history)
     show(
-        f"{model}: {len(trained.history)} epochs, validation loss {last['validation_loss']:.4f}, in {out}",
+        f"{model}: {epochs} epoch{'s' * (epochs != 1)}, validation loss {last['validation_loss']:.4f}, in {out}",
         json_,
     )
     write_json(json_, json.loads(trained.history.to_json(orient="records")))

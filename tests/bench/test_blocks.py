@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from scgraph.data import CellStore
 
 CELLS = 150
-USES = ["few", "shallow", "batches", "neighbors", "imputation", "transfer"]
+USES = ["shallow", "imputation", "transfer"]
+"""Those that read cells; the others ask about features."""
 ROWS = ["majority", "pca+logreg", "logreg", "pca+model"]
 
 
