@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from scgraph.data.components import fitted_rows
 from scgraph.errors import ConfigError
 from scgraph.models.build import build_model
 from scgraph.models.loadings import component_loadings, component_reliability, transformed_values
@@ -69,7 +70,8 @@ def initial_model(
     needs_cells = "pearson" in model.encoder.transform.kinds or model.pooled_readout is not None
     if train_config.start == "random" and not needs_cells:
         return model
-    cells = train if len(train) <= MOST_CELLS else train.subset(_drawn(len(train), train_config.seed))
+    rows = fitted_rows(len(train), seed=train_config.seed, most=MOST_CELLS)
+    cells = train if len(rows) == len(train) else train.subset(rows)
     shares = _mean_shares(cells)
     if "pearson" in model.encoder.transform.kinds:
         model.encoder.transform.fit(torch.from_numpy(shares), len(cells))
@@ -165,7 +167,3 @@ def _mean_shares(cells: CellStore) -> NDArray[np.float64]:
 def _entries(cells: CellStore) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]]:
     for first in range(0, len(cells), _BLOCK):
         yield cells.entries(np.arange(first, min(first + _BLOCK, len(cells))))
-
-
-def _drawn(cells: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(np.random.default_rng(seed).choice(cells, MOST_CELLS, replace=False))
