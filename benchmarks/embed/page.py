@@ -107,5 +107,5 @@ def draw_embed(rows: Rows) -> Figure:
 
 
 def _rounded(genes: float) -> int:
-    """Genes a cell to two digits: files drawn from one pool differ by a few."""
-    return int(float(f"{genes:.2g}"))
+    """Genes a cell to one digit: files drawn from one pool differ by a few, and share a panel."""
+    return int(float(f"{genes:.1g}"))

@@ -62,6 +62,16 @@ def test_commands_that_need_labels_have_rows_of_their_own(
     assert list(scratch.iterdir()) == []
 
 
+def test_files_of_one_pool_share_a_panel() -> None:
+    from benchmarks.embed.labelled import BENCH
+    from benchmarks.embed.page import draw_embed
+
+    files = ((10_000, 721), (100_000, 713), (10_000, 60))
+    rows = [{"how": BENCH, "status": "ok", "cells": cells, "genes": genes, "peak_mb": 1e3} for cells, genes in files]
+    labels = [axis.get_xlabel() for axis in draw_embed(rows).axes]
+    assert labels == [f"cells of the file, about {genes} genes each" for genes in (700, 60)]
+
+
 def test_the_files_carry_the_labels_of_their_cells(cells_file: Path, tmp_path: Path) -> None:
     from benchmarks.embed.cells import LABEL, write_cells
     from scgraph.data import read_cells
