@@ -215,9 +215,9 @@ def probe(
     say(match_note(match, silent))
     y, classes = labelled.codes, len(labelled.classes)
     rows: list[dict[str, Any]] = []
-    for seed in range(settings.seeds):
+    for seed in settings.repetitions:
         split = split_of(labelled, settings, seed=seed)
-        if seed == 0:
+        if seed == settings.first_seed:
             say(split.how)
         result = fit_probe(
             x[split.train],

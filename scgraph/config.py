@@ -338,6 +338,9 @@ class BenchConfig(PretrainConfig):
         default_factory=dict, description="settings of `probe` that differ for one model, by its name"
     )
     seeds: Positive = Field(3, description="repetitions: pretraining, probe and split")
+    first_seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="seed of the first repetition: a later bench adds seeds to an earlier one, the rows are the same"
+    )
     split_seed: int | None = Field(
         None, description="seed of the split for every repetition; null: each repetition has a split of its own"
     )
@@ -362,6 +365,11 @@ class BenchConfig(PretrainConfig):
     )
     projection: Literal["tsne", "umap"] = Field("tsne", description="how features are drawn in two dimensions")
     equivalence_margin: Share = Field(0.01, description="largest difference that counts as equal")
+
+    @property
+    def repetitions(self) -> range:
+        """Seeds, one a repetition."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @model_validator(mode="after")
     def _parts_leave_room(self) -> Self:

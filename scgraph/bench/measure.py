@@ -115,25 +115,27 @@ def measure(
                 f"{name}: its multiply-adds are counted in a run: products of matrices, not the weighing and adding "
                 "of messages."
             )
-    seeds = plan.settings.seeds
-    total = len(plan.sets) * seeds * (1 + len(plan.models))
+    seeds = plan.settings.repetitions
+    total = len(plan.sets) * len(seeds) * (1 + len(plan.models))
     done = 0
     shared: dict[tuple[str, int], _Learned] = {}
     for planned in plan.sets:
         probe = planned.probe
-        for seed in range(seeds):
+        for seed in seeds:
+            first = seed == seeds[0]
             prepared, network = plan.stores(planned, seed)
             run = _Run(measured, plan, planned, prepared, seed, shared)
             for note in prepared.notes:
-                measured.note(note if seeds == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
-            for note in () if network is None or seed else network.notes:
+                measured.note(note if len(seeds) == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
+            for note in network.notes if network is not None and first else ():
                 measured.note(f"{probe.cells.name}: {note}.")
             done += 1
             run.baselines()
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
             for name in plan.models:
                 done += 1
-                saved = None if folder is None or seed else folder / "models" / f"{probe.cells.name}-{file_name(name)}"
+                kept = folder if first else None
+                saved = None if kept is None else kept / "models" / f"{probe.cells.name}-{file_name(name)}"
                 with memory_of_model(name):
                     run.model(name, network, saved, show_progress=show_progress)
                 if folder is not None:  # an hour's rows outlive a Ctrl-C
@@ -198,7 +200,8 @@ class _Run:
         self.components = ComponentBaselines(prepared.train, plan.settings.components, seed)
         self.first_row = len(measured.rows)
         measured.note(f"{self.name}: {self.split.how}")
-        if seed == 0:
+        self.first = seed == plan.settings.first_seed
+        if self.first:
             measured.truths[self.name] = self._codes(self.split.test)
 
     def last_scores(self) -> str:
@@ -331,7 +334,7 @@ class _Run:
         classes = len(self.probe.classes)
         found = fit_probe(*train, *validation, features[split.test], probe, classes=classes, seed=self.seed)
         self._add(representation.name, found.test_predictions, **found.chosen, **more)
-        if self.seed == 0:
+        if self.first:
             if isinstance(representation, ModelRepresentation) or representation.name == REGRESSION:
                 self.measured.features[self.name, representation.name] = features[split.test]
             self.measured.predictions[self.name, representation.name] = found.test_predictions

@@ -16,7 +16,7 @@ from scgraph.train.neighbors import integrates, integration_note
 from scgraph.train.views import check_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from scgraph.bench.uses import Use
     from scgraph.config import BenchConfig
@@ -35,15 +35,15 @@ class PlannedSet:
 
     Attributes:
         probe: the set.
-        splits: its parts, one split a seed.
-        first: the stores of seed 0, which were made to see that they can be; None where they would be a further copy
-            of the files of a corpus, and are made again.
-        on_first: the gene network on the vocabulary of seed 0.
+        splits: its parts, by seed.
+        first: the stores of the first seed, which were made to see that they can be; None where they would be a
+            further copy of the files of a corpus, and are made again.
+        on_first: the gene network on the vocabulary of the first seed.
         uses: what representations of it are asked.
     """
 
     probe: ProbeSet
-    splits: tuple[Split, ...]
+    splits: Mapping[int, Split]
     first: SetStores | None
     on_first: Network | None
     uses: tuple[Use, ...] = ()
@@ -81,13 +81,14 @@ class BenchPlan:
         return None if first is None or on_first is None else (first.train, on_first)
 
     def stores(self, planned: PlannedSet, seed: int) -> tuple[SetStores, Network | None]:
-        """Return the stores of a set and seed, and the network on their genes; those of seed 0 may be there already."""
-        if seed == 0 and planned.first is not None:
+        """Return the stores of a set and seed, and the network on their genes; the first may be there already."""
+        first = seed == self.settings.first_seed
+        if first and planned.first is not None:
             return planned.first, planned.on_first
         stores = make_stores(
             planned.probe, planned.splits[seed], self.corpus, self.settings, seed=seed, drop_leaks=self.drop_leaks
         )
-        return stores, planned.on_first if seed == 0 else network_on(self.network, stores.train)
+        return stores, planned.on_first if first else network_on(self.network, stores.train)
 
 
 def check_machine(settings: BenchConfig) -> None:
@@ -135,9 +136,11 @@ def plan_bench(
     warnings = list(dict.fromkeys(note for own in models.values() if (note := own.probe.without_effect())))
     notes = [f"{probe.cells.name}: {note}" for probe in sets for note in probe.cells.notes] + [*corpus.notes]
     for probe in sets:
-        splits = tuple(split_of(probe, settings, seed=seed) for seed in range(settings.seeds))
-        notes += notes_on_equal_splits(probe.cells.name, splits)
-        first = make_stores(probe, splits[0], corpus, settings, seed=0, drop_leaks=drop_leaks)
+        splits = {seed: split_of(probe, settings, seed=seed) for seed in settings.repetitions}
+        notes += notes_on_equal_splits(probe.cells.name, tuple(splits.values()))
+        first = make_stores(
+            probe, splits[settings.first_seed], corpus, settings, seed=settings.first_seed, drop_leaks=drop_leaks
+        )
         if any(own.train.thinning is not None for own in models.values()):
             check_counts(first.train)
         on_first = network_on(network, first.train)

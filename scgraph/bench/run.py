@@ -115,7 +115,7 @@ def run_bench(
     plan = plan_bench(by_model, sets, sources, settings, network=network, drop_leaks=drop_leaks, uses=asked)
     known = {one.probe.cells.name: one.first.train.vocabulary for one in plan.sets if one.first is not None}
     check_genes(targets, known, min_matched=settings.min_matched)
-    for note in (*plan.notes, *(f"{one.probe.cells.name}: {one.splits[0].how}" for one in plan.sets)):
+    for note in (*plan.notes, *(f"{one.probe.cells.name}: {one.splits[settings.first_seed].how}" for one in plan.sets)):
         say(note)
     # What earlier models have reached outlives a later one's failure, and says where it comes from.
     with output_folder(out, overwrite=overwrite, owned=OWNED, worth_keeping="results.csv") as folder:

@@ -93,6 +93,18 @@ def test_the_same_bench_gives_the_same_numbers(cells_file: Path) -> None:
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_a_later_bench_adds_seeds_to_an_earlier_one(cells_file: Path) -> None:
+    asked = QUICK | {"seeds": 2, "baselines": ["majority", "pca+logreg"]}
+    together = scgraph.bench(["gnn"], [cells_file], config=asked)
+    earlier, later = (
+        scgraph.bench(["gnn"], [cells_file], config=asked | {"seeds": 1, "first_seed": seed}) for seed in (0, 1)
+    )
+    assert list(later.results["seed"].unique()) == [1]
+    columns = ["model", "seed", "accuracy", "macro_f1", "mvp_loss", "validation_mvp_loss"]
+    both = pd.concat([earlier.results, later.results], ignore_index=True)
+    pd.testing.assert_frame_equal(both[columns], together.results[columns])
+
+
 def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
     adata = make_cells()
     split = make_split(adata.obs["cell_type"], seed=0)
