@@ -22,6 +22,7 @@ from docs.make.results_blocks import (
     profile_block,
     ratios_block,
     results_block,
+    sections_block,
     sets_block,
 )
 from docs.make.screens_block import screens_block
@@ -43,6 +44,7 @@ KINDS: dict[str, Callable[..., str]] = {
     "overall": overall_block,
     "figures": figures_block,
     "file": file_block,
+    "sections": sections_block,
     "ratios": ratios_block,
     "claims": claims_block,
     "study": study_block,

@@ -21,6 +21,7 @@ __all__ = [
     "profile_block",
     "ratios_block",
     "results_block",
+    "sections_block",
     "sets_block",
 ]
 
@@ -105,6 +106,26 @@ def file_block(name: str) -> str:
     text = (RESULTS / name).read_text(encoding="utf-8")
     text = re.sub(r"\A# .*\n+", "", text)
     return re.sub(r"^#", "##", text, flags=re.M).rstrip() + f"\n\n{source(Path(name).parent.as_posix())}\n"
+
+
+def sections_block(name: str, *anchors: str) -> str:
+    """Return what stands before the first section of a markdown file of a results folder, and some of its sections.
+
+    Args:
+        name: the file.
+        anchors: of the sections that are shown, as links name them; the others are counted, with a link to the file.
+
+    Raises:
+        KeyError: no section has an anchor.
+    """
+    before, *rest = re.split(r"^(?=## )", (RESULTS / name).read_text(encoding="utf-8"), flags=re.M)
+    sections = {re.sub(r"[^\w -]", "", text.splitlines()[0][3:].lower()).replace(" ", "-"): text for text in rest}
+    shown = "".join(re.sub(r"^#", "##", sections[anchor], flags=re.M) for anchor in anchors)
+    left = [text.splitlines()[0][3:] for anchor, text in sections.items() if anchor not in anchors]
+    path = Path(name)
+    more = f"Further tables ({'; '.join(left)}): [{path.name}](benchmarks/results/{name})."
+    before = re.sub(r"\A# .*\n+", "", before)
+    return f"{before.rstrip()}\n\n{shown.rstrip()}\n\n{more}\n\n{source(path.parent.as_posix())}\n"
 
 
 def figures_block(*names: str) -> str:
