@@ -11,7 +11,7 @@ from scgraph.annotate import run_annotate as annotate
 from scgraph.bench import run_bench as bench
 from scgraph.config_files import as_bench_config, as_pretrain_config
 from scgraph.costs.sizes import BATCH_SIZE, VOCABULARY_SIZE
-from scgraph.data import prepare
+from scgraph.data import CellStore, prepare
 from scgraph.errors import flag
 from scgraph.genes.api import gene_embeddings, gene_graph
 from scgraph.models import load_model
@@ -185,13 +185,14 @@ def probe(
     Raises:
         ScgraphError: the data, a setting or the model cannot be used; see its subclasses.
     """
+    from scgraph.data.sets.corpus import NO_CORPUS
     from scgraph.data.sets.labelled import read_spooled_set, split_of
-    from scgraph.data.store.store import match_note
+    from scgraph.data.sets.stores import make_stores
     from scgraph.models.per_model import check_per_model
     from scgraph.models.settings import probe_settings
     from scgraph.reporting.statistics import score
-    from scgraph.representations.blocks import components_of_part, features_in_blocks
     from scgraph.representations.classifier import fit_classifier, fit_probe
+    from scgraph.representations.components import ComponentBaselines
     from scgraph.train.embedding import Embedder
 
     settings = as_bench_config(config)
@@ -208,11 +209,10 @@ def probe(
     )
     for note in labelled.cells.notes:
         say(note)
-    match = saved.vocabulary.require(labelled.cells, min_matched=settings.min_matched)
+    cells = CellStore.from_cells(labelled.cells, saved.vocabulary, min_matched=settings.min_matched)
+    say(cells.match_note)
     training = saved.training()
-    embedder = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)
-    x, silent = features_in_blocks(labelled.cells, saved.vocabulary, match, embedder)
-    say(match_note(match, silent))
+    x = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)(cells)
     y, classes = labelled.codes, len(labelled.classes)
     rows: list[dict[str, Any]] = []
     for seed in settings.repetitions:
@@ -229,7 +229,8 @@ def probe(
             classes=classes,
             seed=seed,
         )
-        components = components_of_part(labelled.cells, split.train, REGRESSION, settings, seed=seed)
+        stores = make_stores(labelled, split, NO_CORPUS, settings, seed=seed, drop_leaks=True)
+        components = ComponentBaselines(stores.train, settings.components, seed).fit(REGRESSION)(stores.probe)
         train, validation = (components[rows] for rows in (split.train, split.validation))
         fitted = fit_classifier(train, y[split.train], validation, y[split.validation], classes=classes)
         beside = fitted.predict(components[split.test])

@@ -12,19 +12,12 @@ import pytest
 from scipy import sparse
 
 from scgraph.api import probe
-from scgraph.config_files import as_bench_config
 from scgraph.data import read_cells
 from scgraph.data.files.stream import CellStream
-from scgraph.data.sets.corpus import NO_CORPUS
-from scgraph.data.sets.labelled import read_probe_sets, read_spooled_set, split_of
-from scgraph.data.sets.stores import make_stores
 from scgraph.data.store.column import DiskColumn
 from scgraph.data.store.spool import SpooledCells, lay_aside
 from scgraph.errors import DataError, OutputError
 from scgraph.memory import status_bytes
-from scgraph.reporting.rows import REGRESSION
-from scgraph.representations.blocks import components_of_part
-from scgraph.representations.components import ComponentBaselines
 from tests.forking import Forked
 from tests.helpers import QUICK, make_cells
 
@@ -80,23 +73,19 @@ def test_cells_that_are_laid_aside_are_those_of_the_file(source: Path, labels: d
     assert aside.notes == whole.notes
 
 
-@pytest.mark.parametrize("n_top", [None, 20])
+@pytest.mark.parametrize("keys", [{}, {"batch_key": "donor", "values": "counts"}])
+@pytest.mark.parametrize("few", [{}, {"n_top_genes": 20}])
 @pytest.mark.parametrize("most", [20_000, 30])
-def test_components_are_those_of_cells_in_memory(
-    source: Path, n_top: int | None, most: int, monkeypatch: pytest.MonkeyPatch
+def test_scores_are_those_of_cells_in_memory(
+    source: Path,
+    quick_models: Path,
+    keys: dict[str, Any],
+    few: dict[str, Any],
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("scgraph.data.components.MOST_CELLS", most)
-    config = as_bench_config(QUICK | {"n_top_genes": n_top})
-    probes, there = read_probe_sets([source])[0], read_spooled_set(source)
-    split = split_of(there, config, seed=1)
-    stores = make_stores(probes, split, NO_CORPUS, config, seed=1, drop_leaks=True)
-    whole = ComponentBaselines(stores.train, config.components, 1).fit(REGRESSION)(stores.probe)
-    assert np.array_equal(components_of_part(there.cells, split.train, REGRESSION, config, seed=1), whole)
-
-
-@pytest.mark.parametrize("keys", [{}, {"batch_key": "donor", "values": "counts"}])
-def test_scores_are_those_of_cells_in_memory(source: Path, quick_models: Path, keys: dict[str, Any]) -> None:
-    config = QUICK | {"seeds": 2, "drop_classes_below": 4}
+    config = QUICK | {"seeds": 2, "drop_classes_below": 4} | few
     said: tuple[list[str], list[str]] = ([], [])
     adata = some_cells()
     adata.obs.iloc[:3, 0] = "rare"

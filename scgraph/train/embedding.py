@@ -58,7 +58,7 @@ def embed(
 
     Raises:
         ConfigError: no such device here.
-        DataError: a vector is not finite; names the first such row.
+        DataError: a vector is not finite; names the first such cell, or its row.
     """
     return Embedder(model, genes=genes, seed=seed, batch_size=batch_size, device=device, form=form)(store)
 
@@ -112,7 +112,7 @@ class Embedder:
         """Return the vectors of the cells of a store, float32 `[n, width]`.
 
         Raises:
-            DataError: a vector is not finite; names the first such row.
+            DataError: a vector is not finite; names the first such cell, or its row.
         """
         result = np.zeros((len(store), self.model.width), dtype=np.float32)
         lengths = np.diff(store.indptr)
@@ -133,8 +133,9 @@ class Embedder:
                 result[chunk] = self._batch(store, chunk, genes, pooled=pooled)
         wrong = np.flatnonzero(~np.isfinite(result).all(axis=1))
         if len(wrong):
+            first = f"row {wrong[0]}" if store.origin is None else store.origin.describe(wrong[:1].tolist())
             raise DataError(
-                f"The vectors of {len(wrong):,} cells are not finite, first that of row {wrong[0]}. "
+                f"The vectors of {len(wrong):,} cells are not finite, first that of {first}. "
                 "Look at the values of that cell, or at how the model was trained."
             )
         return result
