@@ -213,6 +213,7 @@ def probe(
     say(cells.match_note)
     training = saved.training()
     x = Embedder(saved.model, genes=training.genes_to_embed(), seed=training.seed, device=device)(cells)
+    del cells  # values that lie on the disk go before the next are written
     y, classes = labelled.codes, len(labelled.classes)
     rows: list[dict[str, Any]] = []
     for seed in settings.repetitions:
@@ -231,6 +232,7 @@ def probe(
         )
         stores = make_stores(labelled, split, NO_CORPUS, settings, seed=seed, drop_leaks=True)
         components = ComponentBaselines(stores.train, settings.components, seed).fit(REGRESSION)(stores.probe)
+        del stores
         train, validation = (components[rows] for rows in (split.train, split.validation))
         fitted = fit_classifier(train, y[split.train], validation, y[split.validation], classes=classes)
         beside = fitted.predict(components[split.test])
