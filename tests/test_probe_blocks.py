@@ -73,9 +73,14 @@ def test_cells_that_are_laid_aside_are_those_of_the_file(source: Path, labels: d
     assert aside.notes == whole.notes
 
 
-@pytest.mark.parametrize("keys", [{}, {"batch_key": "donor", "values": "counts"}])
-@pytest.mark.parametrize("few", [{}, {"n_top_genes": 20}])
-@pytest.mark.parametrize("most", [20_000, 30])
+@pytest.mark.parametrize(
+    ("keys", "few", "most"),
+    [
+        ({}, {}, 20_000),
+        ({}, {"n_top_genes": 20}, 30),
+        ({"batch_key": "donor", "values": "counts"}, {}, 30),
+    ],
+)
 def test_scores_are_those_of_cells_in_memory(
     source: Path,
     quick_models: Path,
