@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,33 +14,25 @@ from PIL import Image
 
 import scgraph
 from scgraph.bench import figures
-from scgraph.bench.measure import Measured, measure
+from scgraph.bench.measure import measure
 from scgraph.bench.plan import plan_bench
-from scgraph.cli import main
 from scgraph.config_files import as_bench_config
-from scgraph.data.components import fit_components
-from scgraph.data.sets.corpus import NO_CORPUS, read_corpus, stores_to_train_on
+from scgraph.data.sets.corpus import NO_CORPUS
 from scgraph.data.sets.labelled import read_probe_sets, split_of
-from scgraph.data.sets.splits import make_split
 from scgraph.data.sets.stores import make_stores
 from scgraph.errors import ConfigError, DataError, OutputError
 from scgraph.models import initial_model
 from scgraph.models.settings import settings_by_model
-from scgraph.representations.classifier import fit_classifier
 from scgraph.train import embed
 from scgraph.train.finetuning import finetune
-from tests.helpers import ASKED, QUICK, leaks_are_found_and_dropped, make_cells
+from tests.helpers import ASKED, QUICK, make_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
 
-    from scgraph.data import CellStore
-    from scgraph.data.components import Components
-    from scgraph.data.sets.labelled import ProbeSet
     from scgraph.nn import CellModel
-    from scgraph.representations.classifier import Classifier
 
 
 def test_a_bench_writes_what_it_found(cells_file: Path, tmp_path: Path) -> None:
@@ -105,115 +96,6 @@ def test_a_later_bench_adds_seeds_to_an_earlier_one(cells_file: Path) -> None:
     pd.testing.assert_frame_equal(both[columns], together.results[columns])
 
 
-def test_nothing_is_learned_from_the_test_part(tmp_path: Path) -> None:
-    adata = make_cells()
-    split = make_split(adata.obs["cell_type"], seed=0)
-    adata.X[:, 7] = 0
-    adata.X[split.test, 7] = 5  # a gene that only test cells express
-    probe = read_probe_sets([adata])[0]
-    prepared = make_stores(probe, split, NO_CORPUS, as_bench_config(QUICK), seed=0, drop_leaks=False)
-    assert "GENE7" not in prepared.train.vocabulary.names()
-    assert len(prepared.train) == len(split.train)
-    assert len(prepared.validation) == len(split.validation)
-    other = adata.copy()
-    other.X[split.test] = np.random.default_rng(1).poisson(3.0, size=other.X[split.test].shape)
-    again = make_stores(read_probe_sets([other])[0], split, NO_CORPUS, as_bench_config(QUICK), seed=0, drop_leaks=False)
-    assert np.array_equal(prepared.train.values.array, again.train.values.array)
-    assert prepared.train.vocabulary == again.train.vocabulary
-
-
-def test_labels_of_the_test_part_change_scores_and_no_prediction(tmp_path: Path) -> None:
-    """The labels change places within the donors of the test part, so that the split stays as it is."""
-    config = as_bench_config(QUICK)
-    adata = make_cells()
-    split = split_of(read_probe_sets([adata], batch_key="donor")[0], config, seed=0)
-    other = adata.copy()
-    labels, donors = other.obs["cell_type"].to_numpy(copy=True), other.obs["donor"].to_numpy()
-    for donor in np.unique(donors[split.test]):
-        rows = np.flatnonzero(donors == donor)
-        labels[rows] = labels[np.roll(rows, 1)]
-    other.obs["cell_type"] = labels
-    found = []
-    for at, cells in enumerate((adata, other)):
-        probe = read_probe_sets([cells], batch_key="donor")[0]
-        assert np.array_equal(split_of(probe, config, seed=0).test, split.test)
-        found.append(
-            measure(
-                plan_bench(settings_by_model(["gnn"], config), [probe], NO_CORPUS, config), folder=tmp_path / str(at)
-            )
-        )
-    first, second = found
-    assert {name for _, name in first.predictions} == {"pca+logreg", "gnn untrained", "gnn"}
-    for key, predicted in first.predictions.items():
-        np.testing.assert_array_equal(second.predictions[key], predicted, err_msg=key[1])
-    learned = pd.DataFrame(first.rows)["model"] != "majority"
-    accuracy = [pd.DataFrame(one.rows).loc[learned, "accuracy"].to_numpy() for one in found]
-    assert (accuracy[0] > 0.5).all()
-    assert (accuracy[1] < 0.3).all()
-
-
-def test_every_row_is_probed_by_the_same_classifier_on_the_same_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = as_bench_config(QUICK)
-    probe = read_probe_sets([make_cells()])[0]
-    split = split_of(probe, config, seed=0)
-    given: list[tuple[Any, ...]] = []
-
-    def watched(*parts: Any, **settings: Any) -> Classifier:
-        given.append(parts)
-        return fit_classifier(*parts, **settings)
-
-    monkeypatch.setattr("scgraph.representations.classifier.fit_classifier", watched)
-    measured = measure(plan_bench(settings_by_model(["gnn"], config), [probe], NO_CORPUS, config))
-    rows = pd.DataFrame(measured.rows).set_index("model")
-    assert len(given) == len(rows) - 1  # all but the majority
-    for train_x, train_y, validation_x, validation_y in given:
-        assert np.array_equal(train_y, probe.codes[split.train])
-        assert np.array_equal(validation_y, probe.codes[split.validation])
-        assert (len(train_x), len(validation_x)) == (len(split.train), len(split.validation))
-    assert rows["scaling"].drop("majority").isin(["global", "columns"]).all()
-
-
-def test_components_are_fitted_on_the_cells_models_learn_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a corpus those are its cells, without one the train part."""
-    config = as_bench_config(QUICK)
-    probe = read_probe_sets([make_cells()])[0]
-    fitted_on: list[int] = []
-
-    def watched(store: CellStore, *args: Any, **settings: Any) -> Components:
-        fitted_on.append(len(store))
-        return fit_components(store, *args, **settings)
-
-    monkeypatch.setattr("scgraph.representations.components.fit_components", watched)
-    for corpus in (NO_CORPUS, read_corpus([make_cells(60, seed=1)])):
-        plan = plan_bench({}, [probe], corpus, config)
-        fitted_on.clear()
-        measure(plan)
-        assert set(fitted_on) == {len(plan.stores(plan.sets[0], 0)[0].train)}
-
-
-def test_sets_that_leave_the_corpus_whole_share_a_model(tmp_path: Path) -> None:
-    """The second set has the rows that it has alone; a set whose test cells leave the corpus has a model of its own."""
-    config = as_bench_config(QUICK)
-    cells = {name: make_cells(90, seed=seed) for name, seed in (("first", 1), ("second", 2), ("inside", 3))}
-    for name, adata in cells.items():
-        adata.write_h5ad(tmp_path / f"{name}.h5ad")
-    sources = read_corpus([ad.concat([make_cells(60, seed=4), cells["inside"]])])
-
-    def bench(*names: str) -> Measured:
-        sets = read_probe_sets([tmp_path / f"{name}.h5ad" for name in names])
-        plan = plan_bench(settings_by_model(["none"], config), sets, sources, config)
-        return measure(plan, folder=tmp_path)
-
-    joint, alone = bench("first", "second", "inside"), bench("second")
-    rows = pd.DataFrame(joint.rows).set_index(["dataset", "model"])
-    measured = rows.columns.drop("seconds_pretrain")
-    pd.testing.assert_frame_equal(rows.loc["second", measured], pd.DataFrame(alone.rows).set_index("model")[measured])
-    seconds = rows["seconds_pretrain"].xs("none", level="model")
-    assert seconds["first"] == seconds["second"] != seconds["inside"]
-    told = "second: none is the model of first, which learned from the same cells."
-    assert [note for note in joint.notes if "is the model of" in note] == [told]
-
-
 def test_the_paper_probe_is_for_models_alone() -> None:
     config = as_bench_config(QUICK | {"probe": {"kind": "adam", "epochs": 3}})
     probe = read_probe_sets([make_cells()])[0]
@@ -223,42 +105,6 @@ def test_the_paper_probe_is_for_models_alone() -> None:
     assert rows["inverse_penalty"].notna()["pca+logreg"]
     assert as_bench_config("bench/paper").probe.kind == "adam"
     assert as_bench_config({}).probe.kind == "logistic"
-
-
-def test_leaks_are_found_and_dropped(tmp_path: Path) -> None:
-    probe_cells, other = make_cells(), make_cells(60, seed=1)
-    mixed = ad.concat([other, probe_cells])
-    mixed = mixed[:, ::-1].copy()  # genes in another order
-    probe, corpus = read_probe_sets([probe_cells])[0], read_corpus([mixed])
-    split = make_split(probe.codes, seed=0)
-    kept = leaks_are_found_and_dropped(probe, corpus, split)
-    assert f"{len(split.test)} corpus cells have the counts of a test cell" in kept.notes[0]
-
-
-def test_a_corpus_without_counts_is_not_called_free_of_leaks() -> None:
-    estimated = make_cells()
-    estimated.X = estimated.X * np.random.default_rng(0).uniform(0.5, 1, size=estimated.shape)
-    probe, corpus = read_probe_sets([make_cells()])[0], read_corpus([estimated], values="linear")
-    split = make_split(probe.codes, seed=0)
-    prepared = make_stores(probe, split, corpus, as_bench_config(QUICK), seed=0, drop_leaks=False)
-    assert f"{estimated.n_obs} corpus cells cannot be compared with the test cells" in prepared.notes[0]
-    assert not any("0 corpus cells have the counts" in note for note in prepared.notes)
-
-
-def test_genes_of_a_corpus_are_those_of_the_cells_to_learn_from() -> None:
-    adata = make_cells(60)
-    own = ad.AnnData(np.eye(60, dtype=np.float32), adata.obs, pd.DataFrame(index=[f"OF{at}" for at in range(60)]))
-    corpus = read_corpus([ad.concat([adata, own], axis=1, merge="same")])  # every cell has a gene that no other has
-    train, validation = stores_to_train_on(corpus, as_bench_config(QUICK), seed=0)
-    assert len(validation) > 0
-    assert len(train.vocabulary) == 40 + len(train)
-    assert validation.vocabulary == train.vocabulary
-
-
-def test_batches_stay_whole(cells_file: Path) -> None:
-    result = scgraph.bench(["none"], [cells_file], config=QUICK, batch_key="donor")
-    assert result.results["split"].unique().tolist() == ["batch"]
-    assert any("donor" in note or "batch" in note for note in result.notes)
 
 
 def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,71 +141,6 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (out / "features-gone.png").write_text("of a set that is not in the next bench")
     scgraph.bench(["none"], files[:1], config=ASKED, out=out, overwrite=True)
     assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png", "uses-first.png"}
-
-
-def test_a_set_without_the_batch_column_is_named(
-    cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    adata = make_cells(seed=1)
-    del adata.obs["donor"]
-    adata.write_h5ad(tmp_path / "other.h5ad")
-    command = ["bench", "--models", "none", "--batch-key", "donor"]
-    command += ["--data", str(cells_file), "--data", str(tmp_path / "other.h5ad"), "--out", str(tmp_path / "out")]
-    with pytest.raises(SystemExit) as stop:
-        main(command)
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    said = " ".join(err.split())
-    assert "other.h5ad: obs has no column 'donor'. Columns: cell_type. A batch column divides every set" in said
-    assert len(err.strip().splitlines()) == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_seeds_that_share_a_split_are_told(tmp_path: Path) -> None:
-    adata = make_cells()
-    adata.obs["donor"] = [f"d{i // 3 % 3}" for i in range(90)]
-    adata.obs["donor"] = np.where(np.arange(90) < 80, "large", adata.obs["donor"])
-    result = scgraph.bench(["none"], [adata], config=QUICK | {"seeds": 3}, batch_key="donor")
-    assert any("the 3 seeds divide the cells in" in note for note in result.notes)
-    result = scgraph.bench(["none"], [make_cells()], config=QUICK | {"seeds": 2})
-    assert not any("seeds divide the cells" in note for note in result.notes)
-
-
-def check_batches_divide(probe: ProbeSet) -> None:
-    """No batch stands on both sides, no class is tested that was not learned, and a seed changes the test part."""
-    batches = np.asarray(probe.cells.batches).astype(str)
-    tested = set()
-    for seed in range(5):
-        split = split_of(probe, as_bench_config({}), seed=seed)
-        parts = [set(batches[rows]) for rows in (split.train, split.validation, split.test)]
-        assert not parts[0] & parts[1]
-        assert not parts[2] & (parts[0] | parts[1])
-        assert set(probe.codes[split.test]) <= set(probe.codes[split.train])
-        tested.add(frozenset(parts[2]))
-    assert len(tested) > 1
-
-
-def test_batches_of_unequal_size_and_content_are_divided() -> None:
-    """Eleven batches of 6 to 60 cells, a class in few of them, another one in a single batch of two cells."""
-    rng = np.random.default_rng(0)
-    adata = make_cells(360)
-    adata.obs["donor"] = rng.choice([f"d{at}" for at in range(11)], size=360, p=np.arange(1, 12) / 66)
-    donor = adata.obs["donor"].to_numpy()
-    kinds = adata.obs["cell_type"].to_numpy(copy=True)
-    kinds[np.isin(donor, ["d3", "d9", "d10"]) & (np.arange(360) % 2 == 0)] = "of three donors"
-    kinds[np.flatnonzero(donor == "d5")[:2]] = "rare"
-    adata.obs["cell_type"] = kinds
-    probe = read_probe_sets([adata], batch_key="donor", drop_classes_below=3)[0]
-    assert set(probe.classes) == {"type 0", "type 1", "type 2", "of three donors"}
-    check_batches_divide(probe)
-
-
-@pytest.mark.parametrize(
-    ("name", "least"), [("kang_pbmc_subset", 0), ("pbmc_tonsil_ligrec", 0), ("pbmc_multistudy", 3)]
-)
-def test_real_sets_divide_by_batch(shared_data: Path, name: str, least: int) -> None:
-    sets = read_probe_sets([shared_data / f"{name}.h5ad"], batch_key="batch", drop_classes_below=least)
-    check_batches_divide(sets[0])
 
 
 def test_untrained_rows_are_of_the_first_weights_and_trained_ones_of_the_last(tmp_path: Path) -> None:
@@ -482,27 +263,3 @@ def test_bad_requests_leave_nothing_behind(cells_file: Path, tmp_path: Path) -> 
         with pytest.raises(error):
             scgraph.bench(**({"models": ["none"], "data": [cells_file], "config": QUICK, "out": out} | request))
         assert not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("cells", "settings", "corpus", "told"),
-    [
-        (120, {}, False, "is corrected for their 2 batches (Harmony)"),
-        (120, {"integration": "none"}, False, ""),
-        (120, {}, True, "models learn from the corpus, and of its cells no batches are read"),
-        (42, {}, False, "cells to learn from none are corrected, as it takes 30"),
-    ],
-)
-def test_what_a_batch_column_does_to_models_is_said_before_the_work(
-    cells: int, settings: dict[str, str], corpus: bool, told: str
-) -> None:
-    adata = make_cells(cells)
-    adata.obs["donor"] = [f"d{at // 3 % 4}" for at in range(cells)]
-    config = as_bench_config({"train": settings, "n_top_genes": None, "seeds": 1})
-    probe = read_probe_sets([adata], batch_key="donor")[0]
-    sources = read_corpus([make_cells(60, seed=1)]) if corpus else NO_CORPUS
-    plan = plan_bench(settings_by_model(["gnn"], config), [probe], sources, config)
-    said = [note for note in plan.notes if "train.integration" in note]
-    assert len(said) == bool(told)
-    assert all(told in note and note in plan.warnings for note in said)
-    assert any("baselines are told no batch" in note for note in said) == ("Harmony" in told)
