@@ -85,14 +85,12 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
     """
     sets = list(dict.fromkeys(values["dataset"]))
     kept = [name for name in sets if name not in chosen]
-    seeds = values.groupby("dataset")["seed"].nunique()
-    few, many = int(seeds.min()), int(seeds.max())
     blocks = [
         "# Are the embeddings worth taking?\n",
         "Points (hundredths) of macro-F1, purity or deviance explained; mean over sets [95 % t interval over sets], on "
-        f"how many sets the model is ahead. {few if few == many else f'{few} to {many}'} seeds a set, each with a "
-        "pretraining, a split and draws of its own; differences are paired by seed. Models and components learned from "
-        "the same cells, the train part of the set, without labels.\n",
+        f"how many sets the model is ahead. {_seeds(values)}, each with a pretraining, a split and draws of its own; "
+        "differences are paired by seed. Models and components learned from the same cells, the train part of the set, "
+        "without labels.\n",
         f"Settings were chosen on {', '.join(chosen) or 'none of them'}; the others, {', '.join(kept) or 'none'}, were "
         "not looked at for that.\n",
     ]
@@ -113,6 +111,17 @@ def embeddings_markdown(values: pd.DataFrame, models: Sequence[str], chosen: Seq
         blocks += ["## The models against each other\n", *_between_models(values, models, kept)]
     blocks += ["## Every set\n", "Means over seeds.\n", *_sets(values, sets)]
     return "\n".join(blocks)
+
+
+def _seeds(values: pd.DataFrame) -> str:
+    """Say how many seeds a set has, and where a use was asked with fewer."""
+    numbers = {}
+    for use, part in values.groupby("use", sort=False):
+        counts = part.groupby("dataset")["seed"].nunique()
+        few, many = int(counts.min()), int(counts.max())
+        numbers[str(use)] = str(few) if few == many else f"{few} to {many}"
+    others = [f"{use}: {number}" for use, number in numbers.items() if number != numbers["labels"]]
+    return f"{numbers['labels']} seeds a set" + (f" ({', '.join(others)})" if others else "")
 
 
 def _table(values: pd.DataFrame, model: str, others: Sequence[str]) -> str:

@@ -56,6 +56,16 @@ def test_the_page_has_an_interval_over_sets_and_sets_apart_that_were_chosen_on()
     assert "| `gnn` | 50.5 |" in page
 
 
+def test_uses_that_were_asked_with_fewer_seeds_are_named() -> None:
+    sets = {"a": 0.0, "b": 0.02}
+    results, uses = _results(sets), _uses(sets)
+    assert ". 2 seeds a set, each" in embeddings_markdown(one_value_a_seed(results, uses), ["gnn"], [])
+    later = results[results["dataset"] == "a"].assign(seed=2)
+    fewer = uses[(uses["use"] == "few") | (uses["seed"] == 0)]
+    values = one_value_a_seed(pd.concat([results, later]), fewer)
+    assert ". 2 to 3 seeds a set (few: 2, batches: 1), each" in embeddings_markdown(values, ["gnn"], [])
+
+
 def test_models_are_compared_with_each_other_on_the_sets_that_have_both() -> None:
     values = one_value_a_seed(*(read({"a": -0.2, "b": 0.0, "c": 0.04}) for read in (_results, _uses)))
     # tf is 10 and 6 points below gnn on b and c, and was not run on a.
