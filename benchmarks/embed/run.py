@@ -24,7 +24,7 @@ from benchmarks.harness.options import Out, whole_numbers
 from benchmarks.harness.script import command_line, end, entry_point
 from scgraph.cli.options import Layer, Overwrite
 from scgraph.cli.terminal import say, show
-from scgraph.errors import OutputError
+from scgraph.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ def embed(
             help="Column of classes: measure the commands that need labels, and nothing else.  [default: none]"
         ),
     ] = None,
+    only: Annotated[str, typer.Option(help="Measure the rows whose names contain this.  [default: all]")] = "",
     scratch: Annotated[Path | None, typer.Option(help="Where files lie meanwhile.  [default: TMPDIR]")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -61,8 +62,11 @@ def embed(
     from scgraph.data import read_cells
 
     sizes, sparse = whole_numbers("--cells", cells), whole_numbers("--sparse-cells", sparse_cells)
+    known = (COMMANDS, IN_MEMORY) if label is None else (LABELLED, ())
+    commands, in_memory = ([how for how in names if only in how] for names in known)
+    if not commands and not in_memory:
+        raise ConfigError(f"--only: no row is called {only!r}. There are: {', '.join([*known[0], *known[1]])}.")
     pool = read_cells(data, layer=layer, values="counts", label=label)
-    commands, in_memory = (COMMANDS, IN_MEMORY) if label is None else (LABELLED, ())
     results = new_folder("embed", out, overwrite=overwrite, owned=OWNED)
     rows: list[dict[str, Any]] = []
     failures: list[str] = []

@@ -111,8 +111,12 @@ def test_a_peer_that_is_not_installed_has_a_row_that_says_so(monkeypatch: pytest
 def test_bad_input_is_refused(cells_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks.embed import run
 
-    with pytest.raises(SystemExit) as ended:
-        run.main(["--data", str(cells_file), "--out", str(tmp_path / "out"), "--cells", "many"])
-    assert ended.value.code == 2
-    assert "is no positive number" in capsys.readouterr().err
+    for words, said in (
+        (["--cells", "many"], "is no positive number"),
+        (["--only", "umap"], "--only: no row is called 'umap'. There are: scgraph embed gnn-linear,"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            run.main(["--data", str(cells_file), "--out", str(tmp_path / "out"), *words])
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
