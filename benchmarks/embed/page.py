@@ -88,6 +88,7 @@ def draw_embed(rows: Rows) -> Figure:
     shown = [how for how in (*COMMANDS, *LABELLED) if any(row["how"] == how for row in good)]
     files = sorted({_rounded(row["genes"]) for row in good}, reverse=True) or [0]
     figure = new_figure(3.6 * len(files) + 0.8, 3.6)
+    above = 1.12 + 0.09 * len(shown)  # room for the legend
     for axis, genes in zip(figure.subplots(1, len(files), sharey=True, squeeze=False)[0], files, strict=True):
         part = [row for row in good if _rounded(row["genes"]) == genes]
         for how, color in zip(shown, PETROFF, strict=False):
@@ -96,7 +97,7 @@ def draw_embed(rows: Rows) -> Figure:
                 [row["cells"] for row in line], [row["peak_mb"] for row in line], marker="o", color=color, label=how
             )
         log_axis(axis, [float(row["cells"]) for row in part])
-        axis.set_ylim(0, 1.3 * max((row["peak_mb"] for row in good), default=1.0))
+        axis.set_ylim(0, above * max((row["peak_mb"] for row in good), default=1.0))
         axis.set_xlabel(f"cells of the file, about {genes} genes each")
         axis.grid(color=FAINT, linewidth=0.7, axis="y")
         open_axis(axis)
