@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.make.sources import anchor
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
 LINK = re.compile(r"""\]\(<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s+(\S+)|(?:src|href)=["']([^"']+)["']""", re.M)
@@ -15,10 +17,9 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.M | re.S)
 
 
 def anchors(text: str) -> set[str]:
-    """Names of the headings as GitHub makes them: lower case, punctuation dropped, hyphens for spaces."""
+    """Names of the headings in links, those of links in a heading by their text."""
     headings = re.findall(r"^#{1,6}\s+(.+?)\s*#*$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
-    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
-    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+    return {anchor(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings}
 
 
 def broken_links(document: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from docs.make.sources import RESULTS, source, where
+from docs.make.sources import RESULTS, anchor, source, where
 from scgraph.bench.across_sets import across_sets
 from scgraph.bench.results import summarise
 from scgraph.bench.tables import findings, headlines, overall_cells, overall_header, records, table_cells
@@ -103,29 +103,27 @@ def overall_block(*names: str) -> str:
 
 def file_block(name: str) -> str:
     """Return a markdown file of a results folder below its title, its headings a level lower."""
-    text = (RESULTS / name).read_text(encoding="utf-8")
-    text = re.sub(r"\A# .*\n+", "", text)
-    return re.sub(r"^#", "##", text, flags=re.M).rstrip() + f"\n\n{source(Path(name).parent.as_posix())}\n"
+    return f"{_below_title((RESULTS / name).read_text(encoding='utf-8'))}\n\n{source(Path(name).parent.as_posix())}\n"
 
 
 def sections_block(name: str, *anchors: str) -> str:
-    """Return what stands before the first section of a markdown file of a results folder, and some of its sections.
+    """Return a markdown file of a results folder as `file_block` does, with some of its sections.
 
     Args:
         name: the file.
-        anchors: of the sections that are shown, as links name them; the others are counted, with a link to the file.
+        anchors: of the sections that are shown, as links name them; the others are named, with a link to the file.
 
     Raises:
         KeyError: no section has an anchor.
     """
     before, *rest = re.split(r"^(?=## )", (RESULTS / name).read_text(encoding="utf-8"), flags=re.M)
-    sections = {re.sub(r"[^\w -]", "", text.splitlines()[0][3:].lower()).replace(" ", "-"): text for text in rest}
-    shown = "".join(re.sub(r"^#", "##", sections[anchor], flags=re.M) for anchor in anchors)
-    left = [text.splitlines()[0][3:] for anchor, text in sections.items() if anchor not in anchors]
+    titles = {anchor(text.splitlines()[0][3:]): text.splitlines()[0][3:] for text in rest}
+    sections = dict(zip(titles, rest, strict=True))
+    shown = _below_title("".join([before, *(sections[wanted] for wanted in anchors)]))
+    left = "; ".join(title for own, title in titles.items() if own not in anchors)
     path = Path(name)
-    more = f"Further tables ({'; '.join(left)}): [{path.name}](benchmarks/results/{name})."
-    before = re.sub(r"\A# .*\n+", "", before)
-    return f"{before.rstrip()}\n\n{shown.rstrip()}\n\n{more}\n\n{source(path.parent.as_posix())}\n"
+    more = f"Further tables ({left}): [{path.name}](benchmarks/results/{name})."
+    return f"{shown}\n\n{more}\n\n{source(path.parent.as_posix())}\n"
 
 
 def figures_block(*names: str) -> str:
@@ -151,6 +149,11 @@ def ratios_block(name: str) -> str:
     for column, title in titles.items():
         lines.append(f"| {title} | " + " | ".join(f"{value:.2f}" for value in means[column]) + " |")
     return "\n".join(lines) + f"\n\n{source(name)}\n"
+
+
+def _below_title(text: str) -> str:
+    """Return a markdown text without its title, its headings a level lower."""
+    return re.sub(r"^#", "##", re.sub(r"\A# .*\n+", "", text), flags=re.M).rstrip()
 
 
 def _summary(name: str) -> pd.DataFrame:

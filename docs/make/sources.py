@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESULTS", "ROOT", "environment", "source", "where"]
+__all__ = ["RESULTS", "ROOT", "anchor", "environment", "source", "where"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+
+
+def anchor(heading: str) -> str:
+    """Return the name of a heading in links, as GitHub makes it: lower case, no punctuation, hyphens for spaces."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def environment(name: str) -> dict[str, Any]:

@@ -122,19 +122,18 @@ def measure(
     for planned in plan.sets:
         probe = planned.probe
         for seed in seeds:
-            first = seed == seeds[0]
             prepared, network = plan.stores(planned, seed)
             run = _Run(measured, plan, planned, prepared, seed, shared)
             for note in prepared.notes:
                 measured.note(note if len(seeds) == 1 else f"{note[:-1]} (seed {seed})." if "corpus" in note else note)
-            for note in network.notes if network is not None and first else ():
+            for note in network.notes if network is not None and run.first else ():
                 measured.note(f"{probe.cells.name}: {note}.")
             done += 1
             run.baselines()
             say(f"[{done}/{total}] {probe.cells.name}, seed {seed}: {run.last_scores()}")
             for name in plan.models:
                 done += 1
-                kept = folder if first else None
+                kept = folder if run.first else None
                 saved = None if kept is None else kept / "models" / f"{probe.cells.name}-{file_name(name)}"
                 with memory_of_model(name):
                     run.model(name, network, saved, show_progress=show_progress)

@@ -61,6 +61,22 @@ def test_every_kind_of_block_is_used_and_no_other_marker_is() -> None:
     assert sum(text.count("<!--") for text in texts) == 2 * sum(len(pages.blocks(text)) for text in texts)
 
 
+def test_a_page_shows_the_sections_that_are_named_and_links_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "page.md").write_text(
+        "# Title\n\nBefore.\n\n## One, of 2\n\na\n\n## Two\n\nb\n\n### Below\n\nc\n"
+    )
+    monkeypatch.setattr(results_blocks, "RESULTS", tmp_path)
+    monkeypatch.setattr(results_blocks, "source", lambda name: f"from {name}")
+    shown = results_blocks.sections_block("own/page.md", "two")
+    more = "Further tables (One, of 2): [page.md](benchmarks/results/own/page.md)."
+    assert shown == f"Before.\n\n### Two\n\nb\n\n#### Below\n\nc\n\n{more}\n\nfrom own\n"
+    with pytest.raises(KeyError, match="three"):
+        results_blocks.sections_block("own/page.md", "three")
+
+
 def test_the_table_of_layers_is_the_registry() -> None:
     page = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` | {conv_class(name).summary} |" in page for name in conv_names())
