@@ -5,6 +5,10 @@ BENCH_ARGS ?= --models gnn,tf
 PYTEST_ARGS ?=
 SITE_ARGS ?=
 
+# Modules that were compiled once are kept, whatever the environment says: without, every process of the tests rewrites
+# the assertions of all of them, for twenty seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN_STAMP := $(VENV)/.installed

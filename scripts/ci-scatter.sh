@@ -24,10 +24,13 @@ from pathlib import Path
 sys.exit(not (Path(sysconfig.get_path("include")) / "Python.h").is_file())
 PY
     echo "Compiling torch-scatter $version for $key: about ten minutes, once."
-    building=$(mktemp -d "$cache/building.XXXXXX")
+    building=$(realpath "$(mktemp -d "$cache/building.XXXXXX")")
     trap 'rm -rf "$building"' EXIT
+    # By default it compiles one module after the other, with the debugging symbols that Python was compiled with.
+    printf '[build_ext]\nparallel = %s\n' "$(nproc)" > "$building/setup.cfg"
     # pip's own cache of wheels does not know the torch they were compiled against.
-    FORCE_ONLY_CPU=1 "$python" -m pip wheel --disable-pip-version-check --no-cache-dir --no-build-isolation --no-deps \
+    DIST_EXTRA_CONFIG="$building/setup.cfg" CFLAGS=-g0 CXXFLAGS=-g0 FORCE_ONLY_CPU=1 \
+        "$python" -m pip wheel --disable-pip-version-check --no-cache-dir --no-build-isolation --no-deps \
         -w "$building" "$requirement"
     mv "$building"/torch_scatter-*.whl "$cache/"
     wheel=$(find_wheel)

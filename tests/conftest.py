@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
+import typer
 
 from tests.helpers import QUICK, made_once, make_cells
+from tests.short_looks import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +33,17 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _short_looks_at_the_machine() -> Iterator[None]:
-    """Measure costs for a moment: half the time of a small bench is spent on speeds that no test reads."""
     with pytest.MonkeyPatch.context() as patch:
-        names = ("bench.costs", "costs.machine", "costs.profiling", "costs.loading")
-        costs, machine, profiling, loading = (import_module(f"scgraph.{name}") for name in names)
-        for function in (profiling.profile, loading.loading_rate):
-            patch.setitem(function.__kwdefaults__, "seconds", 0.02)
-        patch.setattr(costs, "LOOK", 0.02)
-        patch.setattr(costs, "STEPS", 0.02)
-        patch.setitem(machine.SIZES, "cpu", 256)
+        shorten(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """Build the command line and look through the installed packages once: a process does so for one command alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((typer.main, "get_command"), (importlib.metadata, "entry_points")):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield
 
 

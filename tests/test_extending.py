@@ -35,7 +35,10 @@ COMMANDS = [shlex.split(line)[1:] for block in blocks("sh") for line in block.re
 
 RUN = """
 import json, sys
+import pytest
 from scgraph.cli import main
+from tests.short_looks import shorten
+shorten(pytest.MonkeyPatch())
 for words in json.loads(sys.argv[1]):
     try:
         main(words)

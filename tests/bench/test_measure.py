@@ -121,7 +121,8 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(figures, "feature_maps", watched)
     out = tmp_path / "out"
-    result = scgraph.bench(["gnn", "tf"], files, config=ASKED | {"seeds": 2}, out=out)
+    config = QUICK | {"uses": ["shallow"]}
+    result = scgraph.bench(["gnn", "tf"], files, config=config | {"seeds": 2}, out=out)
     pictures = {path.name: path for path in out.glob("*.png")}
     assert set(pictures) == {
         *("scores-first.png", "scores-second.png", "features-first.png", "features-second.png", "difference.png"),
@@ -139,7 +140,7 @@ def test_pictures_of_several_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "All sets together" in (out / "summary.md").read_text()
     assert 'id="all"' in (out / "report.html").read_text()
     (out / "features-gone.png").write_text("of a set that is not in the next bench")
-    scgraph.bench(["none"], files[:1], config=ASKED, out=out, overwrite=True)
+    scgraph.bench(["none"], files[:1], config=config, out=out, overwrite=True)
     assert {path.name for path in out.glob("*.png")} == {"scores-first.png", "features-first.png", "uses-first.png"}
 
 

@@ -32,7 +32,10 @@ COMMANDS = {
 # One process for all commands: what takes its time is what it imports.
 RUN = """
 import contextlib, io, json, sys
+import pytest
 from scgraph.cli import main
+from short_looks import shorten
+shorten(pytest.MonkeyPatch())
 said = {}
 for name, words in json.loads(sys.argv[1]).items():
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -77,6 +80,7 @@ def _fill(folder: Path) -> None:
         ROOT / "benchmarks", folder / "benchmarks", ignore=shutil.ignore_patterns("__pycache__", "*.png", "README.md")
     )
     (folder / "README.md").touch()
+    shutil.copy(ROOT / "tests" / "short_looks.py", folder)
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (layer,) = re.findall(r"^```python\n(from torch import nn\n.*?)^```", page, flags=re.M | re.S)
     assert layer.count("\n") < 40
