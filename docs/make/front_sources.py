@@ -46,7 +46,7 @@ NEWEST = Newest(
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
     features="embeddings/2026-11-27-five-seeds-eleven-sets",
     graph="embeddings/2026-11-27-reliability-controls-tf-seven-sets",
-    batches="embeddings/2026-11-27-reliability-with-batches",
+    batches="embeddings/2026-11-27-with-batches-five-sets",
 )
 COMPONENTS = ("pca+logreg", "pca-sqrt", "pca-scaled", "pca-pearson", "pca-pearson-hvg", "pca-sqrt+pearson")
 """Rows of principal components that a model is compared with."""
