@@ -44,7 +44,7 @@ class Newest:
 NEWEST = Newest(
     costs="table2/2026-11-21-costs",
     accuracy=("bench/2026-11-21-claim-random", "bench/2026-11-25-claim-random-tonsil"),
-    features="embeddings/2026-11-27-five-seeds-eleven-sets",
+    features="embeddings/2026-11-27-five-seeds-all-sets",
     graph="embeddings/2026-11-27-reliability-controls-tf-seven-sets",
     batches="embeddings/2026-11-27-with-batches-five-sets",
 )
