@@ -29,7 +29,7 @@ bench: $(RUN_STAMP) ## Compare gnn with tf on the PBMC cells that scanpy carries
 test: $(DEV_STAMP) ## Run the tests, one process a core (PYTEST_ARGS adds options)
 	$(PY) -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
-test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compiles it once, ten minutes)
+test-scatter: $(DEV_STAMP) ## Run the edge-path tests with torch-scatter (compiles it once, five minutes on two cores)
 	bash scripts/ci-scatter.sh $(PY) $(SCATTER)
 	PYTHONPATH=$(abspath $(SCATTER)) $(PY) -m pytest -m "not scatter" tests/nn $(PYTEST_ARGS)
 	PYTHONPATH=$(abspath $(SCATTER)) $(PY) -m pytest -m scatter $(PYTEST_ARGS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: ci-scatter.sh PYTHON FOLDER
 # Puts torch-scatter into FOLDER (for PYTHONPATH), so that the environment itself stays as users have it.
-# It is a source package that takes ten minutes to compile against one torch and one Python: the wheel is kept in
+# It is a source package that takes minutes to compile against one torch and one Python: the wheel is kept in
 # $SCGRAPH_WHEEL_CACHE and found again by these two.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +23,7 @@ import sys, sysconfig
 from pathlib import Path
 sys.exit(not (Path(sysconfig.get_path("include")) / "Python.h").is_file())
 PY
-    echo "Compiling torch-scatter $version for $key: about ten minutes, once."
+    echo "Compiling torch-scatter $version for $key: about five minutes on two cores, once."
     building=$(realpath "$(mktemp -d "$cache/building.XXXXXX")")
     trap 'rm -rf "$building"' EXIT
     # By default it compiles one module after the other, with the debugging symbols that Python was compiled with.

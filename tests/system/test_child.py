@@ -11,6 +11,9 @@ import pytest
 
 from tests.helpers import make_cells, strangers_run, write_strangers
 
+# A search is three processes, one after the other, each of which imports everything: a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parents[2]
 # As the command that pip writes starts: the current folder is not among the paths, and `main` adds it last.
 SCGRAPH = [sys.executable, "-P", "-c", "from scgraph.cli import main; main()"]
@@ -45,7 +48,7 @@ def here(tmp_path: Path) -> Path:
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [*SCGRAPH, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=100
+        [*SCGRAPH, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=250
     )
 
 
@@ -71,7 +74,7 @@ def test_children_of_the_benchmarks_import_no_stranger(here: Path, tmp_path_fact
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=250,
     )
     assert done.stdout.strip() == "ok", done.stderr
     assert strangers_run(here) == ""
