@@ -27,7 +27,7 @@ PY
     building=$(realpath "$(mktemp -d "$cache/building.XXXXXX")")
     trap 'rm -rf "$building"' EXIT
     # By default it compiles one module after the other, with the debugging symbols that Python was compiled with.
-    printf '[build_ext]\nparallel = %s\n' "$(nproc)" > "$building/setup.cfg"
+    printf '[build_ext]\nparallel = %s\n' "$("$python" -c 'import os; print(os.cpu_count())')" > "$building/setup.cfg"
     # pip's own cache of wheels does not know the torch they were compiled against.
     DIST_EXTRA_CONFIG="$building/setup.cfg" CFLAGS=-g0 CXXFLAGS=-g0 FORCE_ONLY_CPU=1 \
         "$python" -m pip wheel --disable-pip-version-check --no-cache-dir --no-build-isolation --no-deps \
